@@ -1,0 +1,123 @@
+//! SHA-1 digests of parts and compositions.
+
+use std::fmt;
+use std::str::FromStr;
+
+use sha1::Digest as _;
+use thiserror::Error;
+
+/// The length of a digest in bytes.
+pub const DIGEST_LEN: usize = 20;
+
+/// A SHA-1 digest; shown as 40 lower-case hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest([u8; DIGEST_LEN]);
+
+impl Digest {
+    /// The digest of these bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Digest {
+        Digest(sha1::Sha1::digest(bytes).into())
+    }
+
+    /// The digest with these 20 bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; DIGEST_LEN]) -> Digest {
+        Digest(bytes)
+    }
+
+    /// The 20 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; DIGEST_LEN] {
+        &self.0
+    }
+}
+
+/// A text that is not a digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("40 hex digits were expected")]
+pub struct NotADigest;
+
+impl FromStr for Digest {
+    type Err = NotADigest;
+
+    /// Reads 40 hex digits, either case.
+    fn from_str(text: &str) -> Result<Digest, NotADigest> {
+        let hex = text.as_bytes();
+        if hex.len() != 2 * DIGEST_LEN {
+            return Err(NotADigest);
+        }
+        let mut bytes = [0; DIGEST_LEN];
+        for (byte, pair) in bytes.iter_mut().zip(hex.chunks_exact(2)) {
+            *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
+        }
+        Ok(Digest(bytes))
+    }
+}
+
+fn nibble(digit: u8) -> Result<u8, NotADigest> {
+    match digit {
+        b'0'..=b'9' => Ok(digit - b'0'),
+        b'a'..=b'f' => Ok(digit - b'a' + 10),
+        b'A'..=b'F' => Ok(digit - b'A' + 10),
+        _ => Err(NotADigest),
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A digest in the making, for bytes that come in slices.
+#[derive(Clone, Default)]
+pub struct Hasher(sha1::Sha1);
+
+impl Hasher {
+    /// Takes in the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all bytes since the last call; the hasher starts anew.
+    pub fn finish(&mut self) -> Digest {
+        Digest(self.0.finalize_reset().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_digests() {
+        // FIPS 180-4, example "abc".
+        let abc = "a9993e364706816aba3e25717850c26c9cd0d89d";
+        assert_eq!(Digest::of(b"abc").to_string(), abc);
+        assert_eq!(abc.to_uppercase().parse(), Ok(Digest::of(b"abc")));
+        let mut hasher = Hasher::default();
+        hasher.update(b"a");
+        hasher.update(b"bc");
+        assert_eq!(hasher.finish(), Digest::of(b"abc"));
+        assert_eq!(hasher.finish(), Digest::of(b""));
+    }
+
+    #[test]
+    fn other_texts_are_not_digests() {
+        for text in [
+            "",
+            "a9993e",
+            "g9993e364706816aba3e25717850c26c9cd0d89d",
+            "é993e364706816aba3e25717850c26c9cd0d89d",
+        ] {
+            assert_eq!(text.parse::<Digest>(), Err(NotADigest), "{text}");
+        }
+    }
+}

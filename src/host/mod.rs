@@ -1,0 +1,8 @@
+//! The only rooms that call the operating system.
+//!
+//! They act and report; they decide nothing, and know neither members nor messages.
+
+pub mod clock;
+pub mod error;
+
+pub use error::HostError;

@@ -1,0 +1,151 @@
+//! What a member's terminal reads: counters that only grow, and the state it is in.
+//!
+//! Link threads count bytes here without waiting for anybody; the director publishes the rest.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Counters shared by all threads of a member. All orderings are relaxed: each number stands for itself.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Parts that are on disk and verified.
+    pub parts: AtomicU32,
+    /// Bytes in those parts.
+    pub bytes: AtomicU64,
+    /// Parts that were looked at while verifying what was on disk at the start.
+    pub checked_parts: AtomicU32,
+    /// Part bytes received from other members, wasted ones included.
+    pub down_bytes: AtomicU64,
+    /// Part bytes sent to other members.
+    pub up_bytes: AtomicU64,
+    /// Part bytes received and thrown away.
+    pub wasted_bytes: AtomicU64,
+    published: Mutex<Published>,
+}
+
+/// What only the director knows.
+#[derive(Clone, Copy, Debug, Default)]
+struct Published {
+    phase: Phase,
+    members: u32,
+    waiting: Option<Waiting>,
+}
+
+/// What a member is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// Verifies what is on disk.
+    #[default]
+    Checking,
+    /// Gets what is missing.
+    Getting,
+    /// Holds everything and shares it.
+    Complete,
+}
+
+/// Why nothing moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// The conductor cannot be reached, and no other member is known.
+    ConductorUnreachable,
+    /// The conductor refused, and no other member is known.
+    ConductorRefused,
+    /// The conductor knows nobody else.
+    NobodyElse,
+    /// Members are known but none can be reached.
+    NoneReachable {
+        /// How many addresses were tried.
+        known: u32,
+    },
+    /// No member at hand holds this part (counted from 1).
+    NoHolder {
+        /// The first such part, counted from 1.
+        part: u32,
+        /// How many parts have no holder.
+        parts: u32,
+    },
+    /// The members at hand were asked and have not answered yet.
+    Asked,
+    /// `--down` holds the transfer back.
+    RateLimit,
+}
+
+/// Everything a view shows, at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// What the member is doing.
+    pub phase: Phase,
+    /// Parts on disk and verified.
+    pub parts: u32,
+    /// Parts in all.
+    pub parts_total: u32,
+    /// Bytes on disk and verified.
+    pub bytes: u64,
+    /// Bytes in all.
+    pub bytes_total: u64,
+    /// Parts looked at so far while checking what was on disk at the start.
+    pub checked_parts: u32,
+    /// Part bytes received.
+    pub down_bytes: u64,
+    /// Part bytes sent.
+    pub up_bytes: u64,
+    /// Part bytes received and thrown away.
+    pub wasted_bytes: u64,
+    /// Other members with a live link.
+    pub members: u32,
+    /// Why nothing moves, if nothing moves.
+    pub waiting: Option<Waiting>,
+    /// Time since the member started.
+    pub elapsed: Duration,
+}
+
+impl Progress {
+    /// Tells the views what the director knows.
+    pub(super) fn publish(&self, phase: Phase, members: u32, waiting: Option<Waiting>) {
+        *self.published.lock().expect("no thread panics while it holds this lock") =
+            Published { phase, members, waiting };
+    }
+
+    /// The counters now; totals and elapsed time are the caller's.
+    #[must_use]
+    pub fn snapshot(&self, parts_total: u32, bytes_total: u64, elapsed: Duration) -> Snapshot {
+        let published = *self.published.lock().expect("no thread panics while it holds this lock");
+        Snapshot {
+            phase: published.phase,
+            parts: self.parts.load(Ordering::Relaxed),
+            parts_total,
+            bytes: self.bytes.load(Ordering::Relaxed),
+            bytes_total,
+            checked_parts: self.checked_parts.load(Ordering::Relaxed),
+            down_bytes: self.down_bytes.load(Ordering::Relaxed),
+            up_bytes: self.up_bytes.load(Ordering::Relaxed),
+            wasted_bytes: self.wasted_bytes.load(Ordering::Relaxed),
+            members: published.members,
+            waiting: published.waiting,
+            elapsed,
+        }
+    }
+}
+
+impl std::fmt::Display for Waiting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Waiting::ConductorUnreachable => f.write_str("waiting: the conductor cannot be reached"),
+            Waiting::ConductorRefused => f.write_str("waiting: the conductor is full"),
+            Waiting::NobodyElse => f.write_str("waiting: nobody else shares this yet"),
+            Waiting::NoneReachable { known: 1 } => {
+                f.write_str("waiting: the one known member cannot be reached")
+            }
+            Waiting::NoneReachable { known } => {
+                write!(f, "waiting: none of {known} known members can be reached")
+            }
+            Waiting::NoHolder { part, parts: 1 } => write!(f, "waiting: nobody here holds part {part}"),
+            Waiting::NoHolder { part, parts } => {
+                write!(f, "waiting: nobody here holds part {part} and {} more", parts - 1)
+            }
+            Waiting::Asked => f.write_str("waiting: asked, no answer yet"),
+            Waiting::RateLimit => f.write_str("held back by --down"),
+        }
+    }
+}

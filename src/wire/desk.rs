@@ -1,0 +1,233 @@
+//! Member to conductor: the preamble, the requests and the replies.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::frame::{self, Assembler};
+use super::{WireError, codec};
+use crate::limits::{DESK_REPLY_MAX, DESK_REQUEST_MAX};
+
+/// The first bytes of a connection to a conductor.
+pub const MAGIC: [u8; 4] = *b"ORCD";
+/// The version of the protocol between members and conductors.
+pub const VERSION: u8 = 1;
+/// The length of the preamble: magic, version.
+pub const PREAMBLE_LEN: usize = MAGIC.len() + 1;
+
+/// What the asking side sends first, once a connection.
+#[must_use]
+pub const fn preamble() -> [u8; PREAMBLE_LEN] {
+    [MAGIC[0], MAGIC[1], MAGIC[2], MAGIC[3], VERSION]
+}
+
+/// Checks the first bytes of a connection.
+///
+/// # Errors
+/// The bytes belong to another protocol or another version of this one.
+pub fn parse_preamble(bytes: &[u8; PREAMBLE_LEN]) -> Result<(), WireError> {
+    match (bytes[..4] == MAGIC, bytes[4]) {
+        (false, _) => Err(WireError::Preamble),
+        (true, VERSION) => Ok(()),
+        (true, other) => Err(WireError::Version(other)),
+    }
+}
+
+/// What a conductor can be asked. The order of the variants is their kind on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// I take part; who else does?
+    Announce(Announce),
+}
+
+/// A member's word about itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Announce {
+    /// The bytes of the [`SwarmId`](crate::identity::SwarmId).
+    pub swarm: [u8; 32],
+    /// The port on which the member accepts links; the address is the one that it connects from.
+    pub port: u16,
+    /// Whether it holds every part.
+    pub complete: bool,
+    /// The bytes that it still lacks.
+    pub left: u64,
+    /// What happened since the last announce.
+    pub event: Event,
+}
+
+/// What an announce is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    /// The first announce of a run.
+    Started,
+    /// Still here.
+    Going,
+    /// Just became complete.
+    Completed,
+    /// Leaves; the entry is dropped.
+    Left,
+}
+
+/// What a conductor answers. The order of the variants is their kind on the wire.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// The other members.
+    Roster(Roster),
+    /// Not now.
+    Refused(Refusal),
+}
+
+/// Who else takes part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Roster {
+    /// When to announce again, in milliseconds.
+    pub interval_ms: u32,
+    /// How many members hold every part, the asker not counted.
+    pub complete: u32,
+    /// How many members still get parts, the asker not counted.
+    pub getting: u32,
+    /// A random sample of their addresses, complete ones first; at most
+    /// [`ROSTER_MAX`](crate::limits::ROSTER_MAX).
+    pub members: Vec<SocketAddr>,
+}
+
+/// Why a conductor does not answer with a roster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Refusal {
+    /// It keeps as many compositions as it can.
+    SwarmsFull,
+    /// This composition has as many members as it may.
+    MembersFull,
+    /// Too many connections, in all or from this address.
+    Busy,
+}
+
+impl Request {
+    /// Appends the request as a frame.
+    pub fn append_to(&self, out: &mut Vec<u8>) {
+        frame::append(out, |out| codec::encode(self, out));
+    }
+}
+
+impl Reply {
+    /// Appends the reply as a frame.
+    pub fn append_to(&self, out: &mut Vec<u8>) {
+        frame::append(out, |out| codec::encode(self, out));
+    }
+}
+
+/// Reads what one side of a desk sends, from slices that end anywhere.
+#[derive(Debug)]
+pub struct Decoder<T> {
+    assembler: Assembler,
+    kind: std::marker::PhantomData<T>,
+}
+
+impl Decoder<Request> {
+    /// A decoder for the conductor's side.
+    #[must_use]
+    pub const fn requests() -> Decoder<Request> {
+        Decoder { assembler: Assembler::new(request_max), kind: std::marker::PhantomData }
+    }
+}
+
+impl Decoder<Reply> {
+    /// A decoder for the member's side.
+    #[must_use]
+    pub const fn replies() -> Decoder<Reply> {
+        Decoder { assembler: Assembler::new(reply_max), kind: std::marker::PhantomData }
+    }
+}
+
+impl<T: serde::de::DeserializeOwned> Decoder<T> {
+    /// Takes one message from the front of `input`, or all of `input` if the message is not whole yet.
+    ///
+    /// # Errors
+    /// The bytes are no message; the stream cannot be read any further.
+    pub fn next(&mut self, input: &mut &[u8]) -> Result<Option<T>, WireError> {
+        match self.assembler.next(input)? {
+            None => Ok(None),
+            Some((kind, body)) => codec::decode(body.bytes()).map(Some).ok_or(WireError::Body(kind)),
+        }
+    }
+}
+
+/// The longest body of a request of this kind.
+const fn request_max(kind: u8) -> Option<usize> {
+    if kind == 0 { Some(DESK_REQUEST_MAX) } else { None }
+}
+
+/// The longest body of a reply of this kind.
+const fn reply_max(kind: u8) -> Option<usize> {
+    if kind <= 1 { Some(DESK_REPLY_MAX) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::ROSTER_MAX;
+    use proptest::prelude::*;
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The vectors of PROTOCOL.md, "Member to conductor".
+    #[test]
+    fn golden_vectors() {
+        assert_eq!(hex(&preamble()), "4f52434401");
+        let announce = Announce {
+            swarm: [0x11; 32],
+            port: 10_001,
+            complete: false,
+            left: 142_044,
+            event: Event::Started,
+        };
+        let mut bytes = Vec::new();
+        Request::Announce(announce).append_to(&mut bytes);
+        assert_eq!(hex(&bytes), format!("2b00000000{}fb112700fcdc2a020000", "11".repeat(32)));
+
+        let roster = Roster {
+            interval_ms: 30_000,
+            complete: 1,
+            getting: 2,
+            members: vec!["10.0.0.7:10001".parse().unwrap()],
+        };
+        bytes.clear();
+        Reply::Roster(roster).append_to(&mut bytes);
+        assert_eq!(hex(&bytes), "0f00000000fb3075010201000a000007fb1127");
+
+        bytes.clear();
+        Reply::Refused(Refusal::Busy).append_to(&mut bytes);
+        assert_eq!(hex(&bytes), "020000000102");
+    }
+
+    #[test]
+    fn the_longest_reply_passes() {
+        let reply = Reply::Roster(Roster {
+            interval_ms: u32::MAX,
+            complete: u32::MAX,
+            getting: u32::MAX,
+            members: vec!["[ffff:ffff::ffff]:65535".parse().unwrap(); ROSTER_MAX],
+        });
+        let mut bytes = Vec::new();
+        reply.append_to(&mut bytes);
+        assert_eq!(Decoder::replies().next(&mut bytes.as_slice()), Ok(Some(reply)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_body_ends_in_a_message_or_an_error(
+            kind in 0u8..3, body in proptest::collection::vec(any::<u8>(), 0..100),
+        ) {
+            let mut bytes = Vec::new();
+            frame::append(&mut bytes, |out| { out.push(kind); out.extend_from_slice(&body); });
+            if let Ok(Some(request)) = Decoder::requests().next(&mut bytes.as_slice()) {
+                let mut again = Vec::new();
+                request.append_to(&mut again);
+                prop_assert_eq!(Decoder::requests().next(&mut again.as_slice()), Ok(Some(request)));
+            }
+            drop(Decoder::replies().next(&mut bytes.as_slice()));
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The sealed stream: a Noise handshake, then records that are sealed and opened in place.
+//!
+//! Handshake: `NNpsk0_25519_AESGCM_BLAKE2s` (Noise specification, revision 34) by the crate `snow`, with the
+//! swarm key as pre-shared key and the preamble as prologue, so a changed preamble breaks the handshake.
+//! Records: a `u16` length (big endian), then one Noise transport message of that length.
+//! They are sealed with `ring` directly, on the two keys that the handshake yields, because `snow` copies each
+//! record once more than needed; a test opens ours with `snow` and the other way round.
+
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+
+use super::WireError;
+use crate::identity::SwarmKey;
+use crate::limits::{RECORD_LEN_MAX, RECORD_PLAIN_MAX, RECORD_TAG_LEN, RECORDS_PER_KEY_MAX};
+
+/// The length of each of the two handshake messages: an ephemeral key and a tag.
+pub const HANDSHAKE_LEN: usize = 32 + RECORD_TAG_LEN;
+/// The bytes before a record: its length.
+pub const RECORD_HEADER_LEN: usize = 2;
+
+const PATTERN: &str = "Noise_NNpsk0_25519_AESGCM_BLAKE2s";
+/// Where the pre-shared key enters: before the first message.
+const PSK_POSITION: u8 = 0;
+
+/// The dialling side, after its first message.
+pub struct Initiator(snow::HandshakeState);
+
+/// Seals what is sent; one direction of a link.
+pub struct Sealer(Direction);
+
+/// Opens what is received; one direction of a link.
+pub struct Opener(Direction);
+
+impl Initiator {
+    /// Begins a handshake and returns the message to send.
+    #[must_use]
+    pub fn start(key: &SwarmKey, prologue: &[u8]) -> (Initiator, [u8; HANDSHAKE_LEN]) {
+        let mut state = builder(key, prologue).build_initiator().expect("the pattern needs no more keys");
+        let mut message = [0; HANDSHAKE_LEN];
+        state.write_message(&[], &mut message).expect("the first message fits exactly");
+        (Initiator(state), message)
+    }
+
+    /// Ends the handshake with the other side's answer.
+    ///
+    /// # Errors
+    /// The answer was not made with the same key, prologue and first message.
+    pub fn finish(mut self, answer: &[u8; HANDSHAKE_LEN]) -> Result<(Sealer, Opener), WireError> {
+        self.0.read_message(answer, &mut [0; HANDSHAKE_LEN]).map_err(|_| WireError::Seal)?;
+        let (to_responder, to_initiator) = self.0.dangerously_get_raw_split();
+        Ok((Sealer(Direction::new(&to_responder)), Opener(Direction::new(&to_initiator))))
+    }
+}
+
+/// The accepting side: answers the first message.
+///
+/// # Errors
+/// The message was not made with the same key and prologue.
+pub fn respond(
+    key: &SwarmKey,
+    prologue: &[u8],
+    message: &[u8; HANDSHAKE_LEN],
+) -> Result<(Sealer, Opener, [u8; HANDSHAKE_LEN]), WireError> {
+    let mut state = builder(key, prologue).build_responder().expect("the pattern needs no more keys");
+    state.read_message(message, &mut [0; HANDSHAKE_LEN]).map_err(|_| WireError::Seal)?;
+    let mut answer = [0; HANDSHAKE_LEN];
+    state.write_message(&[], &mut answer).expect("the answer fits exactly");
+    let (to_responder, to_initiator) = state.dangerously_get_raw_split();
+    Ok((Sealer(Direction::new(&to_initiator)), Opener(Direction::new(&to_responder)), answer))
+}
+
+fn builder<'a>(key: &'a SwarmKey, prologue: &'a [u8]) -> snow::Builder<'a> {
+    snow::Builder::new(PATTERN.parse().expect("the pattern is one that snow knows"))
+        .psk(PSK_POSITION, key.as_bytes())
+        .and_then(|builder| builder.prologue(prologue))
+        .expect("key and prologue are set once")
+}
+
+impl Sealer {
+    /// Makes `record` a record in place: room for the header, 1 to [`RECORD_PLAIN_MAX`] plain bytes, room for
+    /// the tag.
+    ///
+    /// # Errors
+    /// The key is used up.
+    ///
+    /// # Panics
+    /// `record` is too short or too long.
+    pub fn seal(&mut self, record: &mut [u8]) -> Result<(), WireError> {
+        let (header, sealed) = record.split_at_mut(RECORD_HEADER_LEN);
+        let len = u16::try_from(sealed.len()).expect("a record is at most 65,535 bytes");
+        header.copy_from_slice(&len.to_be_bytes());
+        let (plain, tag) = sealed.split_at_mut(sealed.len() - RECORD_TAG_LEN);
+        let nonce = self.0.next_nonce()?;
+        let made = self.0.key.seal_in_place_separate_tag(nonce, Aad::empty(), plain);
+        tag.copy_from_slice(made.expect("a record is far below the cipher's bound").as_ref());
+        Ok(())
+    }
+}
+
+impl Opener {
+    /// Opens the sealed bytes of one record (without its header) in place and returns the plain ones.
+    ///
+    /// # Errors
+    /// The bytes are not what the other side sealed as its next record, or the key is used up.
+    pub fn open<'a>(&mut self, sealed: &'a mut [u8]) -> Result<&'a mut [u8], WireError> {
+        let nonce = self.0.next_nonce()?;
+        self.0.key.open_in_place(nonce, Aad::empty(), sealed).map_err(|_| WireError::Seal)
+    }
+}
+
+/// The length of the sealed bytes that follow this header.
+///
+/// # Errors
+/// No record has that length: it would be empty.
+pub fn record_len(header: [u8; RECORD_HEADER_LEN]) -> Result<usize, WireError> {
+    let len = u16::from_be_bytes(header);
+    if usize::from(len) <= RECORD_TAG_LEN { Err(WireError::RecordLen(len)) } else { Ok(usize::from(len)) }
+}
+
+/// The key of one direction and the number of its next record.
+struct Direction {
+    key: LessSafeKey,
+    /// Invariant: greater than the number of every record sealed or opened so far.
+    next: u64,
+}
+
+impl Direction {
+    fn new(key: &[u8; 32]) -> Direction {
+        let key = UnboundKey::new(&AES_256_GCM, key).expect("the key has the cipher's length");
+        Direction { key: LessSafeKey::new(key), next: 0 }
+    }
+
+    /// The nonce of the next record: 32 zero bits, then its number, big endian (Noise, section 12.4).
+    fn next_nonce(&mut self) -> Result<Nonce, WireError> {
+        if self.next >= RECORDS_PER_KEY_MAX {
+            return Err(WireError::KeyUsedUp);
+        }
+        let mut nonce = [0; NONCE_LEN];
+        nonce[4..].copy_from_slice(&self.next.to_be_bytes());
+        self.next += 1;
+        Ok(Nonce::assume_unique_for_key(nonce))
+    }
+}
+
+const _: () =
+    assert!(RECORD_PLAIN_MAX + RECORD_TAG_LEN == RECORD_LEN_MAX && RECORD_LEN_MAX == u16::MAX as usize);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: SwarmKey = SwarmKey::from_bytes([3; 32]);
+
+    fn link() -> ((Sealer, Opener), (Sealer, Opener)) {
+        let (initiator, message) = Initiator::start(&KEY, b"prologue");
+        let (sealer, opener, answer) = respond(&KEY, b"prologue", &message).unwrap();
+        (initiator.finish(&answer).unwrap(), (sealer, opener))
+    }
+
+    fn record(plain: &[u8]) -> Vec<u8> {
+        [&[0; RECORD_HEADER_LEN], plain, &[0; RECORD_TAG_LEN]].concat()
+    }
+
+    #[test]
+    fn both_directions_carry_records() {
+        let ((mut from_a, mut to_a), (mut from_b, mut to_b)) = link();
+        for text in [b"first".as_slice(), b"second", &[7; RECORD_PLAIN_MAX]] {
+            for (sealer, opener) in [(&mut from_a, &mut to_b), (&mut from_b, &mut to_a)] {
+                let mut bytes = record(text);
+                sealer.seal(&mut bytes).unwrap();
+                assert_eq!(record_len([bytes[0], bytes[1]]), Ok(bytes.len() - RECORD_HEADER_LEN));
+                assert_eq!(opener.open(&mut bytes[RECORD_HEADER_LEN..]).unwrap(), text);
+            }
+        }
+    }
+
+    #[test]
+    fn replayed_reordered_changed_or_truncated_records_are_refused() {
+        let ((mut from_a, _), (_, mut to_b)) = link();
+        let mut sealed: Vec<Vec<u8>> = Vec::new();
+        for text in ["one", "two", "three", "four"] {
+            let mut bytes = record(text.as_bytes());
+            from_a.seal(&mut bytes).unwrap();
+            sealed.push(bytes[RECORD_HEADER_LEN..].to_vec());
+        }
+        assert!(to_b.open(&mut sealed[0].clone()).is_ok());
+        assert_eq!(to_b.open(&mut sealed[0].clone()), Err(WireError::Seal), "a replay");
+        let ((mut from_a, _), (_, mut to_b)) = link();
+        let mut bytes = record(b"one");
+        from_a.seal(&mut bytes).unwrap();
+        bytes[RECORD_HEADER_LEN] ^= 1;
+        assert_eq!(to_b.open(&mut bytes[RECORD_HEADER_LEN..]), Err(WireError::Seal), "a flipped bit");
+        let ((mut from_a, _), (_, mut to_b)) = link();
+        let mut bytes = record(b"one");
+        from_a.seal(&mut bytes).unwrap();
+        let end = bytes.len() - 1;
+        assert_eq!(to_b.open(&mut bytes[RECORD_HEADER_LEN..end]), Err(WireError::Seal), "a cut");
+    }
+
+    #[test]
+    fn another_key_or_prologue_is_refused() {
+        let (_, message) = Initiator::start(&KEY, b"prologue");
+        assert!(respond(&SwarmKey::from_bytes([4; 32]), b"prologue", &message).is_err());
+        assert!(respond(&KEY, b"another", &message).is_err());
+        let (initiator, _) = Initiator::start(&KEY, b"prologue");
+        let (_, _, answer) = respond(&KEY, b"prologue", &message).unwrap();
+        assert!(initiator.finish(&answer).is_err(), "an answer to somebody else's message");
+    }
+
+    #[test]
+    fn empty_records_do_not_exist() {
+        assert_eq!(record_len([0, 16]), Err(WireError::RecordLen(16)));
+        assert_eq!(record_len([0, 17]), Ok(17));
+    }
+
+    /// Our records are Noise transport messages: `snow` opens ours and we open snow's.
+    #[test]
+    fn agrees_with_snow() {
+        let mut initiator = builder(&KEY, b"p").build_initiator().unwrap();
+        let mut message = [0; HANDSHAKE_LEN];
+        initiator.write_message(&[], &mut message).unwrap();
+        let (mut sealer, mut opener, answer) = respond(&KEY, b"p", &message).unwrap();
+        initiator.read_message(&answer, &mut [0; HANDSHAKE_LEN]).unwrap();
+        let snow = initiator.into_stateless_transport_mode().unwrap();
+        for number in 0..3 {
+            let mut bytes = record(b"to snow");
+            sealer.seal(&mut bytes).unwrap();
+            let mut plain = [0; 64];
+            let len = snow.read_message(number, &bytes[RECORD_HEADER_LEN..], &mut plain).unwrap();
+            assert_eq!(&plain[..len], b"to snow");
+
+            let mut sealed = [0; 64];
+            let len = snow.write_message(number, b"from snow", &mut sealed).unwrap();
+            assert_eq!(opener.open(&mut sealed[..len]).unwrap(), b"from snow");
+        }
+    }
+}
