@@ -99,6 +99,12 @@ impl MemberId {
     pub const fn from_bytes(bytes: [u8; 16]) -> MemberId {
         MemberId(bytes)
     }
+
+    /// The bytes, as they travel.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
 }
 
 /// BLAKE3 `derive_key` over: digest of the whole (20 bytes), size (u64, little endian), part size (u32,

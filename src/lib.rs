@@ -21,6 +21,8 @@ pub mod identity;
 
 pub mod wire;
 
+pub mod logic;
+
 pub mod host;
 
 pub mod member;

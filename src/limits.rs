@@ -60,13 +60,19 @@ pub const FRAME_ROSTER_MAX: usize = ROSTER_MAX * 20 + FRAME_SMALL_MAX;
 
 /// What one `Want` asks for: so that parts of 16 KiB cost hardly more than parts of 1 MiB.
 /// A part that is longer is a run of its own.
-pub const RUN_BYTES: u64 = MIB as u64;
+pub const RUN_BYTES: u64 = RUN_BYTES_U32 as u64;
+/// The same, where parts are measured.
+pub const RUN_BYTES_U32: u32 = 1024 * 1024;
 /// What is asked of a new link before anything is known about its rate.
 pub const WINDOW_BYTES_START: u64 = MIB as u64;
-/// The most bytes that may be asked of one link at a time: 100 ms of 1.2 Gbit/s, or a full 16 MiB part.
-pub const WINDOW_BYTES_MAX: u64 = 16 * MIB as u64;
+/// The most bytes that may be asked of one link at a time: 100 ms of 2.6 Gbit/s, or two parts of 16 MiB, so
+/// that the second is on its way while the first is verified.
+pub const WINDOW_BYTES_MAX: u64 = 32 * MIB as u64;
 /// The most runs that may be asked of one link at a time. It sizes the link's queue.
 pub const WINDOW_RUNS_MAX: u32 = 64;
+/// The most runs that one link may have us owe: its window, and as many again because a withdrawn part
+/// splits a run in two.
+pub const OWED_RUNS_MAX: u32 = 2 * WINDOW_RUNS_MAX;
 /// Words for a link's writer that answer no `Want`: haves, rosters, refusals, the last word.
 pub const LINK_CONTROL_MAX: usize = 64;
 /// The size of a link's queue: its window full of wants in each direction, their answers, and control.
@@ -76,6 +82,10 @@ pub const LINK_QUEUE: usize = 4 * WINDOW_RUNS_MAX as usize + LINK_CONTROL_MAX;
 
 /// The most links of one member. More do not make a transfer faster and cost threads.
 pub const LINKS_MAX: usize = 50;
+/// A member dials until it has this many links; the rest of [`LINKS_MAX`] is for those who dial it.
+pub const LINKS_DIALLED_MAX: usize = 30;
+/// Dials under way at a time.
+pub const DIALS_MAX: usize = 16;
 /// The most links that a member opens to one other member, when it knows few of them.
 pub const LINKS_PER_MEMBER_MAX: usize = 4;
 /// With at least this many members known, one link to each is enough.
@@ -106,8 +116,31 @@ pub const REDIAL_MIN: Duration = Duration::from_millis(500);
 pub const REDIAL_MAX: Duration = Duration::from_secs(60);
 /// How long an address that sent a wrong part is refused.
 pub const BLAME_TIMEOUT: Duration = Duration::from_secs(600);
-/// Bytes that nobody asked for are thrown away; a link that sent more than this is closed.
-pub const UNASKED_BYTES_MAX: u64 = 64 * MIB as u64;
+/// A part that was asked of one link this long ago may be asked of a second one, once nothing else is left.
+pub const END_PHASE_PATIENCE: Duration = Duration::from_millis(500);
+/// If incomplete members are about to bring the parts that they hold within this time, complete ones are not
+/// asked for them: their upload is what the others need.
+pub const SECOND_HAND_PATIENCE: Duration = Duration::from_secs(1);
+/// Parts that a member gave away are not given to another one for this long: the first one shares them.
+pub const GIVEN_PATIENCE: Duration = Duration::from_secs(2);
+/// Parts that a member refused because it just gave them to another are asked for again after this long.
+pub const ELSEWHERE_PAUSE: Duration = Duration::from_millis(750);
+/// Nothing arrived for this long: the member says why.
+pub const QUIET_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often a member without any link asks the conductor.
+pub const LONELY_INTERVAL: Duration = Duration::from_secs(3);
+/// The first pause after a conductor could not be asked.
+pub const ANNOUNCE_RETRY_MIN: Duration = Duration::from_secs(1);
+/// The longest pause after a conductor could not be asked.
+pub const ANNOUNCE_RETRY_MAX: Duration = Duration::from_secs(60);
+/// The shortest and longest interval that a conductor may set.
+pub const ANNOUNCE_INTERVAL_MIN: Duration = Duration::from_secs(1);
+/// See [`ANNOUNCE_INTERVAL_MIN`].
+pub const ANNOUNCE_INTERVAL_MAX: Duration = Duration::from_secs(3_600);
+/// A complete member leaves it to the others to dial; those who have not after this long it dials itself.
+pub const COMPLETE_DIAL_PAUSE: Duration = Duration::from_secs(5);
+/// Two complete members have nothing for each other; they look again after this long.
+pub const COMPLETE_REDIAL_PAUSE: Duration = Duration::from_secs(600);
 /// How often addresses are passed on to other members.
 pub const GOSSIP_INTERVAL: Duration = Duration::from_secs(30);
 /// How often rates are measured and windows and links reconsidered.
@@ -132,7 +165,7 @@ pub const DESK_TIMEOUT: Duration = Duration::from_secs(10);
 const _: () = {
     assert!(PARTS_DEFAULT_MAX <= PARTS_MAX);
     assert!(WINDOW_BYTES_START <= WINDOW_BYTES_MAX);
-    assert!(WINDOW_BYTES_MAX >= PART_LEN_MAX as u64, "a window holds any part");
+    assert!(WINDOW_BYTES_MAX >= 2 * PART_LEN_MAX as u64, "a window holds two of any parts");
     assert!(WINDOW_BYTES_MAX / RUN_BYTES <= WINDOW_RUNS_MAX as u64, "the runs never narrow the window");
     assert!(PART_BUFFERS_BYTES >= PART_LEN_MAX as u64, "every part finds room");
     assert!(RECORD_PLAIN_MAX > FRAME_SMALL_MAX);

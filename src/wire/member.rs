@@ -53,8 +53,8 @@ pub enum Message {
     Want(Span),
     /// Answers a want, or a part of it; the bytes of these parts follow raw.
     Parts(Span),
-    /// These parts will not come: they are not held, not served now, or the want was cancelled.
-    Refuse(Span),
+    /// These parts will not come.
+    Refuse(Span, Denial),
     /// These parts are no longer needed; each is still answered, by its bytes or by a refusal.
     Cancel(Span),
     /// Addresses at which other members of the swarm listen.
@@ -92,6 +92,17 @@ pub struct Span {
     pub first: u32,
     /// How many.
     pub count: u32,
+}
+
+/// Why parts that were wanted do not come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Denial {
+    /// The sender does not hold them.
+    NotHeld,
+    /// The want was cancelled.
+    Cancelled,
+    /// The sender has just given them to another member that will share them: ask there, or later again.
+    Elsewhere,
 }
 
 /// Why a link ends.
@@ -189,7 +200,7 @@ mod tests {
             (Message::Have(Have::Runs(vec![Span { first: 3, count: 2 }])), "0500000001020103 02"),
             (Message::Want(Span { first: 0, count: 64 }), "03000000020040"),
             (Message::Parts(Span { first: 300, count: 1 }), "0500000003fb2c0101"),
-            (Message::Refuse(Span { first: 7, count: 1 }), "03000000040701"),
+            (Message::Refuse(Span { first: 7, count: 1 }, Denial::Elsewhere), "0400000004070102"),
             (Message::Cancel(Span { first: 7, count: 1 }), "03000000050701"),
             (Message::Roster(roster), "1e0000000602007f000001fb11270100000000000000000000000000000001fb1227"),
             (Message::Bye(Reason::Leaving), "020000000700"),

@@ -1,0 +1,296 @@
+//! The addresses at which other members may be reached, and when to dial which.
+//!
+//! The book is bounded: what the user named stays for ever, what failed longest gives way first.
+//! It does not know links beyond their number, nor what they carry.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use super::backoff::Backoff;
+use crate::limits::{ADDRESSES_MAX, BLAME_TIMEOUT, REDIAL_MAX, REDIAL_MIN};
+use crate::time::Moment;
+
+/// Who told us of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// Another member, by gossip.
+    Member,
+    /// The conductor, or the address itself: somebody listens there who says so.
+    Conductor,
+    /// The user. Such an address is never forgotten.
+    User,
+}
+
+/// Every address that is known.
+#[derive(Debug)]
+pub struct Addresses {
+    entries: BTreeMap<SocketAddr, Entry>,
+    rng: fastrand::Rng,
+}
+
+#[derive(Debug)]
+struct Entry {
+    source: Source,
+    backoff: Backoff,
+    dials: u32,
+    links: u32,
+    /// Somebody with our key answered there at least once: worth passing on.
+    proven: bool,
+    /// It is our own address.
+    oneself: bool,
+    refused_until: Moment,
+}
+
+impl Addresses {
+    /// An empty book.
+    #[must_use]
+    pub const fn new(rng: fastrand::Rng) -> Addresses {
+        Addresses { entries: BTreeMap::new(), rng }
+    }
+
+    /// Notes an address; a new one is due after `pause`. Addresses that nobody can listen on are ignored.
+    pub fn learn(&mut self, now: Moment, address: SocketAddr, source: Source, pause: Duration) {
+        let address = normalised(address);
+        if !is_dialable(address) {
+            return;
+        }
+        if let Some(entry) = self.entries.get_mut(&address) {
+            entry.source = entry.source.max(source);
+            return;
+        }
+        if self.entries.len() >= ADDRESSES_MAX && !self.forget_worst() {
+            return;
+        }
+        let mut backoff = Backoff::new(REDIAL_MIN, REDIAL_MAX);
+        backoff.succeeded(now, pause);
+        let refused_until = Moment::START;
+        let entry =
+            Entry { source, backoff, dials: 0, links: 0, proven: false, oneself: false, refused_until };
+        self.entries.insert(address, entry);
+    }
+
+    /// An address without a link or dial that is due, those that failed least first, at random among equals.
+    pub fn next_due(&mut self, now: Moment) -> Option<SocketAddr> {
+        let due = |entry: &Entry| {
+            entry.links == 0 && entry.dials == 0 && entry.may_be_dialled(now) && entry.backoff.due() <= now
+        };
+        let least =
+            self.entries.values().filter(|entry| due(entry)).map(|entry| entry.backoff.failures()).min()?;
+        let equals = self.entries.iter().filter(|(_, entry)| due(entry) && entry.backoff.failures() == least);
+        let equals: Vec<SocketAddr> = equals.map(|(&address, _)| address).collect();
+        self.rng.choice(equals)
+    }
+
+    /// Whether one more link to an address that already has one may be dialled.
+    #[must_use]
+    pub fn may_dial_again(&self, now: Moment, address: SocketAddr) -> bool {
+        self.entries
+            .get(&address)
+            .is_some_and(|entry| entry.may_be_dialled(now) && entry.backoff.due() <= now)
+    }
+
+    /// How many dials are under way, in all.
+    #[must_use]
+    pub fn dials(&self) -> usize {
+        self.entries.values().map(|entry| entry.dials as usize).sum()
+    }
+
+    /// How many dials are under way to this address.
+    #[must_use]
+    pub fn dials_to(&self, address: SocketAddr) -> usize {
+        self.entries.get(&address).map_or(0, |entry| entry.dials as usize)
+    }
+
+    /// A dial began.
+    pub fn on_dial(&mut self, address: SocketAddr) {
+        if let Some(entry) = self.entries.get_mut(&address) {
+            entry.dials += 1;
+        }
+    }
+
+    /// A dial came to nothing.
+    pub fn on_dial_failed(&mut self, now: Moment, address: SocketAddr) {
+        if let Some(entry) = self.entries.get_mut(&address) {
+            entry.dials = entry.dials.saturating_sub(1);
+            entry.backoff.failed(now, &mut self.rng);
+        }
+    }
+
+    /// A dial became a link.
+    pub fn on_dial_done(&mut self, address: SocketAddr) {
+        if let Some(entry) = self.entries.get_mut(&address) {
+            entry.dials = entry.dials.saturating_sub(1);
+        }
+    }
+
+    /// A link to the member that listens there is up.
+    pub fn on_link(&mut self, now: Moment, address: SocketAddr) {
+        if let Some(entry) = self.entries.get_mut(&normalised(address)) {
+            entry.links += 1;
+            entry.proven = true;
+            entry.backoff.succeeded(now, Duration::ZERO);
+        }
+    }
+
+    /// That link is gone; the address is due again after `pause`, or as after a failed dial.
+    pub fn on_link_gone(&mut self, now: Moment, address: SocketAddr, pause: Option<Duration>) {
+        if let Some(entry) = self.entries.get_mut(&normalised(address)) {
+            entry.links = entry.links.saturating_sub(1);
+            match pause {
+                Some(pause) => entry.backoff.succeeded(now, pause),
+                None => entry.backoff.failed(now, &mut self.rng),
+            }
+        }
+    }
+
+    /// The member that listens there sent wrong bytes.
+    pub fn on_blame(&mut self, now: Moment, address: SocketAddr) {
+        if let Some(entry) = self.entries.get_mut(&normalised(address)) {
+            entry.refused_until = now + BLAME_TIMEOUT;
+        }
+    }
+
+    /// The member that listens there is this one.
+    pub fn on_oneself(&mut self, address: SocketAddr) {
+        if let Some(entry) = self.entries.get_mut(&normalised(address)) {
+            entry.oneself = true;
+        }
+    }
+
+    /// Whether links with the member that listens there are refused for now.
+    #[must_use]
+    pub fn is_refused(&self, now: Moment, address: SocketAddr) -> bool {
+        self.entries.get(&normalised(address)).is_some_and(|entry| entry.refused_until > now)
+    }
+
+    /// Every address becomes due at once: something changed that makes a new try worthwhile.
+    pub fn hurry(&mut self) {
+        self.entries.values_mut().for_each(|entry| entry.backoff.hurry());
+    }
+
+    /// How many addresses of others are known.
+    #[must_use]
+    pub fn known(&self) -> usize {
+        self.entries.values().filter(|entry| !entry.oneself).count()
+    }
+
+    /// Up to `most` addresses at which somebody with our key was reached, at random.
+    pub fn sample_proven(&mut self, most: usize) -> Vec<SocketAddr> {
+        let proven = self.entries.iter().filter(|(_, entry)| entry.proven && !entry.oneself);
+        let proven: Vec<SocketAddr> = proven.map(|(&address, _)| address).collect();
+        let mut sample = self.rng.choose_multiple(proven, most);
+        sample.sort_unstable();
+        sample
+    }
+
+    /// Makes room by dropping the address that failed most; says whether there is room.
+    fn forget_worst(&mut self) -> bool {
+        let idle = |entry: &Entry| entry.links == 0 && entry.dials == 0 && entry.source != Source::User;
+        let failed = self.entries.iter().filter(|(_, entry)| idle(entry) && entry.backoff.failures() > 0);
+        let worst = failed.max_by_key(|(_, entry)| entry.backoff.failures()).map(|(&address, _)| address);
+        worst.is_some_and(|address| self.entries.remove(&address).is_some())
+    }
+}
+
+impl Entry {
+    fn may_be_dialled(&self, now: Moment) -> bool {
+        !self.oneself && self.refused_until <= now
+    }
+}
+
+/// The same address in the one form that is kept: IPv4 as such, not mapped into IPv6.
+#[must_use]
+pub fn normalised(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+fn is_dialable(address: SocketAddr) -> bool {
+    let ip = address.ip();
+    let is_broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
+    address.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !is_broadcast
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn book() -> Addresses {
+        Addresses::new(fastrand::Rng::with_seed(3))
+    }
+
+    fn address(number: u16) -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, 1], number))
+    }
+
+    const NOW: Moment = Moment::from_micros(1_000_000);
+
+    #[test]
+    fn what_fails_waits_longer() {
+        let mut book = book();
+        book.learn(NOW, address(1), Source::Conductor, Duration::ZERO);
+        assert_eq!(book.next_due(NOW), Some(address(1)));
+        book.on_dial(address(1));
+        assert_eq!(book.next_due(NOW), None, "it is being dialled");
+        book.on_dial_failed(NOW, address(1));
+        assert_eq!(book.next_due(NOW), None, "it just failed");
+        assert_eq!(book.next_due(NOW + REDIAL_MIN), Some(address(1)));
+        book.learn(NOW, address(2), Source::Member, Duration::ZERO);
+        assert_eq!(book.next_due(NOW + REDIAL_MIN), Some(address(2)), "it failed less");
+    }
+
+    #[test]
+    fn impossible_addresses_are_ignored() {
+        let mut book = book();
+        for text in ["10.0.0.1:0", "0.0.0.0:1", "224.0.0.1:1", "255.255.255.255:1", "[::]:1", "[ff02::1]:1"] {
+            book.learn(NOW, text.parse().unwrap(), Source::Conductor, Duration::ZERO);
+        }
+        assert_eq!(book.known(), 0);
+    }
+
+    #[test]
+    fn mapped_addresses_are_the_same_address() {
+        let mut book = book();
+        book.learn(NOW, "[::ffff:10.0.0.1]:1".parse().unwrap(), Source::Conductor, Duration::ZERO);
+        book.learn(NOW, address(1), Source::Conductor, Duration::ZERO);
+        assert_eq!((book.known(), book.next_due(NOW)), (1, Some(address(1))));
+    }
+
+    #[test]
+    fn the_book_is_bounded_and_keeps_what_the_user_named() {
+        let mut book = book();
+        book.learn(NOW, address(9_999), Source::User, Duration::ZERO);
+        book.on_dial(address(9_999));
+        book.on_dial_failed(NOW, address(9_999));
+        for number in 1..5_000 {
+            book.learn(NOW, address(number), Source::Member, Duration::ZERO);
+            book.on_dial(address(number));
+            book.on_dial_failed(NOW, address(number));
+        }
+        assert_eq!(book.known(), ADDRESSES_MAX);
+        assert!(book.entries.contains_key(&address(9_999)));
+        assert!(book.entries.contains_key(&address(4_999)), "new ones replace failed ones");
+    }
+
+    #[test]
+    fn blame_ends_after_a_while() {
+        let mut book = book();
+        book.learn(NOW, address(1), Source::Conductor, Duration::ZERO);
+        book.on_blame(NOW, address(1));
+        assert!(book.is_refused(NOW, address(1)) && book.next_due(NOW).is_none());
+        let later = NOW + BLAME_TIMEOUT;
+        assert!(!book.is_refused(later, address(1)) && book.next_due(later).is_some());
+    }
+
+    #[test]
+    fn only_proven_addresses_are_passed_on() {
+        let mut book = book();
+        for number in 1..=5 {
+            book.learn(NOW, address(number), Source::Conductor, Duration::ZERO);
+        }
+        book.on_link(NOW, address(2));
+        book.on_link(NOW, address(3));
+        book.on_oneself(address(3));
+        assert_eq!(book.sample_proven(10), [address(2)]);
+    }
+}

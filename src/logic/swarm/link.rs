@@ -1,0 +1,244 @@
+//! One link as the swarm sees it: who is there, what they hold, what they were asked.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::identity::MemberId;
+use crate::limits::{ELSEWHERE_PAUSE, SECOND_HAND_PATIENCE, WINDOW_RUNS_MAX};
+use crate::logic::window::Window;
+use crate::part::{Layout, Run};
+use crate::part_set::PartSet;
+use crate::time::Moment;
+use crate::wire::member::Denial;
+
+/// A link, from its hello to its end.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) member: MemberId,
+    /// Where the member at the far end accepts links, if it does.
+    pub(super) address: Option<SocketAddr>,
+    /// What the far end says it holds; none until it said so.
+    pub(super) theirs: Option<PartSet>,
+    /// The parts among them that it has not refused.
+    pub(super) askable: PartSet,
+    /// Parts that it refused for now, and when.
+    pub(super) deferred: Vec<(Moment, Run)>,
+    pub(super) window: Window,
+    /// What was asked and not yet answered, oldest first.
+    pub(super) in_flight: Vec<Asked>,
+    /// Nothing open was found for this link; cleared when that may have changed.
+    pub(super) dry: bool,
+    /// When this link last gave or took anything.
+    pub(super) useful: Moment,
+    /// When bytes last arrived that were asked for, or the first of them was asked.
+    pub(super) moved: Moment,
+    /// When it was first asked for anything.
+    pub(super) first_asked: Option<Moment>,
+    /// When it last brought a part.
+    pub(super) brought: Option<Moment>,
+    /// Bytes received and sent at the last tick.
+    pub(super) flow: Flow,
+    /// Bytes per second received lately, measured by the tick: falls to 0 when nothing comes.
+    pub(super) rate: u64,
+    pub(super) gossiped: Moment,
+}
+
+/// A run in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) run: Run,
+    pub(super) since: Moment,
+    /// It was cancelled: no longer counted as asked, but still to be answered.
+    pub(super) cancelled: bool,
+}
+
+/// What a link has carried since it came up: bytes of parts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flow {
+    /// Bytes received.
+    pub received: u64,
+    /// Bytes sent.
+    pub sent: u64,
+}
+
+impl Link {
+    pub(super) fn new(now: Moment, layout: Layout, member: MemberId, address: Option<SocketAddr>) -> Link {
+        Link {
+            member,
+            address,
+            theirs: None,
+            askable: PartSet::empty(layout),
+            deferred: Vec::new(),
+            window: Window::new(now),
+            in_flight: Vec::new(),
+            dry: false,
+            useful: now,
+            moved: now,
+            first_asked: None,
+            brought: None,
+            flow: Flow::default(),
+            rate: 0,
+            gossiped: now,
+        }
+    }
+
+    /// Whether the far end holds every part.
+    pub(super) fn is_complete(&self) -> bool {
+        self.theirs.as_ref().is_some_and(PartSet::is_full)
+    }
+
+    /// The set of the far end, if it counts towards availability.
+    pub(super) fn incomplete_set(&self) -> Option<&PartSet> {
+        self.theirs.as_ref().filter(|set| !set.is_full())
+    }
+
+    /// Bytes asked for and not yet answered.
+    pub(super) fn bytes_in_flight(&self, layout: Layout) -> u64 {
+        self.in_flight.iter().map(|asked| layout.bytes_of(asked.run)).sum()
+    }
+
+    /// Whether another run may be asked for.
+    pub(super) fn has_room(&self, layout: Layout) -> bool {
+        self.in_flight.len() < WINDOW_RUNS_MAX as usize && self.bytes_in_flight(layout) < self.window.bytes()
+    }
+
+    /// A run is asked for.
+    pub(super) fn ask(&mut self, now: Moment, run: Run) {
+        if self.in_flight.is_empty() {
+            self.moved = now;
+            self.window.resumed(now);
+        }
+        self.first_asked.get_or_insert(now);
+        self.in_flight.push(Asked { run, since: now, cancelled: false });
+    }
+
+    /// Takes `run` out of what is in flight. Returns what was taken, in pieces, and whether all of `run` was.
+    pub(super) fn answered(&mut self, run: Run) -> (Vec<Asked>, bool) {
+        let mut taken = Vec::new();
+        let mut kept = Vec::with_capacity(self.in_flight.len() + 1);
+        let mut lacking = run.count();
+        for asked in self.in_flight.drain(..) {
+            match asked.run.intersect(run) {
+                None => kept.push(asked),
+                Some(common) => {
+                    lacking = lacking.saturating_sub(common.count());
+                    taken.push(Asked { run: common, ..asked });
+                    kept.extend(
+                        asked.run.minus(common).into_iter().flatten().map(|run| Asked { run, ..asked }),
+                    );
+                }
+            }
+        }
+        self.in_flight = kept;
+        (taken, lacking == 0)
+    }
+
+    /// Marks what is in flight of `run` as cancelled; returns the pieces that were not before.
+    pub(super) fn cancel(&mut self, run: Run) -> Vec<Run> {
+        let (taken, _) = self.answered(run);
+        let fresh = taken.iter().filter(|asked| !asked.cancelled).map(|asked| asked.run).collect();
+        self.in_flight.extend(taken.into_iter().map(|asked| Asked { cancelled: true, ..asked }));
+        fresh
+    }
+
+    /// The far end will not give these, now or ever.
+    pub(super) fn refused(&mut self, now: Moment, run: Run, denial: Denial) {
+        for part in run.parts() {
+            self.askable.remove(part);
+        }
+        if denial != Denial::NotHeld {
+            self.deferred.push((now, run));
+        }
+    }
+
+    /// What was refused for a while may be asked for again.
+    pub(super) fn renew_deferred(&mut self, now: Moment) {
+        let askable = &mut self.askable;
+        self.deferred.retain(|&(since, run)| {
+            let waits = now.since(since) < ELSEWHERE_PAUSE;
+            if !waits {
+                for part in run.parts() {
+                    askable.insert(part);
+                }
+            }
+            waits
+        });
+    }
+
+    /// Runs that count as asked.
+    pub(super) fn live_runs(&self) -> impl Iterator<Item = Run> + '_ {
+        self.in_flight.iter().filter(|asked| !asked.cancelled).map(|asked| asked.run)
+    }
+
+    /// The bytes per second to count on: nothing from a link that has brought nothing lately, anything from
+    /// one that was asked for the first time only just now.
+    pub(super) fn expected_rate(&self, now: Moment) -> u64 {
+        let lately = |when: Option<Moment>| when.is_some_and(|when| now.since(when) < SECOND_HAND_PATIENCE);
+        match self.window.rate() {
+            0 if lately(self.first_asked) => u64::MAX,
+            rate if lately(self.brought) => rate,
+            _ => 0,
+        }
+    }
+
+    /// Takes in what the link has carried so far.
+    pub(super) fn flowed(&mut self, now: Moment, flow: Flow, span: Duration) {
+        let received = flow.received.saturating_sub(self.flow.received);
+        if received > 0 {
+            self.moved = now;
+        }
+        if flow != self.flow {
+            self.useful = now;
+        }
+        let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX).max(1);
+        self.rate = received.saturating_mul(1_000_000) / micros;
+        self.flow = flow;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layout() -> Layout {
+        Layout::new(100, 1).unwrap()
+    }
+
+    fn run(first: u32, count: u32) -> Run {
+        layout().run(first, count).unwrap()
+    }
+
+    fn link() -> Link {
+        Link::new(Moment::START, layout(), MemberId::from_bytes([0; 16]), None)
+    }
+
+    #[test]
+    fn an_answer_may_cut_a_run_in_the_middle() {
+        let mut link = link();
+        link.ask(Moment::START, run(0, 10));
+        let (taken, whole) = link.answered(run(4, 2));
+        assert!(whole && taken.len() == 1);
+        let left: Vec<Run> = link.live_runs().collect();
+        assert_eq!(left, [run(0, 4), run(6, 4)]);
+        assert_eq!(link.bytes_in_flight(layout()), 8);
+    }
+
+    #[test]
+    fn an_answer_to_nothing_is_seen() {
+        let mut link = link();
+        link.ask(Moment::START, run(0, 10));
+        assert!(!link.answered(run(9, 2)).1);
+        assert!(!link.answered(run(50, 1)).1);
+    }
+
+    #[test]
+    fn a_cancelled_run_is_still_to_be_answered() {
+        let mut link = link();
+        link.ask(Moment::START, run(0, 10));
+        assert_eq!(link.cancel(run(3, 2)), [run(3, 2)]);
+        assert_eq!(link.cancel(run(3, 2)), [], "once");
+        assert_eq!(link.bytes_in_flight(layout()), 10);
+        assert_eq!(link.live_runs().map(Run::count).sum::<u32>(), 8);
+        assert!(link.answered(run(3, 2)).1);
+    }
+}
