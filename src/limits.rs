@@ -44,6 +44,9 @@ pub const RECORD_LEN_MAX: usize = 65_535;
 pub const RECORD_TAG_LEN: usize = 16;
 /// The most plain bytes in one record.
 pub const RECORD_PLAIN_MAX: usize = RECORD_LEN_MAX - RECORD_TAG_LEN;
+/// Records that one system call sends or receives at most: enough that calls do not count, few enough that
+/// their bytes stay in a core's cache.
+pub const RECORDS_PER_CALL: usize = 4;
 /// How many records one key may seal. AES-GCM stays far from its birthday bound for 2^24 records of
 /// 64 KiB, which is one tebibyte in one direction of one link; the link is then replaced.
 pub const RECORDS_PER_KEY_MAX: u64 = 1 << 24;
@@ -148,6 +151,11 @@ pub const TICK_INTERVAL: Duration = Duration::from_millis(250);
 
 // --- The member's memory --------------------------------------------------------------------------------
 
+/// Received parts are hashed together once there are this many of them on a link: hashing several at a time
+/// is what makes it fast.
+pub const SETTLE_PARTS: u32 = 8;
+/// Or once they have this many bytes together.
+pub const SETTLE_BYTES: usize = 4 * MIB;
 /// Part buffers in all. A reader waits for its share before it takes a part from its socket.
 pub const PART_BUFFERS_BYTES: u64 = 32 * MIB as u64;
 /// What waits for the director: facts of a few words.

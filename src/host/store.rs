@@ -1,0 +1,383 @@
+//! A composition on disk: positional reads and writes, and which parts are there.
+//!
+//! The store is shared by all threads without a lock. Bytes at the place of a part that is on the shelf never
+//! change, so readers and writers need not know of each other.
+//!
+//! What is being fetched is `NAME.part`, at full size from the start, so a full disk is found before the
+//! first byte; it becomes `NAME` by one rename, after its content is safely on the disk.
+//! A `NAME` that was there before is only read, unless the user asked for a repair.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FallocateFlags, OFlags, fallocate};
+use thiserror::Error;
+
+use super::error::FileAction;
+use super::shelf::Shelf;
+use super::HostError;
+use crate::part::{Layout, PartIndex, Run};
+use crate::text::{self, Escaped};
+
+/// One composition on disk.
+#[derive(Debug)]
+pub struct Store {
+    layout: Layout,
+    file: File,
+    path: PathBuf,
+    origin: Origin,
+    shelf: Shelf,
+}
+
+/// What the store was opened on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Origin {
+    /// The user's complete file: only read.
+    Whole,
+    /// The user's file, to be repaired in place.
+    Repair,
+    /// What is being fetched; it will be renamed to this path.
+    Fetched { to: PathBuf },
+}
+
+/// Where a composition is and what may be done about it.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The final path.
+    pub whole: PathBuf,
+    /// The path while it is being fetched, in the same directory.
+    pub partial: PathBuf,
+    /// Whether a file under the final name may be changed.
+    pub repair: bool,
+}
+
+/// Why a composition cannot be opened.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The system would not do what we asked.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// Under the name is something that is not a file.
+    #[error("{path} is there and is not a file; move it away, or choose another directory with --dir",
+        path = Escaped(&path.to_string_lossy()))]
+    NotAFile {
+        /// What is there.
+        path: PathBuf,
+    },
+    /// Under the name is a file of another size.
+    #[error("{path} is there with {found}, and the manifest says {expected}; it was not touched; \
+        --repair makes it right in place, or move it away",
+        path = Escaped(&path.to_string_lossy()), found = exact(*found), expected = exact(*expected))]
+    WrongSize {
+        /// The file.
+        path: PathBuf,
+        /// Its size in bytes.
+        found: u64,
+        /// The size in the manifest.
+        expected: u64,
+    },
+    /// Another member works on the same file.
+    #[error("another member is getting {path}; stop it, or choose another directory with --dir",
+        path = Escaped(&path.to_string_lossy()))]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// A size that people can compare digit by digit.
+fn exact(bytes: u64) -> String {
+    if bytes < 1024 { format!("{bytes} bytes") } else { format!("{bytes} bytes ({})", text::bytes(bytes)) }
+}
+
+impl Store {
+    /// Opens what is there, or makes room for what is to come. Nothing is believed about its content: the
+    /// shelf is empty until [`Store::put`] is told what was found.
+    ///
+    /// # Errors
+    /// The file under the final name is not the composition and may not be changed, another member works on
+    /// it, or the disk has no room.
+    pub fn open(place: &Place, layout: Layout) -> Result<Store, StoreError> {
+        match fs::metadata(&place.whole) {
+            Ok(meta) if !meta.is_file() => Err(StoreError::NotAFile { path: place.whole.clone() }),
+            Ok(meta) if place.repair => Store::open_repair(place, layout, meta.len()),
+            Ok(meta) if meta.len() == layout.size() => Store::open_whole(place, layout),
+            Ok(meta) => Err(StoreError::WrongSize {
+                path: place.whole.clone(),
+                found: meta.len(),
+                expected: layout.size(),
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Store::open_partial(place, layout),
+            Err(error) => Err(HostError::file(FileAction::Inspect, &place.whole)(error).into()),
+        }
+    }
+
+    fn open_whole(place: &Place, layout: Layout) -> Result<Store, StoreError> {
+        let file = File::open(&place.whole).map_err(HostError::file(FileAction::Open, &place.whole))?;
+        Ok(Store::new(layout, file, place.whole.clone(), Origin::Whole))
+    }
+
+    fn open_repair(place: &Place, layout: Layout, len: u64) -> Result<Store, StoreError> {
+        let path = &place.whole;
+        let file = OpenOptions::new().read(true).write(true).open(path);
+        let file = file.map_err(HostError::file(FileAction::Open, path))?;
+        lock(&file, path)?;
+        if len != layout.size() {
+            file.set_len(layout.size()).map_err(HostError::file(FileAction::Reserve, path))?;
+        }
+        reserve(&file, layout.size()).map_err(HostError::file(FileAction::Reserve, path))?;
+        Ok(Store::new(layout, file, path.clone(), Origin::Repair))
+    }
+
+    fn open_partial(place: &Place, layout: Layout) -> Result<Store, StoreError> {
+        let path = &place.partial;
+        // A link that somebody else put there must not lead our writes elsewhere.
+        let nofollow = i32::try_from(OFlags::NOFOLLOW.bits()).expect("the flag is one bit");
+        let nonblock = i32::try_from(OFlags::NONBLOCK.bits()).expect("the flag is one bit");
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .custom_flags(nofollow | nonblock)
+            .open(path)
+            .map_err(HostError::file(FileAction::Create, path))?;
+        let meta = file.metadata().map_err(HostError::file(FileAction::Inspect, path))?;
+        if !meta.is_file() {
+            return Err(StoreError::NotAFile { path: path.clone() });
+        }
+        lock(&file, path)?;
+        let fresh = meta.len() == 0;
+        if let Err(error) = reserve(&file, layout.size()) {
+            if fresh {
+                // Nothing of value is lost: it was empty. Its removal is a courtesy that may fail.
+                drop(fs::remove_file(path));
+            }
+            return Err(HostError::file(FileAction::Reserve, path)(error).into());
+        }
+        let to = place.whole.clone();
+        Ok(Store::new(layout, file, path.clone(), Origin::Fetched { to }))
+    }
+
+    fn new(layout: Layout, file: File, path: PathBuf, origin: Origin) -> Store {
+        Store { layout, file, path, origin, shelf: Shelf::new(layout) }
+    }
+
+    /// The file, for hashing what is in it.
+    #[must_use]
+    pub const fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Where the file is now.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether parts may be written: false for a file that is only shared.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        self.origin != Origin::Whole
+    }
+
+    /// Which parts are there.
+    #[must_use]
+    pub const fn shelf(&self) -> &Shelf {
+        &self.shelf
+    }
+
+    /// A part was found to be on disk and right; says whether that is new.
+    pub fn put(&self, part: PartIndex) -> bool {
+        self.shelf.put(part)
+    }
+
+    /// Reads bytes of a part that is on the shelf.
+    ///
+    /// # Errors
+    /// The disk fails, or somebody else made the file shorter.
+    pub fn read(&self, part: PartIndex, offset: u64, buffer: &mut [u8]) -> Result<(), HostError> {
+        self.file
+            .read_exact_at(buffer, self.layout.offset(part) + offset)
+            .map_err(HostError::file(FileAction::ReadPart(part), &self.path))
+    }
+
+    /// Writes verified parts in one go and puts them on the shelf; returns how many bytes were new.
+    /// Parts that were there already stay as they are.
+    ///
+    /// # Errors
+    /// The disk is full or fails; none of the parts is on the shelf then.
+    pub fn write(&self, run: Run, bytes: &[u8]) -> Result<u64, HostError> {
+        self.file
+            .write_all_at(bytes, self.layout.offset(run.first()))
+            .map_err(HostError::file(FileAction::WritePart(run.first()), &self.path))?;
+        let new = run.parts().filter(|&part| self.shelf.put(part));
+        Ok(new.map(|part| u64::from(self.layout.len_of(part))).sum())
+    }
+
+    /// Everything is there: brings it safely to the disk and gives it its final name.
+    /// Must be called once, when the shelf is full.
+    ///
+    /// # Errors
+    /// The disk fails, or something else has taken the name meanwhile; what was fetched stays in `NAME.part`.
+    pub fn finish(&self) -> Result<(), HostError> {
+        if self.origin == Origin::Whole {
+            return Ok(());
+        }
+        self.file.sync_all().map_err(HostError::file(FileAction::Sync, &self.path))?;
+        let Origin::Fetched { to } = &self.origin else { return Ok(()) };
+        rename_new(&self.path, to).map_err(HostError::file(FileAction::Rename, to))?;
+        let directory = to.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(directory)
+            .and_then(|directory| directory.sync_all())
+            .map_err(HostError::file(FileAction::Sync, directory))
+    }
+}
+
+/// Renames without replacing what may have appeared under the new name.
+fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(()),
+        // File systems that cannot do this in one step: a look before the rename is the next best.
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::NOTSUP) => {
+            if fs::symlink_metadata(to).is_ok() {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            fs::rename(from, to)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Keeps a second member from working on the same file.
+fn lock(file: &File, path: &Path) -> Result<(), StoreError> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: path.to_owned() }),
+        // Some network file systems have no locks; the user's own care has to do there.
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
+        Err(TryLockError::Error(error)) => Err(HostError::file(FileAction::Lock, path)(error).into()),
+    }
+}
+
+/// Gives the file its full size on the disk, keeping what is in it.
+fn reserve(file: &File, size: u64) -> io::Result<()> {
+    if size == 0 {
+        return file.set_len(0);
+    }
+    match fallocate(file, FallocateFlags::empty(), 0, size) {
+        Ok(()) => {}
+        // FAT, NFS before 4.2 and others cannot reserve; then at least the size is set.
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS | rustix::io::Errno::INVAL) => {}
+        Err(error) => return Err(error.into()),
+    }
+    file.set_len(size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::chain;
+
+    fn place(dir: &Path) -> Place {
+        Place { whole: dir.join("song"), partial: dir.join("song.part"), repair: false }
+    }
+
+    fn layout() -> Layout {
+        Layout::new(25, 10).unwrap()
+    }
+
+    #[test]
+    fn a_file_gets_its_name_when_it_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = place(dir.path());
+        let store = Store::open(&place, layout()).unwrap();
+        assert_eq!(fs::metadata(&place.partial).unwrap().len(), 25, "full size from the start");
+        assert_eq!(store.write(layout().run(1, 2).unwrap(), b"bbbbbbbbbbccccc").unwrap(), 15);
+        assert_eq!(store.write(layout().run(0, 1).unwrap(), b"aaaaaaaaaa").unwrap(), 10);
+        assert_eq!(store.write(layout().run(0, 1).unwrap(), b"aaaaaaaaaa").unwrap(), 0, "not new");
+        assert!(store.shelf().is_full() && !place.whole.exists());
+        let mut buffer = [0; 5];
+        store.read(layout().part(2).unwrap(), 0, &mut buffer).unwrap();
+        assert_eq!(&buffer, b"ccccc");
+        store.finish().unwrap();
+        assert_eq!(fs::read(&place.whole).unwrap(), b"aaaaaaaaaabbbbbbbbbbccccc");
+        assert!(!place.partial.exists());
+    }
+
+    #[test]
+    fn a_name_that_was_taken_meanwhile_is_not_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = place(dir.path());
+        let store = Store::open(&place, layout()).unwrap();
+        store.write(layout().whole().unwrap(), &[7; 25]).unwrap();
+        fs::write(&place.whole, "the user's").unwrap();
+        let error = store.finish().unwrap_err();
+        assert_eq!(error.io().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&place.whole).unwrap(), b"the user's");
+        assert!(place.partial.exists());
+    }
+
+    #[test]
+    fn what_is_not_ours_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = place(dir.path());
+        fs::write(&place.whole, "short").unwrap();
+        let error = Store::open(&place, layout()).unwrap_err();
+        assert!(chain(&error).contains("5 bytes") && chain(&error).contains("--repair"), "{}", chain(&error));
+        fs::remove_file(&place.whole).unwrap();
+        fs::create_dir(&place.whole).unwrap();
+        assert!(matches!(Store::open(&place, layout()), Err(StoreError::NotAFile { .. })));
+        fs::remove_dir(&place.whole).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", &place.partial).unwrap();
+        assert!(matches!(Store::open(&place, layout()), Err(StoreError::Host(_))), "a planted link");
+    }
+
+    #[test]
+    fn two_members_do_not_share_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Store::open(&place(dir.path()), layout()).unwrap();
+        assert!(matches!(Store::open(&place(dir.path()), layout()), Err(StoreError::InUse { .. })));
+        drop(first);
+        assert!(Store::open(&place(dir.path()), layout()).is_ok());
+    }
+
+    #[test]
+    fn reopening_keeps_what_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&place(dir.path()), layout()).unwrap();
+        store.write(layout().run(1, 1).unwrap(), &[9; 10]).unwrap();
+        drop(store);
+        let store = Store::open(&place(dir.path()), layout()).unwrap();
+        assert_eq!(store.shelf().count(), 0, "nothing is believed");
+        let mut buffer = [0; 10];
+        store.read(layout().part(1).unwrap(), 0, &mut buffer).unwrap();
+        assert_eq!(buffer, [9; 10]);
+    }
+
+    #[test]
+    fn a_file_cut_short_while_it_is_shared_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = place(dir.path());
+        fs::write(&place.whole, [1; 25]).unwrap();
+        let store = Store::open(&place, layout()).unwrap();
+        assert!(!store.is_writable());
+        OpenOptions::new().write(true).open(&place.whole).unwrap().set_len(12).unwrap();
+        let error = store.read(layout().part(2).unwrap(), 0, &mut [0; 5]).unwrap_err();
+        assert!(chain(&error).starts_with("cannot read part 3 of "), "{}", chain(&error));
+    }
+
+    #[test]
+    fn repair_changes_the_file_in_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place { repair: true, ..place(dir.path()) };
+        fs::write(&place.whole, [1; 40]).unwrap();
+        let store = Store::open(&place, layout()).unwrap();
+        store.write(layout().run(2, 1).unwrap(), &[2; 5]).unwrap();
+        store.finish().unwrap();
+        assert_eq!(fs::read(&place.whole).unwrap(), [[1; 20].as_slice(), &[2; 5]].concat());
+    }
+}

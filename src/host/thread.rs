@@ -1,0 +1,57 @@
+//! Named threads that are joined, and pauses that end early.
+
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use super::HostError;
+use super::error::SystemAction;
+
+/// Enough for every thread of ours: buffers live on the heap.
+const STACK_LEN: usize = 256 * 1024;
+
+/// A running thread.
+#[derive(Debug)]
+pub struct Thread(JoinHandle<()>);
+
+/// A thread ended by a panic: a bug of ours, told on standard error by then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Panicked;
+
+/// Starts a thread whose name a debugger shows (15 letters at most).
+///
+/// # Errors
+/// The system has no room for another thread.
+pub fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<Thread, HostError> {
+    Builder::new()
+        .name(name.to_owned())
+        .stack_size(STACK_LEN)
+        .spawn(body)
+        .map(Thread)
+        .map_err(HostError::system(SystemAction::StartThread))
+}
+
+/// Waits for `span`, or until `done` says so; it is asked every `beat`.
+pub fn pause(span: Duration, beat: Duration, done: impl Fn() -> bool) {
+    let mut left = span;
+    while left > Duration::ZERO && !done() {
+        let nap = left.min(beat);
+        std::thread::sleep(nap);
+        left -= nap;
+    }
+}
+
+impl Thread {
+    /// Whether the thread has ended, so that joining does not wait.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.0.is_finished()
+    }
+
+    /// Waits for the thread to end.
+    ///
+    /// # Errors
+    /// It ended by a panic.
+    pub fn join(self) -> Result<(), Panicked> {
+        self.0.join().map_err(|_| Panicked)
+    }
+}

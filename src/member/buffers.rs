@@ -1,0 +1,90 @@
+//! Part buffers, bounded in all.
+//!
+//! A reader takes a buffer before it takes a part from its socket, so many links with large parts cost no
+//! more memory than few; whoever finds none waits, and its socket with it.
+
+use std::sync::{Condvar, Mutex, MutexGuard};
+
+use crate::limits::{PART_BUFFERS_BYTES, POLL_INTERVAL};
+
+/// All part buffers of a member; each has the same length.
+#[derive(Debug)]
+pub(super) struct Buffers {
+    len: usize,
+    state: Mutex<State>,
+    returned: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Buffers that may still be made.
+    unmade: usize,
+    free: Vec<Vec<u8>>,
+}
+
+impl Buffers {
+    /// As many buffers of `len` bytes as the bound allows, at least one. None is made before it is needed.
+    pub(super) fn new(len: usize) -> Buffers {
+        let budget = usize::try_from(PART_BUFFERS_BYTES).unwrap_or(usize::MAX);
+        let state = State { unmade: (budget / len.max(1)).max(1), free: Vec::new() };
+        Buffers { len, state: Mutex::new(state), returned: Condvar::new() }
+    }
+
+    /// A buffer, if one is to be had now.
+    pub(super) fn try_take(&self) -> Option<Vec<u8>> {
+        self.take_from(&mut self.lock())
+    }
+
+    /// A buffer, as soon as one is to be had; none if `give_up` says so first.
+    pub(super) fn take(&self, give_up: impl Fn() -> bool) -> Option<Vec<u8>> {
+        let mut state = self.lock();
+        loop {
+            if let Some(buffer) = self.take_from(&mut state) {
+                return Some(buffer);
+            }
+            if give_up() {
+                return None;
+            }
+            let waited = self.returned.wait_timeout(state, POLL_INTERVAL);
+            state = waited.expect("no thread panics while it holds this lock").0;
+        }
+    }
+
+    /// Gives a buffer back.
+    pub(super) fn give_back(&self, buffer: Vec<u8>) {
+        self.lock().free.push(buffer);
+        self.returned.notify_one();
+    }
+
+    fn take_from(&self, state: &mut State) -> Option<Vec<u8>> {
+        state.free.pop().or_else(|| {
+            state.unmade = state.unmade.checked_sub(1)?;
+            Some(vec![0; self.len])
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no thread panics while it holds this lock")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_than_the_bound() {
+        let len = usize::try_from(PART_BUFFERS_BYTES).unwrap() / 2;
+        let buffers = Buffers::new(len);
+        let (first, second) = (buffers.try_take().unwrap(), buffers.try_take().unwrap());
+        assert!(buffers.try_take().is_none());
+        assert!(buffers.take(|| true).is_none());
+        buffers.give_back(first);
+        assert!(buffers.try_take().is_some());
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| buffers.take(|| false));
+            buffers.give_back(second);
+            assert!(waiting.join().unwrap().is_some());
+        });
+    }
+}

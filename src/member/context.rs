@@ -1,0 +1,78 @@
+//! What all threads of a member share: facts that never turn false, counters, and the way to the director.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crossbeam_channel::Sender;
+
+use super::buffers::Buffers;
+use super::director;
+use super::progress::Progress;
+use super::throttle::Throttle;
+use crate::host::store::Store;
+use crate::identity::{MemberId, SwarmKey};
+use crate::logic::giving::Given;
+use crate::manifest::Manifest;
+use crate::part::{Layout, PartIndex, Run};
+use crate::time::Moment;
+
+/// Shared by all threads of one member.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub(super) manifest: Arc<Manifest>,
+    pub(super) layout: Layout,
+    pub(super) key: SwarmKey,
+    pub(super) me: MemberId,
+    /// The port on which this member accepts links.
+    pub(super) port: u16,
+    pub(super) store: Store,
+    pub(super) buffers: Buffers,
+    pub(super) up: Throttle,
+    pub(super) down: Throttle,
+    pub(super) given: GivenBook,
+    pub(super) progress: Progress,
+    pub(super) inbox: Sender<director::Event>,
+    /// The member is on its way out: nobody begins anything.
+    pub(super) stopping: AtomicBool,
+}
+
+impl Context {
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Tells the director; waits if it is busy. When the director is gone there is nobody to tell.
+    pub(super) fn report(&self, event: director::Event) {
+        drop(self.inbox.send(event));
+    }
+}
+
+/// To whom each part was last given, and when.
+#[derive(Debug)]
+pub(super) struct GivenBook(Vec<AtomicU64>);
+
+/// Moments are kept in units of 1.024 ms; 32 bits of them last 50 days, and then a part may be refused once
+/// too often for two seconds.
+const MICROS_SHIFT: u32 = 10;
+
+impl GivenBook {
+    pub(super) fn new(layout: Layout) -> GivenBook {
+        GivenBook((0..layout.parts()).map(|_| AtomicU64::new(0)).collect())
+    }
+
+    /// The last time that the part was given away.
+    pub(super) fn last(&self, part: PartIndex) -> Option<Given> {
+        let entry = self.0[part.at()].load(Ordering::Relaxed);
+        let [at, to] = [entry >> 32, entry & u64::from(u32::MAX)];
+        let to = u32::try_from(to).expect("32 bits were kept");
+        (entry != 0).then(|| Given { to, at: Moment::from_micros(at << MICROS_SHIFT) })
+    }
+
+    /// These parts are given away.
+    pub(super) fn note(&self, run: Run, given: Given) {
+        let at = (given.at.as_micros() >> MICROS_SHIFT).max(1);
+        for part in run.parts() {
+            self.0[part.at()].store(at << 32 | u64::from(given.to), Ordering::Relaxed);
+        }
+    }
+}

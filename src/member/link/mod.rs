@@ -1,0 +1,267 @@
+//! One connection to another member: a reader thread and a writer thread.
+//!
+//! The reader opens records, receives parts into buffers, verifies and stores them, and tells the director in
+//! a word; the writer sends what the director and the reader order.
+//! Part bytes never leave these two threads. Neither decides anything: the session judges messages, the
+//! swarm (in the director) judges the rest.
+//!
+//! The reader dials or accepts as its first act, starts its writer after the handshake, and joins it before
+//! it reports the end, so the end of a link is one event.
+
+mod reader;
+mod shared;
+mod stream;
+mod writer;
+
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, Sender};
+use thiserror::Error;
+
+use self::reader::Intake;
+pub(super) use self::shared::Shared;
+use self::stream::{SealedReader, read_exact, write_all};
+use self::writer::Writer;
+pub(super) use self::writer::Outgoing;
+use super::context::Context;
+use super::director::Event;
+use crate::host::thread::{self, Thread};
+use crate::host::{HostError, dial};
+use crate::limits::{HANDSHAKE_TIMEOUT, LINK_QUEUE};
+use crate::logic::session::Fault;
+use crate::logic::swarm::LinkId;
+use crate::part::{PartIndex, Run};
+use crate::part_set::PartSet;
+use crate::wire::WireError;
+use crate::wire::member::{Denial, Hello, PREAMBLE_LEN, Reason, parse_preamble, preamble};
+use crate::wire::seal::{self, HANDSHAKE_LEN, Initiator, Opener, Sealer};
+
+/// What a link tells the director.
+#[derive(Debug)]
+pub(super) enum Fact {
+    /// The far end introduced itself; the writer hears this queue.
+    Up { hello: Hello, remote: SocketAddr, queue: Sender<Outgoing> },
+    /// The far end holds all these.
+    Holds(PartSet),
+    /// It holds these as well.
+    HoldsAlso(Vec<Run>),
+    /// These came, are right, and are on disk.
+    Stored(Run),
+    /// These will not come.
+    Refused(Run, Denial),
+    /// The bytes of this part were wrong.
+    Corrupt(PartIndex),
+    /// Other members listen there.
+    Gossip(Vec<SocketAddr>),
+    /// Both threads are done.
+    Ended(LinkEnd),
+}
+
+/// Why a link ended. It is data, and converts into no other error.
+#[derive(Debug, Error)]
+pub(super) enum LinkEnd {
+    /// We closed it, or stop.
+    #[error("closed")]
+    Closed,
+    /// The other side said goodbye.
+    #[error("the other side ended it ({0:?})")]
+    Bye(Reason),
+    /// The other side is gone without a word.
+    #[error("the other side is gone")]
+    Gone,
+    /// The other side broke the protocol.
+    #[error("the other side broke the protocol")]
+    Fault(#[source] Fault),
+    /// The other side speaks of another composition.
+    #[error("the other side wants another composition")]
+    OtherSwarm,
+    /// The other side said nothing valid in time.
+    #[error("no valid hello in time")]
+    Late,
+    /// It could not be dialled.
+    #[error(transparent)]
+    Dial(HostError),
+    /// The connection broke.
+    #[error("the connection broke")]
+    Socket(#[source] io::Error),
+    /// Our own disk failed: not the link's matter.
+    #[error(transparent)]
+    Store(HostError),
+    /// A thread of the link could not be started.
+    #[error(transparent)]
+    Host(HostError),
+    /// A thread of the link panicked: a bug of ours.
+    #[error("a thread of the link failed")]
+    Panicked,
+}
+
+/// How a link begins.
+#[derive(Debug)]
+pub(super) enum Role {
+    /// We dial this address.
+    Dial(SocketAddr),
+    /// Somebody dialled us from this address.
+    Accept(TcpStream, SocketAddr),
+}
+
+/// Starts a link; its first word to the director is [`Fact::Up`] or [`Fact::Ended`].
+pub(super) fn start(context: &Arc<Context>, id: LinkId, role: Role) -> Result<(Arc<Shared>, Thread), HostError> {
+    let shared = Arc::new(Shared::default());
+    let (context, its_shared) = (Arc::clone(context), Arc::clone(&shared));
+    let thread = thread::spawn(&format!("link{}-rd", id.0), move || {
+        let mut report = Report { context: &context, id, end: LinkEnd::Panicked };
+        report.end = run(&context, &its_shared, id, role);
+        its_shared.cut();
+    })?;
+    Ok((shared, thread))
+}
+
+/// Reports the end of the link when the reader's thread ends, by a panic as well.
+struct Report<'c> {
+    context: &'c Context,
+    id: LinkId,
+    end: LinkEnd,
+}
+
+impl Drop for Report<'_> {
+    fn drop(&mut self) {
+        let end = std::mem::replace(&mut self.end, LinkEnd::Closed);
+        self.context.report(Event::Link(self.id, Fact::Ended(end)));
+    }
+}
+
+/// The reader's thread, from the first byte to the last.
+fn run(context: &Arc<Context>, shared: &Arc<Shared>, id: LinkId, role: Role) -> LinkEnd {
+    let deadline = Instant::now() + HANDSHAKE_TIMEOUT;
+    let (stream, remote, sealer, opener) = match establish(context, shared, role, deadline) {
+        Ok(parts) => parts,
+        Err(end) => return end,
+    };
+    let (sender, receiver) = crossbeam_channel::bounded(LINK_QUEUE);
+    let writer = match start_writer(context, shared, id, &stream, receiver, sealer) {
+        Ok(writer) => writer,
+        Err(end) => return end,
+    };
+    let mut input = SealedReader::new(shared, &stream, opener);
+    let mut intake = Intake::new(context, shared, id, remote, sender, deadline);
+    let end = reader::run(&mut input, &mut intake);
+    drop(intake);
+    shared.cut();
+    match (writer.join(), end) {
+        (Err(thread::Panicked), _) => LinkEnd::Panicked,
+        (Ok(Some(end @ LinkEnd::Store(_))), _) => end,
+        // The writer's trouble is why the reader saw the connection end.
+        (Ok(Some(end)), LinkEnd::Gone | LinkEnd::Closed) => end,
+        (Ok(_), end) => end,
+    }
+}
+
+/// A writer's thread and what it ended with.
+struct WriterThread {
+    thread: Thread,
+    outcome: Receiver<LinkEnd>,
+}
+
+impl WriterThread {
+    fn join(self) -> Result<Option<LinkEnd>, thread::Panicked> {
+        self.thread.join()?;
+        Ok(self.outcome.try_recv().ok())
+    }
+}
+
+fn start_writer(
+    context: &Arc<Context>,
+    shared: &Arc<Shared>,
+    id: LinkId,
+    stream: &TcpStream,
+    queue: Receiver<Outgoing>,
+    sealer: Sealer,
+) -> Result<WriterThread, LinkEnd> {
+    let stream = stream.try_clone().map_err(LinkEnd::Socket)?;
+    let (context, shared) = (Arc::clone(context), Arc::clone(shared));
+    let (told, outcome) = crossbeam_channel::bounded(1);
+    let thread = thread::spawn(&format!("link{}-wr", id.0), move || {
+        if let Err(end) = Writer::new(&context, &shared, &stream, &queue, sealer).run() {
+            // The reader asks for it after joining; if it is gone, nobody wants to know.
+            drop(told.send(end));
+            shared.cut();
+        }
+    })
+    .map_err(LinkEnd::Host)?;
+    Ok(WriterThread { thread, outcome })
+}
+
+/// Dials or accepts, and shakes hands.
+fn establish(
+    context: &Context,
+    shared: &Shared,
+    role: Role,
+    deadline: Instant,
+) -> Result<(TcpStream, SocketAddr, Sealer, Opener), LinkEnd> {
+    let give_up = || shared.is_cut() || context.is_stopping();
+    let (stream, remote, dialled) = match role {
+        Role::Dial(address) => (dial::connect(address, give_up).map_err(LinkEnd::Dial)?, address, true),
+        Role::Accept(stream, remote) => (stream, remote, false),
+    };
+    dial::prepare(&stream).map_err(LinkEnd::Socket)?;
+    shared.attach(stream.try_clone().map_err(LinkEnd::Socket)?);
+    let (sealer, opener) = if dialled {
+        shake_as_dialler(context, &stream, deadline, give_up)?
+    } else {
+        shake_as_listener(context, &stream, deadline, give_up)?
+    };
+    Ok((stream, remote, sealer, opener))
+}
+
+fn shake_as_dialler(
+    context: &Context,
+    stream: &TcpStream,
+    deadline: Instant,
+    give_up: impl Fn() -> bool + Copy,
+) -> Result<(Sealer, Opener), LinkEnd> {
+    let preamble = preamble(context.key.token());
+    let (initiator, message) = Initiator::start(&context.key, &preamble);
+    let first = [preamble.as_slice(), &message].concat();
+    write_all(stream, &first, HANDSHAKE_TIMEOUT, give_up).map_err(LinkEnd::Socket)?;
+    let mut answer = [0; HANDSHAKE_LEN];
+    read_in_time(stream, &mut answer, deadline, give_up)?;
+    initiator.finish(&answer).map_err(fault)
+}
+
+fn shake_as_listener(
+    context: &Context,
+    stream: &TcpStream,
+    deadline: Instant,
+    give_up: impl Fn() -> bool + Copy,
+) -> Result<(Sealer, Opener), LinkEnd> {
+    let mut preamble = [0; PREAMBLE_LEN];
+    read_in_time(stream, &mut preamble, deadline, give_up)?;
+    if parse_preamble(&preamble).map_err(fault)? != context.key.token() {
+        return Err(LinkEnd::OtherSwarm);
+    }
+    let mut message = [0; HANDSHAKE_LEN];
+    read_in_time(stream, &mut message, deadline, give_up)?;
+    let (sealer, opener, answer) = seal::respond(&context.key, &preamble, &message).map_err(fault)?;
+    write_all(stream, &answer, HANDSHAKE_TIMEOUT, give_up).map_err(LinkEnd::Socket)?;
+    Ok((sealer, opener))
+}
+
+fn read_in_time(
+    stream: &TcpStream,
+    buffer: &mut [u8],
+    deadline: Instant,
+    give_up: impl Fn() -> bool,
+) -> Result<(), LinkEnd> {
+    read_exact(stream, buffer, deadline, give_up).map_err(|error| match error.kind() {
+        io::ErrorKind::TimedOut => LinkEnd::Late,
+        io::ErrorKind::UnexpectedEof => LinkEnd::Gone,
+        _ => LinkEnd::Socket(error),
+    })
+}
+
+fn fault(error: WireError) -> LinkEnd {
+    LinkEnd::Fault(error.into())
+}

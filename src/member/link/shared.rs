@@ -1,0 +1,113 @@
+//! What a link's two threads and the director share: flags and counters.
+
+use std::net::{Shutdown, TcpStream};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use crate::logic::session::Owed;
+use crate::logic::swarm::Flow;
+
+/// One link's shared facts. All orderings are relaxed: each value stands for itself.
+#[derive(Debug, Default)]
+pub(in crate::member) struct Shared {
+    socket: OnceLock<TcpStream>,
+    /// The last word was said or heard: what still arrives is not looked at.
+    closing: AtomicBool,
+    /// Nothing more may be waited for.
+    cut: AtomicBool,
+    /// The writer was told that there is news to publish and has not looked yet.
+    poked: AtomicBool,
+    /// The far end's tag, for the book of what was given to whom; known from its hello on.
+    far: AtomicU32,
+    received: AtomicU64,
+    sent: AtomicU64,
+    owed_bytes: AtomicU64,
+    owed_runs: AtomicU32,
+}
+
+impl Shared {
+    /// The link has a socket from now on, which [`Shared::cut`] can shut.
+    pub(in crate::member) fn attach(&self, socket: TcpStream) {
+        // A link gets its one socket once.
+        drop(self.socket.set(socket));
+        if self.is_cut() {
+            self.cut();
+        }
+    }
+
+    /// Ends the link at once: both threads stop waiting.
+    pub(in crate::member) fn cut(&self) {
+        self.cut.store(true, Ordering::Relaxed);
+        self.closing.store(true, Ordering::Relaxed);
+        if let Some(socket) = self.socket.get() {
+            // It may be shut already.
+            drop(socket.shutdown(Shutdown::Both));
+        }
+    }
+
+    pub(in crate::member) fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Relaxed)
+    }
+
+    pub(in crate::member) fn close(&self) {
+        self.closing.store(true, Ordering::Relaxed);
+    }
+
+    pub(in crate::member) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed)
+    }
+
+    /// Whether the writer must be told of news; until it looked, further news need no further word.
+    pub(in crate::member) fn poke(&self) -> bool {
+        !self.poked.swap(true, Ordering::AcqRel)
+    }
+
+    /// The writer looks for news now.
+    pub(super) fn looked(&self) {
+        self.poked.store(false, Ordering::Release);
+    }
+
+    /// What the link has carried.
+    pub(in crate::member) fn flow(&self) -> Flow {
+        Flow { received: self.received.load(Ordering::Relaxed), sent: self.sent.load(Ordering::Relaxed) }
+    }
+
+    pub(super) fn far(&self) -> u32 {
+        self.far.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn introduce(&self, far: u32) {
+        self.far.store(far, Ordering::Relaxed);
+    }
+
+    pub(super) fn heard(&self, bytes: usize) {
+        self.received.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn gave(&self, bytes: u64) {
+        self.sent.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// What the other side asked for and was not yet sent.
+    pub(super) fn owed(&self) -> Owed {
+        Owed { bytes: self.owed_bytes.load(Ordering::Relaxed), runs: self.owed_runs.load(Ordering::Relaxed) }
+    }
+
+    pub(super) fn owe(&self, bytes: u64) {
+        self.owed_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.owed_runs.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn paid_bytes(&self, bytes: u64) {
+        self.owed_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn paid_run(&self) {
+        self.owed_runs.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// A withdrawn part in the middle of a run leaves two.
+    pub(super) fn split_run(&self) {
+        self.owed_runs.fetch_add(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,218 @@
+//! The sealed stream on a socket: plain bytes in and out, in records, with few system calls.
+//!
+//! Both halves own their buffer; a record is opened where it was received and sealed where it was written.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use super::LinkEnd;
+use super::shared::Shared;
+use crate::host::dial;
+use crate::limits::{RECORD_LEN_MAX, RECORD_PLAIN_MAX, RECORD_TAG_LEN, RECORDS_PER_CALL, WRITE_TIMEOUT};
+use crate::wire::seal::{Opener, RECORD_HEADER_LEN, Sealer, record_len};
+
+/// A record with its header.
+const SLOT: usize = RECORD_HEADER_LEN + RECORD_LEN_MAX;
+
+/// What one look for a record yields.
+pub(super) enum Received<'a> {
+    /// The plain bytes of the next record.
+    Record(&'a [u8]),
+    /// Nothing more has arrived yet.
+    Nothing,
+    /// The other side has closed its half.
+    End,
+}
+
+/// The receiving half.
+pub(super) struct SealedReader<'s> {
+    shared: &'s Shared,
+    stream: &'s TcpStream,
+    opener: Opener,
+    buffer: Box<[u8]>,
+    /// Invariant: the bytes received and not yet taken.
+    filled: Range<usize>,
+}
+
+impl<'s> SealedReader<'s> {
+    pub(super) fn new(shared: &'s Shared, stream: &'s TcpStream, opener: Opener) -> SealedReader<'s> {
+        let buffer = vec![0; SLOT * (RECORDS_PER_CALL + 1)].into_boxed_slice();
+        SealedReader { shared, stream, opener, buffer, filled: 0..0 }
+    }
+
+    /// The next record, if it has arrived; waits for it only if `wait`, and then at most one poll interval.
+    pub(super) fn next(&mut self, wait: bool) -> Result<Received<'_>, LinkEnd> {
+        let record = loop {
+            if let Some(record) = self.whole_record()? {
+                break record;
+            }
+            match self.fill(wait).map_err(LinkEnd::Socket)? {
+                None => return Ok(Received::Nothing),
+                Some(0) => return Ok(Received::End),
+                Some(_) => {}
+            }
+        };
+        self.filled.start = record.end;
+        let plain = self.opener.open(&mut self.buffer[record]).map_err(|error| LinkEnd::Fault(error.into()))?;
+        Ok(Received::Record(plain))
+    }
+
+    /// Where the sealed bytes of the next record are, if all of them are there.
+    fn whole_record(&self) -> Result<Option<Range<usize>>, LinkEnd> {
+        let filled = &self.buffer[self.filled.clone()];
+        let [high, low, ..] = *filled else { return Ok(None) };
+        let len = record_len([high, low]).map_err(|error| LinkEnd::Fault(error.into()))?;
+        let start = self.filled.start + RECORD_HEADER_LEN;
+        Ok((start + len <= self.filled.end).then_some(start..start + len))
+    }
+
+    /// Receives more; 0 bytes mean the end, none that nothing has arrived.
+    fn fill(&mut self, wait: bool) -> io::Result<Option<usize>> {
+        if self.filled.is_empty() {
+            self.filled = 0..0;
+        } else if self.buffer.len() - self.filled.start < SLOT {
+            self.buffer.copy_within(self.filled.clone(), 0);
+            self.filled = 0..self.filled.len();
+        }
+        let room = &mut self.buffer[self.filled.end..];
+        let received = if wait {
+            match self.stream.read(room) {
+                Ok(len) => Some(len),
+                Err(error) if is_pause(&error) => None,
+                Err(error) => return Err(error),
+            }
+        } else {
+            dial::receive_now(self.stream, room)?
+        };
+        if let Some(len) = received {
+            self.filled.end += len;
+            self.shared.heard(len);
+        }
+        Ok(received)
+    }
+}
+
+/// The sending half.
+pub(super) struct SealedWriter<'s> {
+    shared: &'s Shared,
+    stream: &'s TcpStream,
+    sealer: Sealer,
+    buffer: Box<[u8]>,
+    /// Where the record in the making begins. Invariant: everything before it is sealed and not yet sent.
+    record: usize,
+    /// How many plain bytes it has.
+    plain: usize,
+}
+
+impl<'s> SealedWriter<'s> {
+    pub(super) fn new(shared: &'s Shared, stream: &'s TcpStream, sealer: Sealer) -> SealedWriter<'s> {
+        let buffer = vec![0; SLOT * RECORDS_PER_CALL].into_boxed_slice();
+        SealedWriter { shared, stream, sealer, buffer, record: 0, plain: 0 }
+    }
+
+    /// Appends plain bytes.
+    pub(super) fn put(&mut self, mut bytes: &[u8]) -> Result<(), LinkEnd> {
+        while !bytes.is_empty() {
+            let room = self.room();
+            let len = bytes.len().min(room.len());
+            room[..len].copy_from_slice(&bytes[..len]);
+            self.filled(len)?;
+            bytes = &bytes[len..];
+        }
+        Ok(())
+    }
+
+    /// Room for plain bytes in the current record, at least one; say with [`SealedWriter::filled`] how many.
+    pub(super) fn room(&mut self) -> &mut [u8] {
+        let start = self.record + RECORD_HEADER_LEN;
+        &mut self.buffer[start + self.plain..start + RECORD_PLAIN_MAX]
+    }
+
+    /// So many bytes of the room were filled.
+    pub(super) fn filled(&mut self, len: usize) -> Result<(), LinkEnd> {
+        self.plain += len;
+        if self.plain == RECORD_PLAIN_MAX {
+            self.seal()?;
+            if self.buffer.len() - self.record < SLOT {
+                self.send()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends everything that was appended.
+    pub(super) fn flush(&mut self) -> Result<(), LinkEnd> {
+        if self.plain > 0 {
+            self.seal()?;
+        }
+        self.send()
+    }
+
+    fn seal(&mut self) -> Result<(), LinkEnd> {
+        let end = self.record + RECORD_HEADER_LEN + self.plain + RECORD_TAG_LEN;
+        self.sealer.seal(&mut self.buffer[self.record..end]).map_err(|error| LinkEnd::Fault(error.into()))?;
+        self.record = end;
+        self.plain = 0;
+        Ok(())
+    }
+
+    fn send(&mut self) -> Result<(), LinkEnd> {
+        let sent = write_all(self.stream, &self.buffer[..self.record], WRITE_TIMEOUT, || self.shared.is_cut());
+        self.record = 0;
+        sent.map_err(LinkEnd::Socket)
+    }
+}
+
+/// Writes all bytes; gives up after `patience` without progress, or when `give_up` says so.
+pub(super) fn write_all(
+    mut stream: &TcpStream,
+    mut bytes: &[u8],
+    patience: Duration,
+    give_up: impl Fn() -> bool,
+) -> io::Result<()> {
+    let mut progressed = Instant::now();
+    while !bytes.is_empty() {
+        match stream.write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(len) => {
+                bytes = &bytes[len..];
+                progressed = Instant::now();
+            }
+            Err(error) if is_pause(&error) => {
+                if give_up() || progressed.elapsed() >= patience {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Reads exactly so many bytes before `deadline`, unless `give_up` says so.
+pub(super) fn read_exact(
+    mut stream: &TcpStream,
+    mut buffer: &mut [u8],
+    deadline: Instant,
+    give_up: impl Fn() -> bool,
+) -> io::Result<()> {
+    while !buffer.is_empty() {
+        match stream.read(buffer) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(len) => buffer = &mut buffer[len..],
+            Err(error) if is_pause(&error) => {}
+            Err(error) => return Err(error),
+        }
+        if !buffer.is_empty() && (give_up() || Instant::now() >= deadline) {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+    }
+    Ok(())
+}
+
+/// The socket's own short timeout, or a signal: look around and go on.
+fn is_pause(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted)
+}

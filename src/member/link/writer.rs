@@ -1,0 +1,249 @@
+//! The sending thread of a link: orders and parts, control before bulk.
+
+use std::collections::VecDeque;
+use std::net::{Shutdown, SocketAddr, TcpStream};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
+
+use super::LinkEnd;
+use super::shared::Shared;
+use super::stream::SealedWriter;
+use crate::host::clock;
+use crate::limits::{HAVE_RUNS_MAX, POLL_INTERVAL, RUN_BYTES_U32};
+use crate::logic::giving::Given;
+use crate::member::context::Context;
+use crate::part::{PartIndex, Run};
+use crate::wire::member::{Denial, Have, Hello, Message, Reason, Span};
+use crate::wire::seal::Sealer;
+
+/// What a link's writer is told.
+#[derive(Clone, Debug)]
+pub(in crate::member) enum Outgoing {
+    /// Ask for these.
+    Want(Run),
+    /// These are no longer needed.
+    Cancel(Run),
+    /// The other side asked for these: send them.
+    Serve(Run),
+    /// The other side asked for these: say no.
+    Refuse(Run, Denial),
+    /// The other side no longer needs these.
+    Withdraw(Run),
+    /// There is news on the shelf.
+    Publish,
+    /// Pass these on.
+    Gossip(Vec<SocketAddr>),
+    /// Say this and end.
+    Close(Reason),
+}
+
+/// Whether the link goes on.
+enum Flow {
+    Goes,
+    Ends,
+}
+
+/// The thread's state.
+pub(super) struct Writer<'s> {
+    context: &'s Context,
+    shared: &'s Shared,
+    stream: &'s TcpStream,
+    queue: &'s Receiver<Outgoing>,
+    out: SealedWriter<'s>,
+    /// What is owed, oldest first.
+    serving: VecDeque<Run>,
+    /// Up to which place of the ledger the other side was told.
+    told: usize,
+    scratch: Vec<u8>,
+}
+
+impl<'s> Writer<'s> {
+    pub(super) fn new(
+        context: &'s Context,
+        shared: &'s Shared,
+        stream: &'s TcpStream,
+        queue: &'s Receiver<Outgoing>,
+        sealer: Sealer,
+    ) -> Writer<'s> {
+        let out = SealedWriter::new(shared, stream, sealer);
+        Writer { context, shared, stream, queue, out, serving: VecDeque::new(), told: 0, scratch: Vec::new() }
+    }
+
+    /// Runs until the link ends.
+    pub(super) fn run(mut self) -> Result<(), LinkEnd> {
+        self.introduce()?;
+        loop {
+            let next = if self.serving.is_empty() {
+                // Nothing else to do: what is in the buffer must not wait for company.
+                match self.queue.try_recv() {
+                    Err(TryRecvError::Empty) => {
+                        self.out.flush()?;
+                        self.queue.recv_timeout(POLL_INTERVAL)
+                    }
+                    other => other.map_err(|_| RecvTimeoutError::Disconnected),
+                }
+            } else {
+                self.queue.try_recv().map_err(|error| match error {
+                    TryRecvError::Empty => RecvTimeoutError::Timeout,
+                    TryRecvError::Disconnected => RecvTimeoutError::Disconnected,
+                })
+            };
+            match next {
+                Ok(order) => {
+                    if let Flow::Ends = self.obey(order)? {
+                        return Ok(());
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) if self.shared.is_cut() => return Ok(()),
+                Err(RecvTimeoutError::Timeout) => self.serve_some()?,
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+        }
+    }
+
+    /// The first words: who this is, and everything it holds.
+    fn introduce(&mut self) -> Result<(), LinkEnd> {
+        let hello = Hello { member: self.context.me, port: self.context.port, abilities: 0 };
+        self.say(&Message::Hello(hello))?;
+        let (held, told) = self.context.store.shelf().snapshot();
+        self.told = told;
+        let have = if held.is_full() && !held.is_empty() {
+            Have::All
+        } else {
+            let runs = held.runs();
+            if runs.len() <= HAVE_RUNS_MAX / 8 {
+                Have::Runs(runs.into_iter().map(Span::from).collect())
+            } else {
+                Have::Bits(held.to_bytes())
+            }
+        };
+        self.say(&Message::Have(have))?;
+        self.out.flush()
+    }
+
+    fn obey(&mut self, order: Outgoing) -> Result<Flow, LinkEnd> {
+        match order {
+            Outgoing::Want(run) => self.say(&Message::Want(run.into()))?,
+            Outgoing::Cancel(run) => self.say(&Message::Cancel(run.into()))?,
+            Outgoing::Serve(run) => self.serving.push_back(run),
+            Outgoing::Refuse(run, denial) => self.refuse(run, denial)?,
+            Outgoing::Withdraw(run) => self.withdraw(run)?,
+            Outgoing::Publish => self.publish()?,
+            Outgoing::Gossip(addresses) => self.say(&Message::Roster(addresses))?,
+            Outgoing::Close(reason) => {
+                self.shared.close();
+                self.say(&Message::Bye(reason))?;
+                self.out.flush()?;
+                // The other side reads the last word, then the end; shutting both ways could destroy it.
+                drop(self.stream.shutdown(Shutdown::Write));
+                return Ok(Flow::Ends);
+            }
+        }
+        Ok(Flow::Goes)
+    }
+
+    fn say(&mut self, message: &Message) -> Result<(), LinkEnd> {
+        self.scratch.clear();
+        message.append_to(&mut self.scratch);
+        self.out.put(&self.scratch)
+    }
+
+    fn publish(&mut self) -> Result<(), LinkEnd> {
+        self.shared.looked();
+        loop {
+            let (runs, told) = self.context.store.shelf().news(self.told, HAVE_RUNS_MAX);
+            if runs.is_empty() {
+                return Ok(());
+            }
+            self.told = told;
+            self.say(&Message::Have(Have::Runs(runs.into_iter().map(Span::from).collect())))?;
+        }
+    }
+
+    fn refuse(&mut self, run: Run, denial: Denial) -> Result<(), LinkEnd> {
+        self.shared.paid_bytes(self.context.layout.bytes_of(run));
+        self.shared.paid_run();
+        self.say(&Message::Refuse(run.into(), denial))
+    }
+
+    /// Takes what is still owed of `run` out of the queue; each piece is answered.
+    fn withdraw(&mut self, run: Run) -> Result<(), LinkEnd> {
+        let mut kept = VecDeque::with_capacity(self.serving.len());
+        let mut withdrawn = Vec::new();
+        for owed in self.serving.drain(..) {
+            let Some(common) = owed.intersect(run) else {
+                kept.push_back(owed);
+                continue;
+            };
+            withdrawn.push(common);
+            for rest in owed.minus(common).into_iter().flatten() {
+                self.shared.split_run();
+                kept.push_back(rest);
+            }
+        }
+        self.serving = kept;
+        withdrawn.into_iter().try_for_each(|run| self.refuse(run, Denial::Cancelled))
+    }
+
+    /// Sends the head of the oldest run: about [`RUN_BYTES_U32`], at least one part.
+    fn serve_some(&mut self) -> Result<(), LinkEnd> {
+        let Some(run) = self.serving.pop_front() else { return Ok(()) };
+        let layout = self.context.layout;
+        let (head, rest) = run.split_at(RUN_BYTES_U32 / layout.part_len());
+        if let Some(rest) = rest {
+            self.serving.push_front(rest);
+        } else {
+            self.shared.paid_run();
+        }
+        let shelf = self.context.store.shelf();
+        if !head.parts().all(|part| shelf.has(part)) {
+            // Asked for what was never claimed: each part gets its own answer.
+            return self.serve_one_by_one(head);
+        }
+        self.send_parts(head)
+    }
+
+    fn serve_one_by_one(&mut self, run: Run) -> Result<(), LinkEnd> {
+        for part in run.parts() {
+            if self.context.store.shelf().has(part) {
+                self.send_parts(Run::one(part))?;
+            } else {
+                self.shared.paid_bytes(u64::from(self.context.layout.len_of(part)));
+                self.say(&Message::Refuse(Run::one(part).into(), Denial::NotHeld))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn send_parts(&mut self, run: Run) -> Result<(), LinkEnd> {
+        self.context.given.note(run, Given { to: self.shared.far(), at: clock::now() });
+        self.say(&Message::Parts(run.into()))?;
+        for part in run.parts() {
+            self.send_part(part)?;
+        }
+        Ok(())
+    }
+
+    fn send_part(&mut self, part: PartIndex) -> Result<(), LinkEnd> {
+        let len = u64::from(self.context.layout.len_of(part));
+        let mut offset = 0;
+        while offset < len {
+            let left = usize::try_from(len - offset).unwrap_or(usize::MAX);
+            let slice = self.context.up.slice(left);
+            let room = self.out.room();
+            let slice = slice.min(room.len());
+            self.context.store.read(part, offset, &mut room[..slice]).map_err(LinkEnd::Store)?;
+            self.out.filled(slice)?;
+            self.shared.gave(slice as u64);
+            self.context.progress.gave(slice as u64);
+            if self.context.up.is_set() {
+                // What was paid for goes out now, so that a slow rate is a steady one.
+                self.out.flush()?;
+                self.context.up.wait(slice, || self.shared.is_closing());
+            }
+            offset += slice as u64;
+        }
+        self.shared.paid_bytes(len);
+        Ok(())
+    }
+}
