@@ -21,8 +21,11 @@ pub mod identity;
 
 pub mod wire;
 
+pub mod logic;
+
 pub mod host;
 
+pub mod conductor;
 pub mod member;
 
 pub mod cli;

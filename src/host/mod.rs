@@ -4,5 +4,6 @@
 
 pub mod clock;
 pub mod error;
+pub mod tcp;
 
 pub use error::HostError;
