@@ -128,8 +128,8 @@ pub const DESK_REQUEST_MAX: usize = 256;
 pub const DESK_REPLY_MAX: usize = FRAME_ROSTER_MAX + FRAME_SMALL_MAX;
 /// From accept to a whole first request, and from one request to the next on a kept connection.
 pub const DESK_TIMEOUT: Duration = Duration::from_secs(10);
-/// The shortest request is an announce of 47 bytes; with this much taken from a socket at a time, at most nine
-/// replies wait for one that does not read them.
+/// What is taken from a desk's socket at a time. The shortest request has 41 bytes, so at most ten replies
+/// wait for a peer that does not read them.
 pub const DESK_READ: usize = 384;
 /// How many times one desk may read before the others have their turn.
 pub const DESK_READS_PER_TURN: usize = 4;

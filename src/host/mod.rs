@@ -3,6 +3,7 @@
 //! They act and report; they decide nothing, and know neither members nor messages.
 
 pub mod clock;
+pub mod entropy;
 pub mod error;
 pub mod tcp;
 

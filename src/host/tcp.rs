@@ -120,7 +120,11 @@ pub fn outward_address() -> Option<IpAddr> {
     ELSEWHERE.into_iter().find_map(|(here, there)| {
         let socket = UdpSocket::bind((here, 0)).ok()?;
         socket.connect((there, 9)).ok()?;
-        socket.local_addr().ok().map(|address| address.ip()).filter(|ip| !ip.is_loopback() && !ip.is_unspecified())
+        socket
+            .local_addr()
+            .ok()
+            .map(|address| address.ip())
+            .filter(|ip| !ip.is_loopback() && !ip.is_unspecified())
     })
 }
 
