@@ -129,6 +129,13 @@ pub const DESK_REPLY_MAX: usize = FRAME_ROSTER_MAX + FRAME_SMALL_MAX;
 /// From accept to a whole first request, and from one request to the next on a kept connection.
 pub const DESK_TIMEOUT: Duration = Duration::from_secs(10);
 
+// --- Signals and the terminal ---------------------------------------------------------------------------
+
+/// Signals that wait to be read. The first says it all; a few more tell that nobody reads.
+pub const SIGNALS_INBOX: usize = 4;
+/// After a second ^C, how long the program has to clean up its terminal before it is ended.
+pub const STOP_NOW_GRACE: Duration = Duration::from_millis(200);
+
 const _: () = {
     assert!(PARTS_DEFAULT_MAX <= PARTS_MAX);
     assert!(WINDOW_BYTES_START <= WINDOW_BYTES_MAX);

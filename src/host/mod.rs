@@ -4,5 +4,7 @@
 
 pub mod clock;
 pub mod error;
+pub mod log;
+pub mod signal;
 
 pub use error::HostError;
