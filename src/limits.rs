@@ -191,6 +191,13 @@ pub const EXPIRIES_PER_ANNOUNCE: usize = 4;
 /// Leases that one tick may expire: well under a millisecond of work.
 pub const EXPIRIES_PER_TICK: usize = 1_024;
 
+// --- Signals and the terminal ---------------------------------------------------------------------------
+
+/// Signals that wait to be read. The first says it all; a few more tell that nobody reads.
+pub const SIGNALS_INBOX: usize = 4;
+/// After a second ^C, how long the program has to clean up its terminal before it is ended.
+pub const STOP_NOW_GRACE: Duration = Duration::from_millis(200);
+
 const _: () = {
     assert!(PARTS_DEFAULT_MAX <= PARTS_MAX);
     assert!(WINDOW_BYTES_START <= WINDOW_BYTES_MAX);

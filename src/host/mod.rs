@@ -5,6 +5,8 @@
 pub mod clock;
 pub mod entropy;
 pub mod error;
+pub mod log;
+pub mod signal;
 pub mod tcp;
 
 pub use error::HostError;
