@@ -49,11 +49,16 @@ impl FromStr for ListenOn {
         if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) {
             return port.parse().map(ListenOn::EveryAddress).map_err(|_| NotAListenAddress);
         }
-        let address: SocketAddr = text.parse().map_err(|_| NotAListenAddress)?;
-        Ok(match address.ip() {
+        text.parse().map(|address: SocketAddr| address.into()).map_err(|_| NotAListenAddress)
+    }
+}
+
+impl From<SocketAddr> for ListenOn {
+    fn from(address: SocketAddr) -> ListenOn {
+        match address.ip() {
             IpAddr::V6(Ipv6Addr::UNSPECIFIED) => ListenOn::EveryAddress(address.port()),
             _ => ListenOn::Address(address),
-        })
+        }
     }
 }
 
@@ -139,7 +144,7 @@ pub fn allow_open_files(wanted: usize) -> usize {
     let raised = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
     if limit.current.is_some_and(|current| current < raised) {
         // Without the right to raise it, what is allowed now is the answer.
-        drop(setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum: limit.maximum }));
+        let _refused = setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum: limit.maximum });
     }
     let allowed = getrlimit(Resource::Nofile).current.unwrap_or(wanted).min(wanted);
     usize::try_from(allowed).unwrap_or(usize::MAX)
