@@ -35,7 +35,7 @@ struct Link {
     previous: u32,
     next: u32,
     due: u32,
-    /// The queue that the slot waits in, if any. An `Option<u8>` is as small as what is left of 16 bytes.
+    /// The queue that the slot waits in, if any; it takes what alignment leaves over of 16 bytes.
     queue: Option<u8>,
 }
 

@@ -206,7 +206,7 @@ impl Registry {
             (None, Some(swarm)) => self.insert(Key::new(swarm, from, port)),
             (None, None) if self.by_id.len() >= self.bounds.swarms => return Err(Refusal::SwarmsFull),
             (None, None) => {
-                let swarm = self.found(id);
+                let swarm = self.make_swarm(id);
                 self.insert(Key::new(swarm, from, port))
             }
         };
@@ -225,7 +225,7 @@ impl Registry {
     }
 
     /// Makes a swarm without members; its first one follows at once.
-    fn found(&mut self, id: SwarmId) -> u32 {
+    fn make_swarm(&mut self, id: SwarmId) -> u32 {
         let swarm = Swarm { id, members: Vec::new(), complete: 0 };
         let number = if let Some(number) = self.free.pop() {
             self.swarms[number as usize] = swarm;
