@@ -25,6 +25,7 @@ pub mod logic;
 
 pub mod host;
 
+pub mod conductor;
 pub mod member;
 
 pub mod cli;

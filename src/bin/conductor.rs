@@ -1,2 +1,85 @@
-//! Placeholder.
-fn main() {}
+//! `conductor`: tells the members of each composition of one another.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use crossbeam_channel::select;
+
+use orchestra::cli::{self, Exit, Extra};
+use orchestra::conductor::{Conductor, Config};
+use orchestra::host::tcp::{self, ListenOn};
+use orchestra::host::{log, signal};
+use orchestra::limits::CONDUCTOR_PORT_DEFAULT;
+use orchestra::text;
+
+/// Tell the members of each composition of one another
+#[derive(Debug, Parser)]
+#[command(name = "conductor", version, args_conflicts_with_subcommands = true, after_help = EXAMPLE)]
+struct Arguments {
+    /// Where to listen; a port alone means every address, IPv4 and IPv6 [default: 9999]
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<ListenOn>,
+    /// The directory for the log
+    #[arg(long, value_name = "DIR", default_value = "logs")]
+    logs: PathBuf,
+    /// Print nothing but errors
+    #[arg(long)]
+    quiet: bool,
+    #[command(subcommand)]
+    extra: Option<Extra>,
+}
+
+const EXAMPLE: &str = "Example:
+  conductor                         on the computer that everybody reaches, say 192.168.1.1
+  composer album.flac 192.168.1.1   makes album.flac.orch; give it to all members
+  member album.flac.orch            on each computer that has or wants album.flac";
+
+fn main() -> ExitCode {
+    cli::finish("conductor", run(&Arguments::parse()))
+}
+
+fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
+    if let Some(extra) = &arguments.extra {
+        return Ok(extra.print::<Arguments>()?);
+    }
+    let log = log::start("conductor", &arguments.logs)?;
+    let signals = signal::watch()?;
+    let listen = arguments.listen.unwrap_or(ListenOn::EveryAddress(CONDUCTOR_PORT_DEFAULT));
+    let conductor = Conductor::start(Config::new(listen))?;
+    if !arguments.quiet {
+        tell(&format!(
+            "conductor: listens on {}, logs to {}; ^C stops it\nnext: composer FILE {}\n",
+            ListenOn::from(conductor.address()),
+            text::Escaped(&log.to_string_lossy()),
+            reach(&conductor),
+        ))?;
+    }
+    select! {
+        recv(signals) -> _signal => conductor.stop(),
+        // It ended by itself, so joining it tells why.
+        recv(conductor.ended()) -> _never => {}
+    }
+    conductor.join()?;
+    Ok(Exit::Done)
+}
+
+/// How others most likely name this conductor.
+fn reach(conductor: &Conductor) -> String {
+    let address = conductor.address();
+    let known = Some(address.ip()).filter(|ip| !ip.is_unspecified()).or_else(tcp::outward_address);
+    match known {
+        Some(ip) => std::net::SocketAddr::new(ip, address.port()).to_string(),
+        None => format!("localhost:{}", address.port()),
+    }
+}
+
+/// Prints for the user; nobody need be reading.
+fn tell(text: &str) -> io::Result<()> {
+    match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
+    }
+}

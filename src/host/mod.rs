@@ -4,9 +4,13 @@
 
 pub mod clock;
 pub mod dial;
+pub mod entropy;
 pub mod error;
+pub mod log;
 pub mod shelf;
+pub mod signal;
 pub mod store;
+pub mod tcp;
 pub mod thread;
 
 pub use error::HostError;

@@ -1,22 +1,36 @@
-//! The machines: every decision, and nothing else.
+//! The machines that decide.
 //!
-//! A machine is a plain value that takes `(now, input)` and appends orders:
+//! A machine is a plain value with one way in:
 //!
 //! ```text
-//! fn step(&mut self, now: Moment, input: Input, orders: &mut Vec<Order>)
+//! /// Advances the machine by one input and appends what must now be done.
+//! /// Total: it accepts every input in every state, and never blocks or fails.
+//! pub fn step(&mut self, now: Moment, input: Input, orders: &mut Vec<Order>);
+//!
+//! /// When to call `step` with `Input::Tick` if nothing else happens first.
+//! pub fn deadline(&self) -> Option<Moment>;
 //! ```
 //!
-//! It accepts every input in every state; it never blocks, fails or logs, and never looks at a clock, file,
-//! socket or thread.
-//! Inputs are facts in the past tense, orders are imperatives.
-//! Randomness comes from a seed that the constructor takes, so a run can be repeated.
-//! `check_invariants` recounts a machine from scratch; debug builds call it after every step.
+//! - Inputs are facts, in the past tense; orders are imperatives.
+//! - Out-parameters instead of polling: there is no inner queue, hence no rule about draining it.
+//! - A machine sees ids that are never reused; the actor keeps the handles. Late facts about an id that is
+//!   gone are normal, and ignored.
+//! - A machine never logs, and draws from its own generator, seeded by its maker: the same inputs give the
+//!   same orders. The actor logs each input and each order in one place.
+//! - `check_invariants` recounts everything from scratch; debug builds do so after each step.
+//!
+//! Where every input has exactly one consequence, it is the return value instead of an order: the
+//! [`registry`] owes each announce one reply, and the type says so.
+//!
+//! No machine knows clocks, files, sockets, threads, channels or the order of a hash map.
 
 pub mod addresses;
 pub mod backoff;
 pub mod bucket;
+pub mod deadlines;
 pub mod giving;
 pub mod picker;
+pub mod registry;
 pub mod session;
 pub mod swarm;
 pub mod window;

@@ -1,0 +1,316 @@
+//! The conductor's thread: a loop over the sockets that are ready.
+//!
+//! Owns every socket, the registry and the journal. Nothing that it does for one event grows with the number
+//! of connections or members.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use mio::event::Event;
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token, Waker};
+
+use super::admission::Admission;
+use super::desk::{Buffers, Desk, End, Stage, Turn};
+use super::journal::Journal;
+use super::{Config, Shared};
+use crate::host::error::SystemAction;
+use crate::host::{HostError, clock, tcp};
+use crate::limits;
+use crate::logic::deadlines::Deadlines;
+use crate::logic::registry::Registry;
+use crate::time::Moment;
+
+const LISTENER: Token = Token(usize::MAX);
+const WAKER: Token = Token(usize::MAX - 1);
+
+/// The longest sleep: how soon a stop is noticed if the waker should fail.
+const SLEEP_MAX: Duration = limits::POLL_INTERVAL;
+
+/// How many sockets may report in one turn of the loop; the others report in the next.
+const EVENTS_PER_TURN: usize = 1_024;
+
+/// The waits of [`Deadlines`]: for the next request, and until a refusal was read.
+const FOR_REQUEST: u8 = 0;
+const FOR_GOODBYE: u8 = 1;
+
+/// Owns all that the conductor's thread owns.
+pub(super) struct Actor {
+    poll: Poll,
+    listener: TcpListener,
+    accepting: Accepting,
+    desks: Desks,
+    /// Desks that had their turn and may have more to read; each is marked, so that it stands here once.
+    again: Vec<u32>,
+    buffers: Buffers,
+    registry: Registry,
+    journal: Journal,
+    shared: Arc<Shared>,
+}
+
+/// Whether the listener may have connections for us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Accepting {
+    /// It had none left; its readiness will say when it has.
+    Drained,
+    /// It may have more.
+    Ready,
+    /// The system had no room for another one; it is tried again at this moment.
+    Resting(Moment),
+}
+
+/// All connections, by slot.
+struct Desks {
+    /// Slots are reused. A late event for the desk before makes the next one look at its socket in vain.
+    desks: Vec<Option<Desk>>,
+    vacant: Vec<u32>,
+    admission: Admission,
+    deadlines: Deadlines,
+    /// How many desks only wait for their refusal to be read. They are not admitted, so this is their cap.
+    refused: usize,
+}
+
+impl Actor {
+    /// Everything the thread needs, and the way to wake it.
+    pub(super) fn new(
+        listener: StdListener,
+        registry: Registry,
+        config: &Config,
+        shared: Arc<Shared>,
+    ) -> io::Result<(Actor, Waker)> {
+        if let Err(error) = tcp::shrink_buffers(&listener, limits::DESK_SOCKET_BUFFER) {
+            log::warn!("the system keeps its own buffer sizes: {error}");
+        }
+        let mut caps = config.caps;
+        let files = tcp::allow_open_files(caps.desks + limits::DESKS_REFUSED_MAX + limits::FILES_RESERVED);
+        let room = files.saturating_sub(limits::DESKS_REFUSED_MAX + limits::FILES_RESERVED).max(1);
+        if room < caps.desks {
+            log::warn!("the system allows {files} open files, so at most {room} connections are served");
+            caps.desks = room;
+        }
+        let mut listener = TcpListener::from_std(listener);
+        let poll = Poll::new()?;
+        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        let waker = Waker::new(poll.registry(), WAKER)?;
+        let actor = Actor {
+            poll,
+            listener,
+            accepting: Accepting::Drained,
+            desks: Desks {
+                desks: Vec::new(),
+                vacant: Vec::new(),
+                admission: Admission::new(caps),
+                deadlines: Deadlines::new(&[config.timeout, limits::DESK_REFUSED_TIMEOUT]),
+                refused: 0,
+            },
+            again: Vec::new(),
+            buffers: Buffers::new(),
+            registry,
+            journal: Journal::default(),
+            shared,
+        };
+        Ok((actor, waker))
+    }
+
+    /// Answers until it is told to stop.
+    pub(super) fn run(mut self) -> Result<(), HostError> {
+        let mut events = Events::with_capacity(EVENTS_PER_TURN);
+        loop {
+            let patience = self.patience(clock::now());
+            match self.poll.poll(&mut events, Some(patience)) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                    return Err(HostError::system(SystemAction::WaitForSockets)(error));
+                }
+                Ok(()) | Err(_) => {}
+            }
+            if self.shared.stop.load(Ordering::Relaxed) {
+                log::info!("stops; {} connections are closed", self.desks.admission.desks());
+                return Ok(());
+            }
+            let now = clock::now();
+            for slot in std::mem::take(&mut self.again) {
+                if let Some(desk) = self.desks.at(slot) {
+                    desk.in_line = false;
+                    self.serve(now, slot);
+                }
+            }
+            events.iter().for_each(|event| self.hear(now, event));
+            // Last, so that those who asked have left the count of those who have not.
+            self.accept(now);
+            self.close_overdue(now);
+            if self.registry.deadline().is_some_and(|deadline| deadline <= now) {
+                self.registry.tick(now);
+            }
+            self.journal.turn_page(now);
+            self.publish();
+        }
+    }
+
+    /// How long to wait for readiness at most.
+    fn patience(&self, now: Moment) -> Duration {
+        if !self.again.is_empty() || self.accepting == Accepting::Ready {
+            return Duration::ZERO;
+        }
+        let rest = match self.accepting {
+            Accepting::Resting(until) => Some(until),
+            Accepting::Drained | Accepting::Ready => None,
+        };
+        let deadlines =
+            [self.desks.deadlines.next(), self.registry.deadline(), self.journal.deadline(), rest];
+        deadlines
+            .into_iter()
+            .flatten()
+            .map(|deadline| deadline.since(now))
+            .min()
+            .unwrap_or(SLEEP_MAX)
+            .min(SLEEP_MAX)
+    }
+
+    fn hear(&mut self, now: Moment, event: &Event) {
+        match event.token() {
+            WAKER => {}
+            LISTENER if self.accepting == Accepting::Drained => self.accepting = Accepting::Ready,
+            LISTENER => {}
+            Token(slot) => self.serve(now, u32::try_from(slot).expect("tokens of desks are their slots")),
+        }
+    }
+
+    /// Gives a desk its turn.
+    fn serve(&mut self, now: Moment, slot: u32) {
+        let Some(desk) = self.desks.at(slot) else { return };
+        let was_in_line = desk.in_line;
+        let (registry, journal) = (&mut self.registry, &mut self.journal);
+        let (answered, turn) = desk.turn(&mut self.buffers, |ask| {
+            let reply = registry.answer(now, ask);
+            journal.answered(now, ask, &reply);
+            reply
+        });
+        desk.in_line |= turn == Turn::Again;
+        if answered > 0 {
+            self.shared.answered.fetch_add(answered, Ordering::Relaxed);
+            self.desks.asked(now, slot);
+        }
+        match turn {
+            Turn::Again if !was_in_line => self.again.push(slot),
+            Turn::Wait | Turn::Again => {}
+            Turn::Over(end) => self.close(now, slot, end),
+        }
+    }
+
+    fn accept(&mut self, now: Moment) {
+        match self.accepting {
+            Accepting::Drained => return,
+            Accepting::Resting(until) if now < until => return,
+            Accepting::Resting(_) | Accepting::Ready => self.accepting = Accepting::Ready,
+        }
+        for _ in 0..limits::ACCEPTS_PER_TURN {
+            match self.listener.accept() {
+                Ok((stream, from)) => self.admit(now, stream, from),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => {
+                        self.accepting = Accepting::Drained;
+                        return;
+                    }
+                    // That connection is gone already; the next one may be there.
+                    io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => {}
+                    // Too many open files, no memory, a network that is going down: it would fail again at
+                    // once, and the connections keep waiting in the system.
+                    _ => {
+                        self.journal.cannot_accept(now, &error);
+                        self.accepting = Accepting::Resting(now + limits::ACCEPT_PAUSE);
+                        return;
+                    }
+                },
+            }
+        }
+    }
+
+    /// Makes room for a connection, or tells it that there is none.
+    fn admit(&mut self, now: Moment, stream: TcpStream, from: SocketAddr) {
+        let stage = if self.desks.admission.admit(from.ip()) { Stage::Pending } else { Stage::Refused };
+        let mut desk = Desk::new(stream, from, stage);
+        if stage == Stage::Refused {
+            self.journal.turned_away(now, from);
+            desk.refuse();
+            if self.desks.refused == limits::DESKS_REFUSED_MAX {
+                return;
+            }
+        }
+        let slot = self.desks.open(now, desk);
+        let desk = self.desks.at(slot).expect("it was opened just now");
+        // A reply is one write; waiting for more to send with it would only delay it.
+        let ready = desk.stream().set_nodelay(true).and_then(|()| {
+            let token = Token(slot as usize);
+            self.poll.registry().register(desk.stream(), token, Interest::READABLE | Interest::WRITABLE)
+        });
+        if let Err(error) = ready {
+            self.close(now, slot, End::Broken(error.kind()));
+        }
+    }
+
+    fn close_overdue(&mut self, now: Moment) {
+        while let Some(slot) = self.desks.deadlines.due(now) {
+            let desk = self.desks.at(slot).expect("only open desks have deadlines");
+            let end = desk.overdue();
+            self.close(now, slot, end);
+        }
+    }
+
+    fn close(&mut self, now: Moment, slot: u32, end: End) {
+        if let Some(desk) = self.desks.close(slot) {
+            self.journal.ended(now, desk.from(), end);
+        }
+    }
+
+    fn publish(&self) {
+        self.shared.members.store(self.registry.members(), Ordering::Relaxed);
+        self.shared.swarms.store(self.registry.swarms(), Ordering::Relaxed);
+        self.shared.connections.store(self.desks.admission.desks(), Ordering::Relaxed);
+    }
+}
+
+impl Desks {
+    fn at(&mut self, slot: u32) -> Option<&mut Desk> {
+        self.desks.get_mut(slot as usize)?.as_mut()
+    }
+
+    /// Takes a desk that was admitted or refused; its time begins.
+    fn open(&mut self, now: Moment, desk: Desk) -> u32 {
+        let wait = if desk.stage() == Stage::Refused { FOR_GOODBYE } else { FOR_REQUEST };
+        self.refused += usize::from(desk.stage() == Stage::Refused);
+        let slot = self.vacant.pop().unwrap_or_else(|| {
+            self.desks.push(None);
+            u32::try_from(self.desks.len() - 1).expect("DESKS_MAX is far below 2^32")
+        });
+        self.desks[slot as usize] = Some(desk);
+        self.deadlines.arm(now, slot, wait);
+        slot
+    }
+
+    /// A desk has asked something: it has earned its place, and its time begins anew.
+    fn asked(&mut self, now: Moment, slot: u32) {
+        self.deadlines.arm(now, slot, FOR_REQUEST);
+        let desk = self.desks[slot as usize].as_mut().expect("it asked just now");
+        if desk.stage() == Stage::Pending {
+            desk.set_served();
+            self.admission.asked(desk.from().ip());
+        }
+    }
+
+    /// Forgets a desk; its socket closes when it is dropped.
+    fn close(&mut self, slot: u32) -> Option<Desk> {
+        let desk = self.desks.get_mut(slot as usize)?.take()?;
+        self.deadlines.disarm(slot);
+        self.vacant.push(slot);
+        match desk.stage() {
+            Stage::Refused => self.refused -= 1,
+            stage @ (Stage::Pending | Stage::Served) => {
+                self.admission.leave(desk.from().ip(), stage == Stage::Pending);
+            }
+        }
+        Some(desk)
+    }
+}

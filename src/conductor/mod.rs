@@ -1,0 +1,176 @@
+//! A conductor: knows which members share which composition, and tells them of each other.
+//!
+//! One thread, `conductor`, owns all sockets, the registry and the log lines; it waits for readiness of any
+//! socket, for the next deadline, or to be woken, and for nothing else. Thousands of strangers may hold
+//! connections open; none of them costs a thread, and none can keep the others waiting.
+//!
+//! It knows neither manifests nor parts, and never dials anybody.
+
+mod actor;
+mod admission;
+mod desk;
+mod journal;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, bounded};
+use mio::Waker;
+
+use self::actor::Actor;
+pub use self::admission::Caps;
+use crate::host::error::{NetAction, SystemAction};
+use crate::host::tcp::{self, ListenOn};
+use crate::host::{HostError, entropy};
+use crate::limits;
+use crate::logic::registry::{Bounds, Registry};
+
+/// What a conductor is to do.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// Where it accepts connections.
+    pub listen: ListenOn,
+    /// How many connections it serves.
+    pub caps: Caps,
+    /// How many swarms and members it keeps.
+    pub bounds: Bounds,
+    /// From accept to a whole first request, and from one request to the next.
+    pub timeout: Duration,
+}
+
+impl Config {
+    /// A conductor at this place, with the usual bounds.
+    #[must_use]
+    pub fn new(listen: ListenOn) -> Config {
+        Config { listen, caps: Caps::default(), bounds: Bounds::default(), timeout: limits::DESK_TIMEOUT }
+    }
+}
+
+/// A running conductor; dropping it stops it.
+#[derive(Debug)]
+pub struct Conductor {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    waker: Waker,
+    ended: Receiver<Infallible>,
+    /// None once it has been joined.
+    thread: Option<JoinHandle<Result<(), HostError>>>,
+}
+
+/// What a conductor is busy with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Members with a lease, in all swarms.
+    pub members: usize,
+    /// Swarms with at least one member.
+    pub swarms: usize,
+    /// Open connections.
+    pub connections: usize,
+    /// Announces answered since the start; refusals count as answers.
+    pub answered: usize,
+}
+
+/// What the handle and the thread share: a wish that is never taken back, and numbers that stand for
+/// themselves, so all orderings are relaxed.
+#[derive(Debug, Default)]
+struct Shared {
+    stop: AtomicBool,
+    members: AtomicUsize,
+    swarms: AtomicUsize,
+    connections: AtomicUsize,
+    answered: AtomicUsize,
+}
+
+impl Conductor {
+    /// Listens, and answers from then on.
+    ///
+    /// # Errors
+    /// The address cannot be listened on, or the system grants no thread, readiness queue or random seed.
+    pub fn start(config: Config) -> Result<Conductor, HostError> {
+        let listener = tcp::listen(config.listen)?;
+        let address = listener
+            .local_addr()
+            .and_then(|address| listener.set_nonblocking(true).map(|()| address))
+            .map_err(HostError::net(NetAction::Listen, config.listen))?;
+        let registry = Registry::new(entropy::seed()?, config.bounds);
+        let shared = Arc::new(Shared::default());
+        let (actor, waker) = Actor::new(listener, registry, &config, Arc::clone(&shared))
+            .map_err(HostError::system(SystemAction::WaitForSockets))?;
+        let (alive, ended) = bounded(0);
+        let thread = thread::Builder::new()
+            .name("conductor".to_owned())
+            .spawn(move || {
+                let _alive = alive;
+                actor.run()
+            })
+            .map_err(HostError::system(SystemAction::StartThread))?;
+        log::info!("listens on {address}");
+        Ok(Conductor { address, shared, waker, ended, thread: Some(thread) })
+    }
+
+    /// The address that it listens on, with the port that the system chose if none was asked for.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The port that it listens on.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// What it is busy with.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats {
+            members: self.shared.members.load(Ordering::Relaxed),
+            swarms: self.shared.swarms.load(Ordering::Relaxed),
+            connections: self.shared.connections.load(Ordering::Relaxed),
+            answered: self.shared.answered.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Disconnects when the conductor has ended, for whatever reason.
+    #[must_use]
+    pub const fn ended(&self) -> &Receiver<Infallible> {
+        &self.ended
+    }
+
+    /// Makes it stop soon; [`join`](Conductor::join) waits until it has.
+    pub fn stop(&self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        if let Err(error) = self.waker.wake() {
+            // It looks at the wish at every deadline as well.
+            log::error!("cannot wake the conductor: {error}");
+        }
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Errors
+    /// It ended because it could not wait for its sockets any more.
+    ///
+    /// # Panics
+    /// Its thread panicked.
+    pub fn join(mut self) -> Result<(), HostError> {
+        let thread = self.thread.take().expect("only joining takes the thread, and joining ends the handle");
+        thread.join().expect("the conductor's thread does not panic")
+    }
+}
+
+impl Drop for Conductor {
+    fn drop(&mut self) {
+        let Some(thread) = self.thread.take() else { return };
+        self.stop();
+        match thread.join() {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => log::error!("{error}"),
+            Err(_) => log::error!("the conductor's thread panicked"),
+        }
+    }
+}
