@@ -25,4 +25,6 @@ pub mod host;
 
 pub mod member;
 
+pub mod console;
+
 pub mod cli;

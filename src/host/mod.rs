@@ -6,5 +6,6 @@ pub mod clock;
 pub mod error;
 pub mod log;
 pub mod signal;
+pub mod terminal;
 
 pub use error::HostError;
