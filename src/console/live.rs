@@ -28,6 +28,7 @@ const NAME_COLUMNS_MIN: usize = 12;
 const NAME_RANK: u8 = 1;
 const HINT_RANK: u8 = 2;
 const BAR_RANK: u8 = 6;
+const LEAVING_RANK: u8 = 10;
 /// Between the fields of a line.
 const GAP: &str = "  ";
 
@@ -66,7 +67,10 @@ impl Show for Live {
         let pace = self.meter.pace(snapshot);
         if terminal::is_foreground(io::stderr()) {
             let columns = terminal::columns().unwrap_or(COLUMNS_DEFAULT);
-            let hint = if leaving { Some("leaving") } else { self.hint };
+            let hint = match (leaving, self.hint) {
+                (true, _) => Some(Field { text: "leaving".to_owned(), rank: LEAVING_RANK }),
+                (false, hint) => hint.map(|hint| Field { text: hint.to_owned(), rank: HINT_RANK }),
+            };
             self.bar.set_message(line(snapshot, pace, &self.name, hint, columns));
         }
         Ok(())
@@ -91,12 +95,12 @@ impl Drop for Live {
 }
 
 /// The live line: at most `columns` columns, whatever the name.
-fn line(snapshot: &Snapshot, pace: Pace, name: &str, hint: Option<&str>, columns: usize) -> String {
+fn line(snapshot: &Snapshot, pace: Pace, name: &str, hint: Option<Field>, columns: usize) -> String {
     // A character in the last column makes some terminals wrap.
     let columns = columns.saturating_sub(1);
     let head = words::head(snapshot);
     let mut fields = words::fields(snapshot, pace);
-    fields.extend(hint.map(|hint| Field { text: hint.to_owned(), rank: HINT_RANK }));
+    fields.extend(hint);
     fields.push(Field { text: name.to_owned(), rank: NAME_RANK });
     let mut has_bar = snapshot.phase != Phase::Complete && snapshot.waiting.is_none();
     loop {
@@ -171,6 +175,10 @@ mod tests {
 
     const PACE: Pace = Pace { down: 12_687_770, up: 3 << 20, left: Some(Duration::from_secs(80)) };
 
+    fn quits() -> Field {
+        Field { text: "q quits".to_owned(), rank: HINT_RANK }
+    }
+
     fn getting() -> Snapshot {
         Snapshot {
             phase: Phase::Getting,
@@ -185,14 +193,14 @@ mod tests {
 
     #[test]
     fn the_line_people_see() {
-        let line = |columns| line(&getting(), PACE, "a.flac", Some("q quits"), columns);
+        let line = |columns| line(&getting(), PACE, "a.flac", Some(quits()), columns);
         assert_eq!(
             line(80),
             "43% (651 of 1506) |####       |  12.1 MiB/s down  3.0 MiB/s up  1 min 20 s left"
         );
         assert_eq!(
             line(130),
-            "43% (651 of 1506) |#####       |  12.1 MiB/s down  3.0 MiB/s up  4 members  1 min 20 s left  \
+            "43% (651 of 1506) |####       |  12.1 MiB/s down  3.0 MiB/s up  4 members  1 min 20 s left  \
              651.0 MiB of 1.4 GiB  q quits  a.flac"
         );
         assert_eq!(line(60), "43% (651 of 1506)  12.1 MiB/s down  1 min 20 s left");
@@ -220,7 +228,7 @@ mod tests {
         ];
         for (snapshot, name) in snapshots.iter().flat_map(|one| names.map(|name| (one, name))) {
             for columns in 0..200 {
-                let line = line(snapshot, PACE, name, Some("q quits"), columns);
+                let line = line(snapshot, PACE, name, Some(quits()), columns);
                 assert!(width(&line) <= columns.saturating_sub(1), "{columns}: {line}");
             }
         }
