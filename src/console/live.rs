@@ -50,9 +50,19 @@ impl Live {
         Live { bar, meter: Meter::default(), name: Escaped(&about.name).to_string(), hint }
     }
 
-    /// Puts a line above the live one. A terminal that is gone has no reader either.
+    /// Puts a line above the live one, if that is there.
     fn print(&self, line: &str) {
-        self.bar.suspend(|| drop(writeln!(io::stderr(), "{line}")));
+        // A terminal that is gone has no reader either.
+        let print = || drop(writeln!(io::stderr(), "{line}"));
+        if is_ours() { self.bar.suspend(print) } else { print() }
+    }
+
+    /// Takes the live line away, but never a line of somebody else.
+    fn clear(&self) {
+        if !is_ours() {
+            self.bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        self.bar.finish_and_clear();
     }
 }
 
@@ -65,7 +75,7 @@ impl Show for Live {
 
     fn progress(&mut self, snapshot: &Snapshot, leaving: bool) -> io::Result<()> {
         let pace = self.meter.pace(snapshot);
-        if terminal::is_foreground(io::stderr()) {
+        if is_ours() {
             let columns = terminal::columns().unwrap_or(COLUMNS_DEFAULT);
             let hint = match (leaving, self.hint) {
                 (true, _) => Some(Field { text: "leaving".to_owned(), rank: LEAVING_RANK }),
@@ -82,7 +92,7 @@ impl Show for Live {
     }
 
     fn left(&mut self, snapshot: &Snapshot) -> io::Result<()> {
-        self.bar.finish_and_clear();
+        self.clear();
         self.print(&words::left(snapshot));
         Ok(())
     }
@@ -90,8 +100,13 @@ impl Show for Live {
 
 impl Drop for Live {
     fn drop(&mut self) {
-        self.bar.finish_and_clear();
+        self.clear();
     }
+}
+
+/// Whether the live line may be drawn now.
+fn is_ours() -> bool {
+    terminal::is_foreground(io::stderr())
 }
 
 /// The live line: at most `columns` columns, whatever the name.

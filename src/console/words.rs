@@ -32,7 +32,7 @@ pub(super) fn head(snapshot: &Snapshot) -> String {
 pub(super) fn fields(snapshot: &Snapshot, pace: Pace) -> Vec<Field> {
     let field = |rank, text| Field { text, rank };
     let up = field(5, format!("{} up", rate(pace.up)));
-    let members = field(4, members(snapshot.members));
+    let members = field(4, counted(snapshot.members, "member"));
     let left = pace.left.map(|left| field(7, format!("{} left", span(left))));
     match (snapshot.phase, snapshot.waiting) {
         (Phase::Checking, _) => left.into_iter().collect(),
@@ -46,20 +46,18 @@ pub(super) fn fields(snapshot: &Snapshot, pace: Pace) -> Vec<Field> {
     }
 }
 
-fn members(count: u32) -> String {
-    match count {
-        1 => "1 member".to_owned(),
-        _ => format!("{count} members"),
-    }
+fn counted(count: u32, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
 }
 
 /// The first line.
 pub(super) fn start(about: &About, snapshot: &Snapshot) -> String {
     format!(
-        "{}: {} in {} parts, listening on {}",
+        "{}: {} in {}, listening on {}",
         Escaped(&about.name),
         bytes(snapshot.bytes_total),
-        snapshot.parts_total,
+        counted(snapshot.parts_total, "part"),
         about.listen
     )
 }
