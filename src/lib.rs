@@ -28,4 +28,6 @@ pub mod host;
 pub mod conductor;
 pub mod member;
 
+pub mod console;
+
 pub mod cli;

@@ -11,6 +11,7 @@ pub mod shelf;
 pub mod signal;
 pub mod store;
 pub mod tcp;
+pub mod terminal;
 pub mod thread;
 
 pub use error::HostError;

@@ -1,0 +1,150 @@
+//! The terminal: single keys, its width, and whether it is ours at this moment.
+//!
+//! A process in the background must not touch its terminal: reading a key or setting a mode there stops the
+//! process. So everything here looks first whether the process is in the foreground.
+//! This room does not know what keys mean.
+
+use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
+use std::sync::{Mutex, Once};
+use std::time::Duration;
+
+use crossterm::terminal;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::getpgrp;
+use rustix::termios::{
+    LocalModes, OptionalActions, OutputModes, tcgetattr, tcgetpgrp, tcgetwinsize, tcsetattr,
+};
+
+use super::HostError;
+use super::error::SystemAction;
+
+/// Whether the terminal was given back for good: from then on nobody takes it again.
+static GIVEN_BACK: Mutex<bool> = Mutex::new(false);
+
+/// Whether keys are there to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Something is there to be read.
+    Ready,
+    /// Nothing came in time.
+    Nothing,
+    /// The terminal is gone.
+    Gone,
+}
+
+/// Whether a line on standard error can be drawn again and again, and nobody collects standard output.
+#[must_use]
+pub fn draws() -> bool {
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    // A terminal that is not this session's own cannot tell whether the process is in its foreground.
+    let is_ours = tcgetpgrp(io::stderr()).is_ok();
+    !dumb && is_ours && io::stdout().is_terminal()
+}
+
+/// Whether keys come from a terminal.
+#[must_use]
+pub fn has_keys() -> bool {
+    io::stdin().is_terminal()
+}
+
+/// Whether this process is in the foreground of the terminal behind `stream`. False if there is none.
+#[must_use]
+pub fn is_foreground(stream: impl AsFd) -> bool {
+    tcgetpgrp(stream).is_ok_and(|group| group == getpgrp())
+}
+
+/// The width of the terminal behind standard error in columns, if it has one.
+#[must_use]
+pub fn columns() -> Option<usize> {
+    let size = tcgetwinsize(io::stderr()).ok()?;
+    (size.ws_col > 0).then_some(usize::from(size.ws_col))
+}
+
+/// Waits for keys on standard input, at most for `timeout`.
+#[must_use]
+pub fn wait_for_input(timeout: Duration) -> Input {
+    let stdin = io::stdin();
+    match wait(&stdin, PollFlags::IN, timeout) {
+        None => Input::Nothing,
+        Some(events) if events.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) => Input::Gone,
+        Some(_) => Input::Ready,
+    }
+}
+
+/// Waits until a line can be written to standard output without waiting, at most for `timeout`; says
+/// whether it can. A closed pipe can be written to: the write tells that it is closed.
+#[must_use]
+pub fn wait_for_output(timeout: Duration) -> bool {
+    wait(&io::stdout(), PollFlags::OUT, timeout).is_some()
+}
+
+/// What happened on the stream, if anything did in time. A signal that comes in between counts as nothing.
+fn wait(stream: &impl AsFd, events: PollFlags, timeout: Duration) -> Option<PollFlags> {
+    let mut streams = [PollFd::new(stream, events)];
+    let timeout =
+        Timespec { tv_sec: timeout.as_secs().try_into().ok()?, tv_nsec: timeout.subsec_nanos().into() };
+    match poll(&mut streams, Some(&timeout)) {
+        Ok(1..) => Some(streams[0].revents()),
+        _ => None,
+    }
+}
+
+/// Makes the terminal hand over each key at once and unseen; ^C, ^Z and newlines work as always.
+/// Does nothing if it does so already, in the background, and after [`give_back_for_good`]. To be called
+/// again from time to time: a shell takes the terminal back when the process is stopped with ^Z.
+///
+/// A panic gives the terminal back, until the next call.
+///
+/// # Errors
+/// The terminal cannot be set.
+pub fn take() -> Result<(), HostError> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let tell = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            give_back();
+            tell(panic);
+        }));
+    });
+    let given_back = GIVEN_BACK.lock().expect("nobody panics while holding this lock");
+    if *given_back || !is_foreground(io::stdin()) {
+        return Ok(());
+    }
+    set_mode().map_err(HostError::system(SystemAction::UseTerminal))
+}
+
+fn set_mode() -> io::Result<()> {
+    let stdin = io::stdin();
+    // The library keeps the first mode that it saw, for `give_back`.
+    terminal::enable_raw_mode()?;
+    let mut mode = tcgetattr(&stdin)?;
+    let is_right =
+        !mode.local_modes.contains(LocalModes::ICANON) && mode.local_modes.contains(LocalModes::ISIG);
+    if !is_right {
+        mode.make_raw();
+        // Lines of other threads and of the panic handler must not become stairs.
+        mode.output_modes |= OutputModes::OPOST;
+        // ^C must work even if the thread that reads keys is stuck.
+        mode.local_modes |= LocalModes::ISIG;
+        tcsetattr(&stdin, OptionalActions::Now, &mode)?;
+    }
+    Ok(())
+}
+
+/// Puts the terminal back into the mode in which it was found.
+pub fn give_back() {
+    // In the background the shell has the terminal, and has put it right already.
+    if is_foreground(io::stdin())
+        && let Err(error) = terminal::disable_raw_mode()
+    {
+        log::warn!("cannot give the terminal back: {error}");
+    }
+}
+
+/// Like [`give_back`]; from now on [`take`] does nothing.
+pub fn give_back_for_good() {
+    let mut given_back = GIVEN_BACK.lock().expect("nobody panics while holding this lock");
+    *given_back = true;
+    give_back();
+}
