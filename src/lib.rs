@@ -17,7 +17,11 @@ pub mod digest;
 pub mod part;
 pub mod part_set;
 
+pub mod address;
+pub mod name;
+
 pub mod identity;
+pub mod manifest;
 
 pub mod wire;
 
