@@ -204,17 +204,17 @@ impl Store {
             .map_err(HostError::file(FileAction::ReadPart(part), &self.path))
     }
 
-    /// Writes verified parts in one go and puts them on the shelf; returns how many bytes were new.
+    /// Writes verified parts in one go and puts them on the shelf; returns how many parts and bytes were new.
     /// Parts that were there already stay as they are.
     ///
     /// # Errors
     /// The disk is full or fails; none of the parts is on the shelf then.
-    pub fn write(&self, run: Run, bytes: &[u8]) -> Result<u64, HostError> {
+    pub fn write(&self, run: Run, bytes: &[u8]) -> Result<(u32, u64), HostError> {
         self.file
             .write_all_at(bytes, self.layout.offset(run.first()))
             .map_err(HostError::file(FileAction::WritePart(run.first()), &self.path))?;
         let new = run.parts().filter(|&part| self.shelf.put(part));
-        Ok(new.map(|part| u64::from(self.layout.len_of(part))).sum())
+        Ok(new.fold((0, 0), |(parts, bytes), part| (parts + 1, bytes + u64::from(self.layout.len_of(part)))))
     }
 
     /// Everything is there: brings it safely to the disk and gives it its final name.
@@ -296,9 +296,9 @@ mod tests {
         let place = place(dir.path());
         let store = Store::open(&place, layout()).unwrap();
         assert_eq!(fs::metadata(&place.partial).unwrap().len(), 25, "full size from the start");
-        assert_eq!(store.write(layout().run(1, 2).unwrap(), b"bbbbbbbbbbccccc").unwrap(), 15);
-        assert_eq!(store.write(layout().run(0, 1).unwrap(), b"aaaaaaaaaa").unwrap(), 10);
-        assert_eq!(store.write(layout().run(0, 1).unwrap(), b"aaaaaaaaaa").unwrap(), 0, "not new");
+        assert_eq!(store.write(layout().run(1, 2).unwrap(), b"bbbbbbbbbbccccc").unwrap(), (2, 15));
+        assert_eq!(store.write(layout().run(0, 1).unwrap(), b"aaaaaaaaaa").unwrap(), (1, 10));
+        assert_eq!(store.write(layout().run(0, 1).unwrap(), b"aaaaaaaaaa").unwrap(), (0, 0), "not new");
         assert!(store.shelf().is_full() && !place.whole.exists());
         let mut buffer = [0; 5];
         store.read(layout().part(2).unwrap(), 0, &mut buffer).unwrap();

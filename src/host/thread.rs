@@ -30,6 +30,12 @@ pub fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<Thread,
         .map_err(HostError::system(SystemAction::StartThread))
 }
 
+/// How many threads this machine runs at the same time.
+#[must_use]
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
+}
+
 /// Waits for `span`, or until `done` says so; it is asked every `beat`.
 pub fn pause(span: Duration, beat: Duration, done: impl Fn() -> bool) {
     let mut left = span;
@@ -38,6 +44,20 @@ pub fn pause(span: Duration, beat: Duration, done: impl Fn() -> bool) {
         std::thread::sleep(nap);
         left -= nap;
     }
+}
+
+/// Waits for the thread to end, but not longer than `patience`; says whether it ended.
+///
+/// A thread that sits in a system call which nothing interrupts is left behind; the process ends without it.
+pub fn join_within(thread: Thread, patience: Duration) -> bool {
+    const BEAT: Duration = Duration::from_millis(5);
+    pause(patience, BEAT, || thread.has_ended());
+    let ended = thread.has_ended();
+    if ended {
+        // A panic was told on standard error when it happened.
+        drop(thread.join());
+    }
+    ended
 }
 
 impl Thread {

@@ -1,3 +1,282 @@
 //! A member: gets a composition from all other members and shares it on.
+//!
+//! ```text
+//!                       ┌─────────── the terminal reads ── Progress (counters)
+//!  q / ^C ──Stop──┐     │
+//!                 v     │
+//!  listener ─Knock─▶ ┌──────────┐ ──Announce──▶ scout ──tcp── conductor
+//!  scout ───Answer─▶ │ director │
+//!  check ──Checked─▶ │  Swarm   │ ──Outgoing (try)──▶ link writer ──▶ other member
+//!  link reader ─Fact▶└──────────┘                        ▲
+//!                                      link reader ─Outgoing (try)
+//!                                           │  ▲
+//!                                    pwrite │  │ sealed records ◀── other member
+//!                                           v  │
+//!                                      Store (shared, no lock)
+//! ```
+//!
+//! | actor | threads | owns | waits on |
+//! |---|---|---|---|
+//! | [`director`] | 1 | the swarm, the table of links | its inbox until the machine's deadline, nothing else |
+//! | [`link`] reader | 1 a link | decoder, session, part buffers | its socket, the disk, a buffer, the inbox |
+//! | [`link`] writer | 1 a link | output buffer | its queue, the disk, its socket |
+//! | [`listener`] | 1 | the listening socket | a connection, the inbox |
+//! | [`scout`] | 1 | nothing | its queue, one socket, the inbox |
+//! | [`files`] | 1 while it works | nothing | the disk, the inbox |
+//!
+//! Inside the process everybody may wait for the director and the director waits for nobody, so waits form a
+//! tree. A reader never waits for its own writer: the writer's queue is as long as the protocol lets the
+//! other side fill it, and overfilling is that side's fault. So each side always keeps reading, and each
+//! side's writes always move.
 
+mod buffers;
+mod context;
+mod director;
+mod files;
+mod link;
+mod listener;
 pub mod progress;
+mod scout;
+mod throttle;
+
+use std::net::SocketAddr;
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use crossbeam_channel::{Receiver, Sender};
+use thiserror::Error;
+
+use self::buffers::Buffers;
+use self::context::{Context, GivenBook};
+pub use self::director::MemberError;
+use self::director::{Director, Event};
+use self::progress::{Progress, Snapshot};
+use self::throttle::Throttle;
+use crate::address::Conductor;
+use crate::host::store::{Place, Store, StoreError};
+use crate::host::tcp::{self, ListenOn};
+use crate::host::thread::{self, Thread};
+use crate::host::{HostError, clock, dial, entropy};
+use crate::identity::MemberId;
+use crate::limits::{DIRECTOR_INBOX, LINKS_PER_MEMBER_MAX, MEMBER_PORTS, RUN_BYTES_U32};
+use crate::logic::swarm::{Rules, Swarm};
+use crate::manifest::Manifest;
+use crate::time::Moment;
+
+/// What a member needs to know to begin.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The composition.
+    pub manifest: Arc<Manifest>,
+    /// Where the composition is, or will be.
+    pub dir: PathBuf,
+    /// Where to listen; by default the first free port of [`MEMBER_PORTS`], or any.
+    pub listen: Option<ListenOn>,
+    /// The conductor to ask; none to ask nobody.
+    pub conductor: Option<Conductor>,
+    /// Members to dial whatever the conductor says.
+    pub members: Vec<Conductor>,
+    /// Leave as soon as everything is there.
+    pub leave: bool,
+    /// Fetch wrong parts of a file that is there in place.
+    pub repair: bool,
+    /// Check the digest of the whole file before it gets its name.
+    pub check_digest: bool,
+    /// Bytes per second to send at most.
+    pub up: Option<NonZeroU64>,
+    /// Bytes per second to receive at most.
+    pub down: Option<NonZeroU64>,
+}
+
+/// How a member left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The whole composition is there, under its name.
+    Complete,
+    /// It is not; running again resumes.
+    Incomplete,
+}
+
+/// Why a member cannot begin.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The composition's file.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The system.
+    #[error(transparent)]
+    Host(#[from] HostError),
+}
+
+/// A running member. Dropping it stops it and waits for its end.
+#[derive(Debug)]
+pub struct Member {
+    context: Arc<Context>,
+    address: SocketAddr,
+    began: Moment,
+    ended: Receiver<()>,
+    outcome: Receiver<Result<Outcome, MemberError>>,
+    threads: Vec<Thread>,
+}
+
+impl Member {
+    /// Opens the file, begins to listen, and starts all threads.
+    ///
+    /// # Errors
+    /// The file under the composition's name is something else, the disk has no room, the port is taken.
+    pub fn start(config: Config) -> Result<Member, StartError> {
+        let began = clock::now();
+        let layout = config.manifest.layout();
+        let store = Store::open(&place(&config), layout)?;
+        let listener = match config.listen {
+            Some(on) => tcp::listen(on)?,
+            None => tcp::listen_on_first(MEMBER_PORTS)?,
+        };
+        let address = listener
+            .local_addr()
+            .map_err(HostError::net(crate::host::error::NetAction::Listen, "a port"))?;
+        let (inbox, events) = crossbeam_channel::bounded(DIRECTOR_INBOX);
+        let context = Arc::new(Context {
+            layout,
+            key: config.manifest.swarm_key(),
+            me: MemberId::from_bytes(entropy::bytes()?),
+            port: address.port(),
+            store,
+            buffers: Buffers::new(layout.part_len().max(RUN_BYTES_U32) as usize),
+            up: Throttle::new(config.up.map(NonZeroU64::get)),
+            down: Throttle::new(config.down.map(NonZeroU64::get)),
+            given: GivenBook::new(layout),
+            progress: Progress::default(),
+            inbox,
+            stopping: AtomicBool::new(false),
+            manifest: config.manifest,
+        });
+        let rules = Rules {
+            member: context.me,
+            layout,
+            links_per_member: links_per_member(),
+            conductor: config.conductor.is_some(),
+            seed: entropy::seed()?,
+        };
+        let mut threads = vec![listener::start(&context, listener)?];
+        let scout = match config.conductor {
+            Some(conductor) => {
+                let (sender, thread) = scout::start(&context, conductor)?;
+                threads.push(thread);
+                Some(sender)
+            }
+            None => None,
+        };
+        let director = Director {
+            context: Arc::clone(&context),
+            swarm: Swarm::new(clock::now(), rules),
+            inbox: events,
+            scout,
+            leave: config.leave,
+            check_digest: config.check_digest,
+        };
+        let (thread, ended, outcome) = start_director(director)?;
+        threads.push(thread);
+        threads.push(files::start_check(&context)?);
+        if !config.members.is_empty() {
+            threads.push(start_resolver(&context, config.members)?);
+        }
+        Ok(Member { context, address, began, ended, outcome, threads })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What it has done so far.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let layout = self.context.layout;
+        self.context.progress.snapshot(layout.parts(), layout.size(), clock::now().since(self.began))
+    }
+
+    /// Asks it to leave; says goodbye to everybody and ends within a second.
+    pub fn stop(&self) {
+        self.context.report(Event::Stop);
+    }
+
+    /// Yields one word, or its sender's end, when the member has ended.
+    #[must_use]
+    pub const fn ended(&self) -> &Receiver<()> {
+        &self.ended
+    }
+
+    /// Waits until the member has ended and says how.
+    ///
+    /// # Errors
+    /// Its disk or system failed, or the file under the name is not the composition.
+    pub fn join(mut self) -> Result<Outcome, MemberError> {
+        let outcome = self.outcome.recv().unwrap_or(Err(MemberError::Panicked));
+        self.join_threads();
+        outcome
+    }
+
+    fn join_threads(&mut self) {
+        for thread in self.threads.drain(..) {
+            // Only the scout may still sit in the system's resolver, which cannot be interrupted.
+            thread::join_within(thread, crate::limits::LEAVE_GRACE);
+        }
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        if !self.threads.is_empty() {
+            self.stop();
+            drop(self.outcome.recv());
+            self.join_threads();
+        }
+    }
+}
+
+fn place(config: &Config) -> Place {
+    let name = config.manifest.name();
+    Place {
+        whole: config.dir.join(name.as_str()),
+        partial: config.dir.join(name.part_name()),
+        repair: config.repair,
+    }
+}
+
+/// One link a core uses what a machine has; more only cost.
+fn links_per_member() -> usize {
+    thread::cores().min(LINKS_PER_MEMBER_MAX)
+}
+
+type Started = (Thread, Receiver<()>, Receiver<Result<Outcome, MemberError>>);
+
+fn start_director(director: Director) -> Result<Started, HostError> {
+    let (ended_sender, ended): (Sender<()>, _) = crossbeam_channel::bounded(1);
+    let (outcome_sender, outcome) = crossbeam_channel::bounded(1);
+    let thread = thread::spawn("director", move || {
+        let result = director::run(director);
+        // Whoever held the other ends may be gone; then nobody asks.
+        drop(outcome_sender.send(result));
+        drop(ended_sender.send(()));
+    })?;
+    Ok((thread, ended, outcome))
+}
+
+/// Looks up the members that the user named; each is dialled as soon as its address is known.
+fn start_resolver(context: &Arc<Context>, members: Vec<Conductor>) -> Result<Thread, HostError> {
+    let context = Arc::clone(context);
+    thread::spawn("resolver", move || {
+        for member in members {
+            match dial::resolve(member.host(), member.port()) {
+                Ok(addresses) => {
+                    addresses.into_iter().for_each(|address| context.report(Event::Named(address)));
+                }
+                Err(error) => log::error!("{}", crate::cli::chain(&error)),
+            }
+        }
+    })
+}

@@ -107,6 +107,37 @@ impl Progress {
             Published { phase, members, waiting };
     }
 
+    /// A part was looked at on disk; `held` bytes of it are right, or none.
+    pub(super) fn checked(&self, held: Option<u64>) {
+        self.checked_parts.fetch_add(1, Ordering::Relaxed);
+        if let Some(bytes) = held {
+            self.parts.fetch_add(1, Ordering::Relaxed);
+            self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// Part bytes came in.
+    pub(super) fn received(&self, bytes: u64) {
+        self.down_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Right parts came in: so many are new on disk, of so many bytes; the rest was there already.
+    pub(super) fn stored(&self, new_parts: u32, new_bytes: u64, came_bytes: u64) {
+        self.parts.fetch_add(new_parts, Ordering::Relaxed);
+        self.bytes.fetch_add(new_bytes, Ordering::Relaxed);
+        self.wasted(came_bytes.saturating_sub(new_bytes));
+    }
+
+    /// Part bytes went out.
+    pub(super) fn gave(&self, bytes: u64) {
+        self.up_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Part bytes were thrown away.
+    pub(super) fn wasted(&self, bytes: u64) {
+        self.wasted_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// The counters now; totals and elapsed time are the caller's.
     #[must_use]
     pub fn snapshot(&self, parts_total: u32, bytes_total: u64, elapsed: Duration) -> Snapshot {

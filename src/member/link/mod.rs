@@ -10,7 +10,7 @@
 
 mod reader;
 mod shared;
-mod stream;
+pub(super) mod stream;
 mod writer;
 
 use std::io;

@@ -263,15 +263,15 @@ impl<'s> Intake<'s> {
     /// Writes verified parts, unless all of them are there, and tells the director.
     fn store(&self, run: Run, bytes: &[u8]) -> Result<(), LinkEnd> {
         let shelf = self.context.store.shelf();
-        let new = if run.parts().all(|part| shelf.has(part)) {
-            0
+        let (parts, new_bytes) = if run.parts().all(|part| shelf.has(part)) {
+            (0, 0)
         } else if self.context.store.is_writable() {
             self.context.store.write(run, bytes).map_err(LinkEnd::Store)?
         } else {
             // The file is only shared; nobody was asked for anything.
-            0
+            (0, 0)
         };
-        self.context.progress.stored(run.count(), new, bytes.len() as u64);
+        self.context.progress.stored(parts, new_bytes, bytes.len() as u64);
         self.report(Fact::Stored(run));
         Ok(())
     }

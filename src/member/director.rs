@@ -1,0 +1,451 @@
+//! The hub: owns the swarm, turns events into its inputs and its orders into deeds.
+//!
+//! The director waits on its inbox until the machine's deadline, and on nothing else, ever: whoever sends to
+//! it may wait, it sends to others without waiting. Every input and order is logged here and nowhere else.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
+use thiserror::Error;
+
+use super::context::Context;
+use super::link::{self, Fact, LinkEnd, Outgoing, Role, Shared};
+use super::progress::{Phase, Waiting};
+use super::scout::Answer;
+use super::{Outcome, files};
+use crate::cli::chain;
+use crate::host::thread::Thread;
+use crate::host::{HostError, clock};
+use crate::limits::{LEAVE_GRACE, LINKS_MAX, PENDING_MAX, PENDING_PER_ADDRESS_MAX, POLL_INTERVAL};
+use crate::logic::swarm::{Input, LinkId, Order, Quiet, Swarm};
+use crate::part::PartIndex;
+use crate::text::Escaped;
+use crate::wire::desk::{Announce, Event as DeskEvent};
+use crate::wire::member::Reason;
+
+/// What the director hears.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// Somebody connected.
+    Knock(TcpStream, SocketAddr),
+    /// A link's word.
+    Link(LinkId, Fact),
+    /// The scout's word.
+    Scout(Answer),
+    /// A user-named member was looked up.
+    Named(SocketAddr),
+    /// A part was looked at on disk.
+    Checked { part: PartIndex, held: bool },
+    /// Every part was looked at.
+    CheckEnded(Result<(), HostError>),
+    /// The whole file has its name, or why not.
+    Finished(Result<(), files::FinishError>),
+    /// The user wants to leave.
+    Stop,
+}
+
+/// Why a member cannot go on: its own machine's trouble, or a file that is not the composition.
+#[derive(Debug, Error)]
+pub enum MemberError {
+    /// The disk or the system failed.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// The file under the final name differs from the manifest.
+    #[error("{name} is there and differs from the manifest in {wrong} of {parts} parts; it was not touched; \
+        --repair fetches them in place, or move it away")]
+    Differs {
+        /// The composition's name, escaped.
+        name: String,
+        /// How many parts are wrong.
+        wrong: u32,
+        /// How many parts there are.
+        parts: u32,
+    },
+    /// Every part is right, but the whole has another digest.
+    #[error("every part of {name} is right, but not the digest of the whole: the manifest contradicts itself; \
+        compose the file again")]
+    Contradiction {
+        /// The composition's name, escaped.
+        name: String,
+    },
+    /// A bug of ours.
+    #[error("a thread failed; the log says more")]
+    Panicked,
+}
+
+/// What the director is made of.
+pub(super) struct Director {
+    pub(super) context: Arc<Context>,
+    pub(super) swarm: Swarm,
+    pub(super) inbox: Receiver<Event>,
+    /// The way to the conductor, unless there is none.
+    pub(super) scout: Option<Sender<Announce>>,
+    /// Leave as soon as everything is there.
+    pub(super) leave: bool,
+    pub(super) check_digest: bool,
+}
+
+/// A link's handle.
+struct Handle {
+    shared: Arc<Shared>,
+    thread: Thread,
+    /// From its hello on.
+    queue: Option<Sender<Outgoing>>,
+    remote: SocketAddr,
+    dialled: Option<SocketAddr>,
+}
+
+/// The loop's state.
+struct Actor {
+    director: Director,
+    links: BTreeMap<LinkId, Handle>,
+    next_link: u64,
+    orders: Vec<Order>,
+    /// When the stop began.
+    stopping: Option<crate::time::Moment>,
+    /// Questions to the conductor without an answer yet.
+    asks: u32,
+    finishing: Option<Thread>,
+    finished: bool,
+    trouble: Option<MemberError>,
+}
+
+/// Runs a member until it stops; returns how it ended.
+pub(super) fn run(director: Director) -> Result<Outcome, MemberError> {
+    let mut actor = Actor {
+        director,
+        links: BTreeMap::new(),
+        next_link: 1,
+        orders: Vec::new(),
+        stopping: None,
+        asks: 0,
+        finishing: None,
+        finished: false,
+        trouble: None,
+    };
+    actor.input(Input::Started);
+    while !actor.is_done() {
+        actor.turn();
+    }
+    actor.end()
+}
+
+impl Actor {
+    /// Waits for one event, or for the machine's deadline.
+    fn turn(&mut self) {
+        let deadline = self.director.swarm.deadline();
+        let wait = deadline.since(clock::now());
+        let event = if wait.is_zero() {
+            self.tick();
+            self.director.inbox.try_recv().map_err(|_| RecvTimeoutError::Timeout)
+        } else {
+            self.director.inbox.recv_timeout(wait.min(POLL_INTERVAL))
+        };
+        if let Ok(event) = event {
+            self.on_event(event);
+        }
+        if self.stopping.is_some_and(|since| clock::now().since(since) >= LEAVE_GRACE) {
+            self.links.values().for_each(|handle| handle.shared.cut());
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Knock(stream, remote) => self.on_knock(stream, remote),
+            Event::Link(link, fact) => self.on_fact(link, fact),
+            Event::Scout(answer) => self.on_answer(answer),
+            Event::Named(address) => self.input(Input::Named(address)),
+            Event::Checked { part, held } => self.input(Input::Checked { part, held }),
+            Event::CheckEnded(outcome) => self.on_check_ended(outcome),
+            Event::Finished(outcome) => self.on_finished(outcome),
+            Event::Stop => self.stop(),
+        }
+    }
+
+    fn input(&mut self, input: Input) {
+        log::trace!("input {input:?}");
+        let mut orders = std::mem::take(&mut self.orders);
+        self.director.swarm.step(clock::now(), input, &mut orders);
+        for order in orders.drain(..) {
+            log::trace!("order {order:?}");
+            self.obey(order);
+        }
+        self.orders = orders;
+    }
+
+    fn tick(&mut self) {
+        let flows: Vec<_> = self.links.iter().map(|(&id, handle)| (id, handle.shared.flow())).collect();
+        for (id, flow) in flows {
+            self.input(Input::Flowed(id, flow));
+        }
+        let held_back = self.director.context.down.took_hold();
+        self.input(Input::Tick { held_back });
+        self.publish();
+    }
+
+    fn publish(&self) {
+        let swarm = &self.director.swarm;
+        let phase = match (swarm.is_checked(), self.finished) {
+            (false, _) => Phase::Checking,
+            (true, true) => Phase::Complete,
+            (true, false) => Phase::Getting,
+        };
+        let members = u32::try_from(swarm.members()).unwrap_or(u32::MAX);
+        let waiting = swarm.quiet(clock::now()).map(waiting);
+        self.director.context.progress.publish(phase, members, waiting);
+    }
+
+    fn on_knock(&mut self, stream: TcpStream, remote: SocketAddr) {
+        let pending = |from: Option<IpAddr>| {
+            let waits = |handle: &&Handle| {
+                handle.queue.is_none() && handle.dialled.is_none() && from.is_none_or(|ip| handle.remote.ip() == ip)
+            };
+            self.links.values().filter(waits).count()
+        };
+        let full = pending(None) >= PENDING_MAX || pending(Some(remote.ip())) >= PENDING_PER_ADDRESS_MAX;
+        if full || self.stopping.is_some() || self.links.len() >= LINKS_MAX + PENDING_MAX {
+            log::warn!("refused {remote}: too many connections");
+            return;
+        }
+        self.start_link(Role::Accept(stream, remote), remote, None);
+    }
+
+    fn start_link(&mut self, role: Role, remote: SocketAddr, dialled: Option<SocketAddr>) {
+        let id = LinkId(self.next_link);
+        self.next_link += 1;
+        match link::start(&self.director.context, id, role) {
+            Ok((shared, thread)) => {
+                self.links.insert(id, Handle { shared, thread, queue: None, remote, dialled });
+            }
+            Err(error) => {
+                log::error!("{}", chain(&error));
+                if let Some(address) = dialled {
+                    self.input(Input::DialFailed(address));
+                }
+            }
+        }
+    }
+
+    fn on_fact(&mut self, id: LinkId, fact: Fact) {
+        match fact {
+            Fact::Up { hello, remote, queue } => {
+                let Some(handle) = self.links.get_mut(&id) else { return };
+                handle.queue = Some(queue);
+                let dialled = handle.dialled;
+                let verb = if dialled.is_some() { "dialled" } else { "accepted" };
+                log::info!("{id} with {remote} is up ({verb}, member {})", hello.member);
+                self.input(Input::LinkUp { link: id, hello, remote, dialled });
+            }
+            Fact::Holds(set) => {
+                log::debug!("{id} holds {} parts", set.count());
+                self.input(Input::Holds(id, set));
+            }
+            Fact::HoldsAlso(runs) => self.input(Input::HoldsAlso(id, runs)),
+            Fact::Stored(run) => self.input(Input::Stored(id, run)),
+            Fact::Refused(run, denial) => self.input(Input::Refused(id, run, denial)),
+            Fact::Corrupt(part) => {
+                let from = self.links.get(&id).map(|handle| handle.remote.to_string()).unwrap_or_default();
+                log::warn!("{from} sent wrong bytes for part {part}; it is refused for a while ({id})");
+                self.input(Input::Corrupt(id, part));
+            }
+            Fact::Gossip(addresses) => self.input(Input::Gossip(id, addresses)),
+            Fact::Ended(end) => self.on_ended(id, end),
+        }
+    }
+
+    fn on_ended(&mut self, id: LinkId, end: LinkEnd) {
+        let Some(handle) = self.links.remove(&id) else { return };
+        if handle.thread.join().is_err() {
+            log::error!("{id}: a thread failed");
+        }
+        match &end {
+            LinkEnd::Dial(error) => log::info!("{}", chain(error)),
+            LinkEnd::Store(_) => {}
+            end => log::info!("{id} with {} ended: {}", handle.remote, chain(end)),
+        }
+        if handle.queue.is_some() {
+            self.input(Input::LinkDown(id));
+        } else if let Some(address) = handle.dialled {
+            self.input(Input::DialFailed(address));
+        }
+        if let LinkEnd::Store(error) = end {
+            self.fail(error.into());
+        }
+    }
+
+    fn on_answer(&mut self, answer: Answer) {
+        self.asks = self.asks.saturating_sub(1);
+        match answer {
+            Answer::Roster(roster) => {
+                log::info!(
+                    "the conductor knows {} complete and {} getting members; next in {} ms",
+                    roster.complete,
+                    roster.getting,
+                    roster.interval_ms
+                );
+                self.input(Input::Conducted(roster));
+            }
+            Answer::Refused(refusal) => {
+                log::warn!("the conductor refused: {refusal:?}");
+                self.input(Input::ConductorRefused);
+            }
+            Answer::Silent(error) => {
+                log::warn!("{}", chain(&error));
+                self.input(Input::ConductorSilent);
+            }
+        }
+    }
+
+    fn on_check_ended(&mut self, outcome: Result<(), HostError>) {
+        if let Err(error) = outcome {
+            // A check that was stopped half way is no trouble.
+            if error.io().kind() != io::ErrorKind::Interrupted {
+                self.fail(error.into());
+            }
+            return;
+        }
+        let context = &self.director.context;
+        let held = context.store.shelf().count();
+        let parts = context.layout.parts();
+        log::info!("{held} of {parts} parts are on disk and right");
+        if held < parts && !context.store.is_writable() {
+            let name = context.manifest.name().to_string();
+            self.fail(MemberError::Differs { name, wrong: parts - held, parts });
+            return;
+        }
+        self.input(Input::CheckEnded);
+        self.publish();
+    }
+
+    fn on_finished(&mut self, outcome: Result<(), files::FinishError>) {
+        if let Some(thread) = self.finishing.take() {
+            // Its outcome is here; a panic would have left none.
+            drop(thread.join());
+        }
+        match outcome {
+            Ok(()) => {
+                log::info!("complete: {}", Escaped(&self.director.context.store.path().to_string_lossy()));
+                self.finished = true;
+                self.publish();
+                if self.director.leave {
+                    self.stop();
+                }
+            }
+            Err(files::FinishError::Host(error)) => self.fail(error.into()),
+            Err(files::FinishError::Contradiction) => {
+                let name = self.director.context.manifest.name().to_string();
+                self.fail(MemberError::Contradiction { name });
+            }
+        }
+    }
+
+    /// Our own machine's trouble: the member leaves and says why.
+    fn fail(&mut self, error: MemberError) {
+        log::error!("{}", chain(&error));
+        self.trouble.get_or_insert(error);
+        self.stop();
+    }
+
+    fn stop(&mut self) {
+        if self.stopping.is_some() {
+            return;
+        }
+        log::info!("leaving");
+        self.stopping = Some(clock::now());
+        self.director.context.stopping.store(true, Ordering::Relaxed);
+        // Links that have not said hello have nothing to say goodbye to.
+        self.links.values().filter(|handle| handle.queue.is_none()).for_each(|handle| handle.shared.cut());
+        self.input(Input::Stopped);
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Dial(address) => self.start_link(Role::Dial(address), address, Some(address)),
+            Order::Want(id, run) => self.tell(id, Outgoing::Want(run)),
+            Order::Cancel(id, run) => self.tell(id, Outgoing::Cancel(run)),
+            Order::Publish(id) => {
+                if self.links.get(&id).is_some_and(|handle| handle.shared.poke()) {
+                    self.tell(id, Outgoing::Publish);
+                }
+            }
+            Order::Gossip(id, addresses) => self.tell(id, Outgoing::Gossip(addresses)),
+            Order::Close(id, reason) => self.close(id, reason),
+            Order::Announce { event, left } => self.announce(event, left),
+            Order::Finish => self.finish(),
+        }
+    }
+
+    /// Sends without waiting; a link whose queue is full is broken and ends.
+    fn tell(&self, id: LinkId, outgoing: Outgoing) {
+        let Some(handle) = self.links.get(&id) else { return };
+        let Some(queue) = &handle.queue else { return };
+        if let Err(TrySendError::Full(outgoing)) = queue.try_send(outgoing) {
+            log::warn!("{id}: its queue is full at {outgoing:?}");
+            handle.shared.cut();
+        }
+    }
+
+    fn close(&self, id: LinkId, reason: Reason) {
+        log::debug!("{id}: closing ({reason:?})");
+        self.tell(id, Outgoing::Close(reason));
+    }
+
+    fn announce(&mut self, event: DeskEvent, left: u64) {
+        let context = &self.director.context;
+        let announce = Announce {
+            swarm: *context.manifest.swarm_id().as_bytes(),
+            port: context.port,
+            complete: left == 0 && self.director.swarm.is_checked(),
+            left,
+            event,
+        };
+        let Some(scout) = &self.director.scout else { return };
+        // The machine asks one thing at a time, and goodbye comes once: there is always room for it.
+        if scout.try_send(announce).is_ok() {
+            self.asks += 1;
+        }
+    }
+
+    /// Brings the file to the disk and gives it its name, in a thread of its own: syncing takes its time.
+    fn finish(&mut self) {
+        match files::start_finish(&self.director.context, self.director.check_digest) {
+            Ok(thread) => self.finishing = Some(thread),
+            Err(error) => self.fail(error.into()),
+        }
+        self.publish();
+    }
+
+    /// Whether nobody has anything more to tell, or has had the time for it.
+    fn is_done(&self) -> bool {
+        let Some(since) = self.stopping else { return false };
+        let quiet = self.links.is_empty() && self.asks == 0 && self.finishing.is_none();
+        // Links were cut half way; a thread that still works then sits in a system call.
+        quiet || clock::now().since(since) >= LEAVE_GRACE * 2
+    }
+
+    fn end(self) -> Result<Outcome, MemberError> {
+        self.publish();
+        match self.trouble {
+            Some(error) => Err(error),
+            None if self.finished => Ok(Outcome::Complete),
+            None => Ok(Outcome::Incomplete),
+        }
+    }
+}
+
+/// What the terminal says about quiet.
+fn waiting(quiet: Quiet) -> Waiting {
+    match quiet {
+        Quiet::ConductorSilent => Waiting::ConductorUnreachable,
+        Quiet::ConductorRefused => Waiting::ConductorRefused,
+        Quiet::Alone => Waiting::NobodyElse,
+        Quiet::NoneReachable { known } => Waiting::NoneReachable { known: u32::try_from(known).unwrap_or(u32::MAX) },
+        Quiet::NoHolder { first, parts } => Waiting::NoHolder { part: first.get() + 1, parts },
+        Quiet::Unanswered => Waiting::Asked,
+        Quiet::HeldBack => Waiting::RateLimit,
+    }
+}

@@ -1,0 +1,65 @@
+//! The slow work on the file: verifying what is there, and bringing what came to its place.
+//!
+//! Each has a thread of its own, so that neither the hub nor a link waits for the disk.
+
+use std::sync::Arc;
+
+use super::context::Context;
+use super::director::Event;
+use crate::host::thread::{self, Thread};
+use crate::host::{HostError, hashing};
+
+/// Why a whole file does not get its name.
+#[derive(Debug)]
+pub(super) enum FinishError {
+    /// The disk failed.
+    Host(HostError),
+    /// Every part is right, but not the digest of the whole.
+    Contradiction,
+}
+
+/// Starts to verify what is on disk; each part is told to the director, and the end of it.
+pub(super) fn start_check(context: &Arc<Context>) -> Result<Thread, HostError> {
+    let context = Arc::clone(context);
+    thread::spawn("check", move || {
+        let (store, layout) = (&context.store, context.layout);
+        let outcome = hashing::hash_parts(store.file(), store.path(), layout, &context.stopping, |part, digest| {
+            let held = digest == context.manifest.part_digest(part);
+            if held {
+                store.put(part);
+            }
+            context.progress.checked(held.then(|| u64::from(layout.len_of(part))));
+            context.report(Event::Checked { part, held });
+        });
+        if !context.is_stopping() {
+            context.report(Event::CheckEnded(outcome));
+        }
+    })
+}
+
+/// Starts to bring the whole file to the disk and to its name; the director hears of the outcome.
+pub(super) fn start_finish(context: &Arc<Context>, check_digest: bool) -> Result<Thread, HostError> {
+    let context = Arc::clone(context);
+    thread::spawn("finish", move || {
+        let outcome = finish(&context, check_digest);
+        context.report(Event::Finished(outcome));
+    })
+}
+
+fn finish(context: &Context, check_digest: bool) -> Result<(), FinishError> {
+    let store = &context.store;
+    if check_digest {
+        let (whole, _) = hashing::digest_whole_and_parts(
+            store.file(),
+            store.path(),
+            context.layout,
+            &context.stopping,
+            |_| {},
+        )
+        .map_err(FinishError::Host)?;
+        if whole != context.manifest.digest() {
+            return Err(FinishError::Contradiction);
+        }
+    }
+    store.finish().map_err(FinishError::Host)
+}

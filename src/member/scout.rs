@@ -1,0 +1,117 @@
+//! Talks to the conductor: one question, one answer, one connection.
+//!
+//! Owns nothing but its queue; waits on it, on a socket with timeouts, and on the director's inbox.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, Sender};
+use thiserror::Error;
+
+use super::context::Context;
+use super::director::Event;
+use super::link::stream::{read_exact, write_all};
+use crate::address::Conductor;
+use crate::host::error::NetAction;
+use crate::host::thread::{self, Thread};
+use crate::host::{HostError, dial};
+use crate::limits::{DESK_REPLY_MAX, DESK_TIMEOUT};
+use crate::wire::WireError;
+use crate::wire::desk::{self, Announce, Decoder, Refusal, Reply, Request, Roster};
+use crate::wire::frame::HEADER_LEN;
+
+/// What the conductor answered.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// The other members.
+    Roster(Roster),
+    /// Not now.
+    Refused(Refusal),
+    /// It could not be asked.
+    Silent(ScoutError),
+}
+
+/// Why the conductor could not be asked.
+#[derive(Debug, Error)]
+pub(super) enum ScoutError {
+    /// Our side of it.
+    #[error(transparent)]
+    Host(HostError),
+    /// Who answers there is no conductor, or one of another version.
+    #[error("{address} is not a conductor that we understand")]
+    Foreign {
+        /// Where.
+        address: SocketAddr,
+        /// What it said.
+        source: WireError,
+    },
+}
+
+/// Starts the scout; asks go in by the channel, answers to the director.
+pub(super) fn start(
+    context: &Arc<Context>,
+    conductor: Conductor,
+) -> Result<(Sender<Announce>, Thread), HostError> {
+    let (sender, receiver) = crossbeam_channel::bounded(1);
+    let context = Arc::clone(context);
+    let thread = thread::spawn("scout", move || run(&context, &conductor, &receiver))?;
+    Ok((sender, thread))
+}
+
+fn run(context: &Context, conductor: &Conductor, asks: &Receiver<Announce>) {
+    for announce in asks {
+        let answer = match ask(conductor, announce) {
+            Ok(Reply::Roster(roster)) => Answer::Roster(roster),
+            Ok(Reply::Refused(refusal)) => Answer::Refused(refusal),
+            Err(error) => Answer::Silent(error),
+        };
+        context.report(Event::Scout(answer));
+    }
+}
+
+/// Asks at the first address of the conductor that answers.
+fn ask(conductor: &Conductor, announce: Announce) -> Result<Reply, ScoutError> {
+    let addresses = dial::resolve(conductor.host(), conductor.port()).map_err(ScoutError::Host)?;
+    let mut trouble = None;
+    for address in addresses {
+        match ask_at(address, announce) {
+            Ok(reply) => return Ok(reply),
+            // The first address is the preferred one: its trouble is the one to tell.
+            Err(error) => trouble = trouble.or(Some(error)),
+        }
+    }
+    Err(trouble.expect("resolving yields at least one address"))
+}
+
+fn ask_at(address: SocketAddr, announce: Announce) -> Result<Reply, ScoutError> {
+    let deadline = Instant::now() + DESK_TIMEOUT;
+    let stream = dial::connect(address, || Instant::now() >= deadline).map_err(ScoutError::Host)?;
+    let mut request = desk::preamble().to_vec();
+    Request::Announce(announce).append_to(&mut request);
+    let exchanged = dial::prepare(&stream)
+        .and_then(|()| write_all(&stream, &request, DESK_TIMEOUT, || false))
+        .and_then(|()| read_reply(&stream, deadline));
+    match exchanged {
+        Ok(reply) => reply.map_err(|source| ScoutError::Foreign { address, source }),
+        Err(error) => Err(ScoutError::Host(HostError::net(NetAction::Talk, address)(error))),
+    }
+}
+
+/// One reply: its header first, so that nothing is taken that was not announced.
+fn read_reply(stream: &TcpStream, deadline: Instant) -> io::Result<Result<Reply, WireError>> {
+    let mut decoder = Decoder::replies();
+    let mut header = [0; HEADER_LEN + 1];
+    read_exact(stream, &mut header, deadline, || false)?;
+    let len = u32::from_le_bytes([header[0], header[1], header[2], header[3]]);
+    if let Err(error) = decoder.next(&mut header.as_slice()) {
+        return Ok(Err(error));
+    }
+    // The decoder has checked the length against the bound of its kind.
+    let rest = usize::try_from(len).unwrap_or(usize::MAX).clamp(1, DESK_REPLY_MAX) - 1;
+    let mut body = vec![0; rest];
+    read_exact(stream, &mut body, deadline, || false)?;
+    let reply = decoder.next(&mut body.as_slice());
+    Ok(reply.and_then(|reply| reply.ok_or(WireError::Body(header[HEADER_LEN]))))
+}
