@@ -27,6 +27,7 @@ pub mod wire;
 
 pub mod host;
 
+pub mod composer;
 pub mod member;
 
 pub mod cli;

@@ -4,5 +4,9 @@
 
 pub mod clock;
 pub mod error;
+pub mod hashing;
+mod holes;
+pub mod manifest_file;
+pub mod regular;
 
 pub use error::HostError;
