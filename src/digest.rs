@@ -76,6 +76,12 @@ impl fmt::Debug for Digest {
     }
 }
 
+/// The digests of several slices.
+#[must_use]
+pub fn of_many(slices: &[&[u8]]) -> Vec<Digest> {
+    slices.iter().map(|bytes| Digest::of(bytes)).collect()
+}
+
 /// A digest in the making, for bytes that come in slices.
 #[derive(Clone, Default)]
 pub struct Hasher(sha1::Sha1);

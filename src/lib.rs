@@ -29,6 +29,7 @@ pub mod logic;
 
 pub mod host;
 
+pub mod composer;
 pub mod conductor;
 pub mod member;
 

@@ -31,10 +31,21 @@ pub const MEMBER_PORTS: std::ops::RangeInclusive<u16> = 10_001..=10_100;
 
 // --- Hashing and files ----------------------------------------------------------------------------------
 
-/// What one read takes from a file that is hashed: small enough to stay in a core's own cache.
+/// What one read takes of a long part that is hashed: small enough to stay in a core's own cache.
 pub const READ_SLICE: usize = 256 * KIB;
+/// What a hashing thread takes of a file at a time: many short parts, so that taking them costs nothing.
+pub const HASH_STRETCH: u32 = 1024 * 1024;
+/// The most it takes at a time, which is the memory of a hashing thread. Longer parts are hashed in slices.
+pub const HASH_STRETCH_MAX: u32 = 4 * 1024 * 1024;
+/// The most parts it takes at a time: parts of one byte cost as much as parts of 64.
+pub const HASH_STRETCH_PARTS_MAX: u32 = 4_096;
+/// How many parts it takes together if they fit, because several digests at once are faster than in turn.
+pub const HASH_TOGETHER: u32 = 4;
 /// Digests of a file's parts are computed by at most this many threads; more only queue for the disk.
 pub const HASH_THREADS_MAX: usize = 64;
+/// Buffers between the thread that reads a file and the one that hashes all of it: enough for either to run
+/// ahead of the other for a moment.
+pub const HASH_BUFFERS: usize = 4;
 
 // --- The wire between members ---------------------------------------------------------------------------
 
@@ -269,6 +280,11 @@ const _: () = {
     assert!(WINDOW_BYTES_MAX >= 2 * PART_LEN_MAX as u64, "a window holds two of any parts");
     assert!(WINDOW_BYTES_MAX / RUN_BYTES <= WINDOW_RUNS_MAX as u64, "the runs never narrow the window");
     assert!(PART_BUFFERS_BYTES >= PART_LEN_MAX as u64, "every part finds room");
+    assert!(HASH_STRETCH <= HASH_STRETCH_MAX && READ_SLICE <= HASH_STRETCH_MAX as usize);
+    assert!(
+        PARTS_MAX as u64 * HASH_THREADS_MAX as u64 <= u32::MAX as u64,
+        "stretches are counted in 32 bits"
+    );
     assert!(RECORD_PLAIN_MAX > FRAME_SMALL_MAX);
     assert!(MANIFEST_LEN_MAX > PARTS_MAX as u64 * 42 * 2);
     assert!(DESKS_PENDING_MAX < DESKS_MAX, "those who asked always find room");

@@ -9,7 +9,7 @@ use std::fmt::{self, Write as _};
 
 use thiserror::Error;
 
-use crate::address::{Conductor, ConductorError};
+use crate::address::{HostPort, HostPortError};
 use crate::digest::{DIGEST_LEN, Digest, NotADigest};
 use crate::identity::{SwarmId, SwarmKey};
 use crate::name::{Name, NameError};
@@ -24,7 +24,7 @@ const DIGEST_LINE_LEN: usize = 2 * DIGEST_LEN + 1;
 /// of every part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
-    conductor: Conductor,
+    conductor: HostPort,
     name: Name,
     digest: Digest,
     layout: Layout,
@@ -76,7 +76,7 @@ pub enum Problem {
     NotUtf8,
     /// The conductor's address.
     #[error(transparent)]
-    Conductor(#[from] ConductorError),
+    Conductor(#[from] HostPortError),
     /// The name.
     #[error(transparent)]
     Name(#[from] NameError),
@@ -111,7 +111,7 @@ impl Manifest {
     /// If there is not one digest for each part of the layout.
     #[must_use]
     pub fn new(
-        conductor: Conductor,
+        conductor: HostPort,
         name: Name,
         digest: Digest,
         layout: Layout,
@@ -170,7 +170,7 @@ impl Manifest {
 
     /// Where the conductor is.
     #[must_use]
-    pub const fn conductor(&self) -> &Conductor {
+    pub const fn conductor(&self) -> &HostPort {
         &self.conductor
     }
 

@@ -1,2 +1,201 @@
-//! Placeholder.
-fn main() {}
+//! `composer FILE [CONDUCTOR] [PART_SIZE] [-o OUT]`: makes the manifest of a file.
+
+use std::error::Error;
+use std::io::{self, Write as _};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use orchestra::address::HostPort;
+use orchestra::cli::{self, Exit, Extra};
+use orchestra::composer::{Composed, Request, compose};
+use orchestra::host::clock;
+use orchestra::limits::CONDUCTOR_PORT_DEFAULT;
+use orchestra::part::Layout;
+use orchestra::text::{Escaped, bytes, span};
+use orchestra::time::Moment;
+
+/// Shorter work shows no progress.
+const QUIET_AT_FIRST: Duration = Duration::from_secs(1);
+
+/// Make the manifest of a file, so that members can share it
+#[derive(Debug, Parser)]
+#[command(
+    name = "composer",
+    version,
+    max_term_width = 80,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    disable_help_subcommand = true,
+    after_help = "Example:\n  \
+                  composer holiday.mp4 192.168.1.1    writes holiday.mp4.orch\n\
+                  Copy that to the other computers; on each, type: member holiday.mp4.orch"
+)]
+struct Args {
+    /// The file to share
+    #[arg(required = true)]
+    file: Option<PathBuf>,
+    /// HOST:PORT where members meet [default: localhost:9999]
+    #[arg(default_value_t, hide_default_value = true)]
+    conductor: HostPort,
+    /// Size of a part: 16384, 16K, 1MiB [default: by file size]
+    #[arg(value_parser = part_size)]
+    part_size: Option<u64>,
+    /// Where to write the manifest [default: FILE.orch]
+    #[arg(short, long, value_name = "OUT")]
+    output: Option<PathBuf>,
+    /// Print nothing but errors
+    #[arg(short, long)]
+    quiet: bool,
+    #[command(subcommand)]
+    extra: Option<Extra>,
+}
+
+fn main() -> ExitCode {
+    cli::finish("composer", run(Args::parse()))
+}
+
+fn run(args: Args) -> Result<Exit, Box<dyn Error>> {
+    if let Some(extra) = &args.extra {
+        return Ok(extra.print::<Args>()?);
+    }
+    let file = args.file.expect("clap asks for a file when there is no subcommand");
+    let request = Request { file, conductor: args.conductor, part_len: args.part_size, output: args.output };
+    let mut bar = Bar { started: clock::now(), shown: None };
+    let composed = compose(&request, &AtomicBool::new(false), |done, all| {
+        if !args.quiet {
+            bar.show(done, all);
+        }
+    });
+    bar.clear();
+    let summary = summary(&composed?, &request.file);
+    if args.quiet {
+        return Ok(Exit::Done);
+    }
+    match io::stdout().write_all(summary.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(Exit::Done),
+    }
+}
+
+/// Reads a part size; what no file can have is wrong usage.
+fn part_size(text: &str) -> Result<u64, Box<dyn Error + Send + Sync>> {
+    let part_len = cli::size(text)?;
+    Layout::new(0, part_len)?;
+    Ok(part_len)
+}
+
+/// What was written, and what to type next.
+fn summary(composed: &Composed, file: &Path) -> String {
+    let Composed { manifest, path, elapsed } = composed;
+    let (layout, conductor) = (manifest.layout(), manifest.conductor());
+    let parts = if layout.parts() == 1 { "1 part".to_owned() } else { format!("{} parts", layout.parts()) };
+    let took = if *elapsed < QUIET_AT_FIRST { String::new() } else { format!(", in {}", span(*elapsed)) };
+    let mut text = format!(
+        "Wrote {}: {} in {parts} of {}{took}.\nNext, type:\n",
+        shell_word(path),
+        bytes(layout.size()),
+        bytes(layout.part_len().into()),
+    );
+
+    let conduct = match conductor.port() {
+        CONDUCTOR_PORT_DEFAULT => "conductor".to_owned(),
+        port => format!("conductor --listen '[::]:{port}'"),
+    };
+    // A member looks beside the manifest unless it is told otherwise.
+    let dir = match file.parent() {
+        dir if dir == path.parent() => String::new(),
+        Some(dir) if !dir.as_os_str().is_empty() => format!(" --dir {}", shell_word(dir)),
+        _ => " --dir .".to_owned(),
+    };
+    let share = format!("member {}{dir}", shell_word(path));
+    let get = format!("member {}", shell_word(Path::new(path.file_name().unwrap_or_default())));
+    let lines = [
+        (conduct, format!("on {}, if none runs there yet", conductor.host())),
+        (share, "here, to share it".to_owned()),
+        (get, "on each other computer, beside a copy of the manifest".to_owned()),
+    ];
+    let width = lines.iter().map(|(command, _)| command.chars().count()).max().unwrap_or(0);
+    text.extend(lines.iter().map(|(command, place)| format!("  {command:width$}  # {place}\n")));
+    if is_loopback(conductor.host()) {
+        text += "Only this computer reaches that conductor; for others, name one that they reach:\n";
+        text += &format!("  composer {} HOST\n", shell_word(file));
+    }
+    text
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// A path as one word of a command that can be typed.
+fn shell_word(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let text = if text.starts_with('-') { format!("./{text}") } else { text.into_owned() };
+    let is_plain = |letter: char| letter.is_alphanumeric() || "/._-+,@%:=".contains(letter);
+    if text.chars().all(is_plain) {
+        return text;
+    }
+    format!("'{}'", Escaped(&text.replace('\'', r"'\''")))
+}
+
+/// The progress bar of long work; it shows itself only on a terminal.
+struct Bar {
+    started: Moment,
+    shown: Option<ProgressBar>,
+}
+
+impl Bar {
+    fn show(&mut self, done: u64, all: u64) {
+        let elapsed = clock::now().since(self.started);
+        if elapsed < QUIET_AT_FIRST {
+            return;
+        }
+        let bar = self.shown.get_or_insert_with(|| {
+            let style = ProgressStyle::with_template(
+                "{percent:>3}% ({binary_bytes} of {binary_total_bytes}) |{bar:24}| {binary_bytes_per_sec}, {eta} left",
+            );
+            ProgressBar::with_draw_target(Some(all), ProgressDrawTarget::stderr())
+                .with_style(style.expect("the template is well-formed").progress_chars("## "))
+                .with_elapsed(elapsed)
+        });
+        bar.set_position(done);
+    }
+
+    fn clear(&self) {
+        if let Some(bar) = &self.shown {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_become_words_that_can_be_typed() {
+        for (path, word) in [
+            ("song.flac.orch", "song.flac.orch"),
+            ("dir/söng", "dir/söng"),
+            ("my song", "'my song'"),
+            ("it's", r"'it'\''s'"),
+            ("-rf", "./-rf"),
+            ("$(x)", "'$(x)'"),
+            ("a\u{1b}[2J", r"'a\u{1b}[2J'"),
+        ] {
+            assert_eq!(shell_word(Path::new(path)), word);
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        use clap::CommandFactory;
+        Args::command().debug_assert();
+    }
+}

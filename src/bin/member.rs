@@ -2,19 +2,28 @@
 
 use std::error::Error;
 use std::io::{self, Write as _};
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use clap::{Args, Parser, Subcommand};
+use crossbeam_channel::Receiver;
 
+use orchestra::address::{HostPort, HostPortError};
 use orchestra::cli::{self, Exit, Extra};
-use orchestra::console::View;
-use orchestra::host::log;
-use orchestra::limits::{CONDUCTOR_PORT_DEFAULT, HOST_LEN_MAX};
-use orchestra::text::parse_size;
+use orchestra::composer::{Request, compose};
+use orchestra::conductor::{self, Conductor};
+use orchestra::console::{self, About, End, View};
+use orchestra::host::signal::{self, Signal};
+use orchestra::host::tcp::{self, ListenOn};
+use orchestra::host::{HostError, log, manifest_file};
+use orchestra::limits::CONDUCTOR_PORT_DEFAULT;
+use orchestra::manifest::Manifest;
+use orchestra::member::{Config, Member, Outcome};
+use orchestra::text::{Escaped, parse_size};
 
 const PROGRAM: &str = "member";
 const LOGS_DEFAULT: &str = "logs";
@@ -68,7 +77,7 @@ struct Options {
     #[arg(long, value_name = "HOST:PORT", value_parser = conductor)]
     conductor: Option<HostPort>,
     /// Connect to this member; may be repeated
-    #[arg(long = "member", value_name = "HOST:PORT")]
+    #[arg(long = "member", value_name = "HOST:PORT", value_parser = other_member)]
     members: Vec<HostPort>,
     /// Leave as soon as the file is complete
     #[arg(long)]
@@ -96,21 +105,11 @@ struct Options {
     quiet: bool,
 }
 
-/// A host name or address, and a port.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct HostPort {
-    /// An IPv6 address stands here without brackets.
-    host: String,
-    port: u16,
-}
-
 /// A text that is not what an option takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 enum Wrong {
     #[error("an address and a port like 192.168.1.5:10001 or [::]:10001 were expected")]
     Address,
-    #[error("a host and a port like 192.168.1.5:10001, [::1]:10001 or nas.local:10001 were expected")]
-    HostPort,
     #[error("a number of bytes a second like 500K or 2M was expected; without the option there is no limit")]
     Rate,
 }
@@ -135,6 +134,21 @@ fn main() -> ExitCode {
 }
 
 impl Options {
+    fn config(&self, manifest: Arc<Manifest>, dir: PathBuf, conductor: HostPort) -> Config {
+        Config {
+            manifest,
+            dir,
+            listen: self.listen.map(ListenOn::from),
+            conductor: Some(conductor),
+            members: self.members.clone(),
+            leave: self.leave,
+            repair: self.repair,
+            check_digest: self.check_digest,
+            up: self.up,
+            down: self.down,
+        }
+    }
+
     fn view(&self) -> View {
         View::choose(self.json, self.quiet)
     }
@@ -155,8 +169,13 @@ fn address(text: &str) -> Result<SocketAddr, Wrong> {
 }
 
 /// A value parser for `HOST[:PORT]` of a conductor.
-fn conductor(text: &str) -> Result<HostPort, Wrong> {
-    HostPort::parse(text, Some(CONDUCTOR_PORT_DEFAULT))
+fn conductor(text: &str) -> Result<HostPort, HostPortError> {
+    text.parse()
+}
+
+/// A value parser for `HOST:PORT` of a member, which has no usual port.
+fn other_member(text: &str) -> Result<HostPort, HostPortError> {
+    HostPort::parse(text, None)
 }
 
 /// A value parser for rates in bytes a second.
@@ -164,57 +183,113 @@ fn limit(text: &str) -> Result<NonZeroU64, Wrong> {
     parse_size(text).ok().and_then(NonZeroU64::new).ok_or(Wrong::Rate)
 }
 
-impl FromStr for HostPort {
-    type Err = Wrong;
-
-    fn from_str(text: &str) -> Result<HostPort, Wrong> {
-        HostPort::parse(text, None)
-    }
-}
-
-impl HostPort {
-    /// Reads `HOST:PORT` or, where there is a default port, `HOST`. An IPv6 address with a port stands in
-    /// brackets.
-    fn parse(text: &str, default: Option<u16>) -> Result<HostPort, Wrong> {
-        let (host, port) = split(text).ok_or(Wrong::HostPort)?;
-        let is_host = (1..=HOST_LEN_MAX).contains(&host.len())
-            && !host.chars().any(|letter| letter.is_whitespace() || letter.is_control());
-        let port = match port {
-            // `parse` alone would take "+1".
-            Some(port) if port.bytes().all(|digit| digit.is_ascii_digit()) => port.parse().ok(),
-            Some(_) => None,
-            None => default,
-        };
-        match port {
-            Some(port @ 1..) if is_host => Ok(HostPort { host: host.to_owned(), port }),
-            _ => Err(Wrong::HostPort),
-        }
-    }
-}
-
-/// The host and what stands after its colon.
-fn split(text: &str) -> Option<(&str, Option<&str>)> {
-    // A link-local address carries its interface: `fe80::1%eth0`.
-    let is_ipv6 = |host: &str| host.split('%').next().is_some_and(|host| host.parse::<Ipv6Addr>().is_ok());
-    if let Some(text) = text.strip_prefix('[') {
-        let (host, rest) = text.split_once(']').filter(|&(host, _)| is_ipv6(host))?;
-        let port = rest.strip_prefix(':');
-        (port.is_some() || rest.is_empty()).then_some((host, port))
-    } else if is_ipv6(text) {
-        Some((text, None))
-    } else {
-        Some(text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))))
-    }
-}
-
 /// Gets the composition of this manifest and shares it on.
-fn get(manifest: &Path, options: &Options) -> Result<Exit, Box<dyn Error>> {
-    Err(format!("cannot get {}: {:?} has no member to show yet", manifest.display(), options.view()).into())
+fn get(path: &Path, options: &Options) -> Result<Exit, Box<dyn Error>> {
+    let manifest = manifest_file::read(path)?;
+    let beside = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let dir = options.dir.clone().unwrap_or_else(|| beside.to_owned());
+    let conductor = options.conductor.clone().unwrap_or_else(|| manifest.conductor().clone());
+    let signals = signal::watch()?;
+    let member = Member::start(options.config(Arc::new(manifest.clone()), dir.clone(), conductor))?;
+    show(member, &manifest, &dir, options, &signals)
 }
 
 /// Composes this file, conducts and shares it.
 fn share(file: &Path, options: &Options) -> Result<Exit, Box<dyn Error>> {
-    Err(format!("cannot share {}: {:?} has no member to show yet", file.display(), options.view()).into())
+    let signals = signal::watch()?;
+    // With a conductor of the user's choice, that one conducts.
+    let (conducting, conductor) = match &options.conductor {
+        Some(conductor) => (None, conductor.clone()),
+        None => {
+            let conducting = start_conductor()?;
+            let conductor = reach(&conducting)?;
+            (Some(conducting), conductor)
+        }
+    };
+    let output = options.dir.as_ref().map(|dir| {
+        let mut name = file.file_name().unwrap_or_default().to_owned();
+        name.push(".orch");
+        dir.join(name)
+    });
+    let request = Request { file: file.to_owned(), conductor: conductor.clone(), part_len: None, output };
+    let composed = compose(&request, &AtomicBool::new(false), |_, _| {})?;
+    let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+    let manifest = Arc::new(composed.manifest.clone());
+    let member = Member::start(options.config(manifest, dir.clone(), conductor))?;
+    if matches!(options.view(), View::Live | View::Lines) {
+        let name = composed.path.file_name().unwrap_or_default().to_string_lossy();
+        let text = format!(
+            "Copy {} to the other computers; on each, type:\n  member {}\n",
+            Escaped(&composed.path.to_string_lossy()),
+            Escaped(&name)
+        );
+        tell(&text)?;
+    }
+    let exit = show(member, &composed.manifest, &dir, options, &signals);
+    if let Some(conducting) = conducting {
+        conducting.stop();
+        conducting.join()?;
+    }
+    exit
+}
+
+/// A conductor at the usual port, or at any if that one is taken.
+fn start_conductor() -> Result<Conductor, HostError> {
+    let usual = conductor::Config::new(ListenOn::EveryAddress(CONDUCTOR_PORT_DEFAULT));
+    Conductor::start(usual)
+        .or_else(|_taken| Conductor::start(conductor::Config::new(ListenOn::EveryAddress(0))))
+}
+
+/// How others most likely reach this computer's conductor.
+fn reach(conductor: &Conductor) -> Result<HostPort, Box<dyn Error>> {
+    let host = tcp::outward_address().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    Ok(SocketAddr::new(host, conductor.port()).to_string().parse()?)
+}
+
+/// Shows the member until it has ended.
+fn show(
+    member: Member,
+    manifest: &Manifest,
+    dir: &Path,
+    options: &Options,
+    signals: &Receiver<Signal>,
+) -> Result<Exit, Box<dyn Error>> {
+    let about = About {
+        program: PROGRAM,
+        version: env!("CARGO_PKG_VERSION"),
+        name: manifest.name().as_str().to_owned(),
+        file: dir.join(manifest.name().as_str()),
+        listen: member.address(),
+        swarm: manifest.swarm_id(),
+    };
+    let end = console::watch(
+        options.view(),
+        &about,
+        || member.snapshot(),
+        || member.stop(),
+        member.ended(),
+        signals,
+    )?;
+    match end {
+        // Nothing is waited for; the system takes back what we hold.
+        End::Interrupted => Ok(Exit::Interrupted),
+        End::PipeClosed => {
+            member.join()?;
+            Ok(Exit::Done)
+        }
+        End::Ended => Ok(match member.join()? {
+            Outcome::Complete => Exit::Done,
+            Outcome::Incomplete => Exit::Incomplete,
+        }),
+    }
+}
+
+/// Prints for the user; nobody need be reading.
+fn tell(text: &str) -> io::Result<()> {
+    match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -255,9 +330,8 @@ mod tests {
              --member [fe80::1%eth0]:10002 --leave --repair --check-digest --up 500K --down 2MiB --logs /l --json",
         );
         let options = arguments.unwrap().options;
-        assert_eq!(options.conductor, Some(HostPort { host: "nas.local".to_owned(), port: 9999 }));
-        let hosts: Vec<_> =
-            options.members.iter().map(|member| (member.host.as_str(), member.port)).collect();
+        assert_eq!(options.conductor, Some("nas.local:9999".parse().unwrap()));
+        let hosts: Vec<_> = options.members.iter().map(|member| (member.host(), member.port())).collect();
         assert_eq!(hosts, [("10.0.0.1", 10_001), ("fe80::1%eth0", 10_002)]);
         assert_eq!((options.up, options.down), (NonZeroU64::new(500 << 10), NonZeroU64::new(2 << 20)));
         assert!(parsed("member share film.mkv --up 2M").is_ok());
@@ -275,14 +349,14 @@ mod tests {
             ("member a.orch --up 0", "500K or 2M"),
             ("member a.orch --down fast", "500K or 2M"),
             ("member a.orch --listen 10001", "192.168.1.5:10001"),
-            ("member a.orch --member nas.local", "nas.local:10001"),
-            ("member a.orch --member nas:0", "nas.local:10001"),
-            ("member a.orch --member nas:65536", "nas.local:10001"),
-            ("member a.orch --member nas:+1", "nas.local:10001"),
-            ("member a.orch --member [::1", "nas.local:10001"),
-            ("member a.orch --member [::1]10001", "nas.local:10001"),
-            ("member a.orch --conductor :9999", "nas.local:10001"),
-            ("member a.orch --conductor ", "nas.local:10001"),
+            ("member a.orch --member nas.local", "a port from 1 to 65535"),
+            ("member a.orch --member nas:0", "a port from 1 to 65535"),
+            ("member a.orch --member nas:65536", "a port from 1 to 65535"),
+            ("member a.orch --member nas:+1", "a port from 1 to 65535"),
+            ("member a.orch --member [::1", "in the brackets"),
+            ("member a.orch --member [::1]10001", "in the brackets"),
+            ("member a.orch --conductor :9999", "HOST:PORT"),
+            ("member a.orch --conductor ", "HOST:PORT"),
         ] {
             let error = parsed(line).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{line}");

@@ -81,7 +81,9 @@ pub fn accept(listener: &std::net::TcpListener) -> io::Result<Option<(TcpStream,
             Ok(Some((stream, remote)))
         }
         // It was there a moment ago.
-        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::ConnectionAborted) => {
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::ConnectionAborted) =>
+        {
             Ok(None)
         }
         Err(error) => Err(error),

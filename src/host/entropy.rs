@@ -17,6 +17,7 @@ pub fn seed() -> Result<u64, HostError> {
 /// The system yields no random bytes.
 pub fn bytes<const LEN: usize>() -> Result<[u8; LEN], HostError> {
     let mut bytes = [0; LEN];
-    getrandom::fill(&mut bytes).map_err(|error| HostError::system(SystemAction::DrawRandomness)(error.into()))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|error| HostError::system(SystemAction::DrawRandomness)(error.into()))?;
     Ok(bytes)
 }

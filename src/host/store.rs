@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FallocateFlags, OFlags, fallocate};
 use thiserror::Error;
 
+use super::HostError;
 use super::error::FileAction;
 use super::shelf::Shelf;
-use super::HostError;
 use crate::part::{Layout, PartIndex, Run};
 use crate::text::{self, Escaped};
 

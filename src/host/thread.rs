@@ -55,7 +55,7 @@ pub fn join_within(thread: Thread, patience: Duration) -> bool {
     let ended = thread.has_ended();
     if ended {
         // A panic was told on standard error when it happened.
-        drop(thread.join());
+        let _panicked = thread.join();
     }
     ended
 }

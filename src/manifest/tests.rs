@@ -174,7 +174,7 @@ proptest! {
         (size, part_len) in (0u64..5_000, 1u64..5_000),
         seed: u64,
     ) {
-        let conductor: Conductor = format!("[::1]:{port}").parse().unwrap();
+        let conductor: HostPort = format!("[::1]:{port}").parse().unwrap();
         let layout = Layout::new(size, part_len).unwrap();
         let digests = layout.all().map(|part| Digest::of(&(seed ^ layout.offset(part)).to_le_bytes())).collect();
         let manifest = Manifest::new(conductor, name, Digest::of(b"whole"), layout, digests);

@@ -55,8 +55,10 @@ pub enum MemberError {
     #[error(transparent)]
     Host(#[from] HostError),
     /// The file under the final name differs from the manifest.
-    #[error("{name} is there and differs from the manifest in {wrong} of {parts} parts; it was not touched; \
-        --repair fetches them in place, or move it away")]
+    #[error(
+        "{name} is there and differs from the manifest in {wrong} of {parts} parts; it was not touched; \
+        --repair fetches them in place, or move it away"
+    )]
     Differs {
         /// The composition's name, escaped.
         name: String,
@@ -66,8 +68,10 @@ pub enum MemberError {
         parts: u32,
     },
     /// Every part is right, but the whole has another digest.
-    #[error("every part of {name} is right, but not the digest of the whole: the manifest contradicts itself; \
-        compose the file again")]
+    #[error(
+        "every part of {name} is right, but not the digest of the whole: the manifest contradicts itself; \
+        compose the file again"
+    )]
     Contradiction {
         /// The composition's name, escaped.
         name: String,
@@ -202,7 +206,9 @@ impl Actor {
     fn on_knock(&mut self, stream: TcpStream, remote: SocketAddr) {
         let pending = |from: Option<IpAddr>| {
             let waits = |handle: &&Handle| {
-                handle.queue.is_none() && handle.dialled.is_none() && from.is_none_or(|ip| handle.remote.ip() == ip)
+                handle.queue.is_none()
+                    && handle.dialled.is_none()
+                    && from.is_none_or(|ip| handle.remote.ip() == ip)
             };
             self.links.values().filter(waits).count()
         };
@@ -324,7 +330,7 @@ impl Actor {
     fn on_finished(&mut self, outcome: Result<(), files::FinishError>) {
         if let Some(thread) = self.finishing.take() {
             // Its outcome is here; a panic would have left none.
-            drop(thread.join());
+            let _panicked = thread.join();
         }
         match outcome {
             Ok(()) => {
@@ -443,7 +449,9 @@ fn waiting(quiet: Quiet) -> Waiting {
         Quiet::ConductorSilent => Waiting::ConductorUnreachable,
         Quiet::ConductorRefused => Waiting::ConductorRefused,
         Quiet::Alone => Waiting::NobodyElse,
-        Quiet::NoneReachable { known } => Waiting::NoneReachable { known: u32::try_from(known).unwrap_or(u32::MAX) },
+        Quiet::NoneReachable { known } => {
+            Waiting::NoneReachable { known: u32::try_from(known).unwrap_or(u32::MAX) }
+        }
         Quiet::NoHolder { first, parts } => Waiting::NoHolder { part: first.get() + 1, parts },
         Quiet::Unanswered => Waiting::Asked,
         Quiet::HeldBack => Waiting::RateLimit,

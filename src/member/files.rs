@@ -23,14 +23,15 @@ pub(super) fn start_check(context: &Arc<Context>) -> Result<Thread, HostError> {
     let context = Arc::clone(context);
     thread::spawn("check", move || {
         let (store, layout) = (&context.store, context.layout);
-        let outcome = hashing::hash_parts(store.file(), store.path(), layout, &context.stopping, |part, digest| {
-            let held = digest == context.manifest.part_digest(part);
-            if held {
-                store.put(part);
-            }
-            context.progress.checked(held.then(|| u64::from(layout.len_of(part))));
-            context.report(Event::Checked { part, held });
-        });
+        let outcome =
+            hashing::hash_parts(store.file(), store.path(), layout, &context.stopping, |part, digest| {
+                let held = digest == context.manifest.part_digest(part);
+                if held {
+                    store.put(part);
+                }
+                context.progress.checked(held.then(|| u64::from(layout.len_of(part))));
+                context.report(Event::Checked { part, held });
+            });
         if !context.is_stopping() {
             context.report(Event::CheckEnded(outcome));
         }
@@ -49,7 +50,7 @@ pub(super) fn start_finish(context: &Arc<Context>, check_digest: bool) -> Result
 fn finish(context: &Context, check_digest: bool) -> Result<(), FinishError> {
     let store = &context.store;
     if check_digest {
-        let (whole, _) = hashing::digest_whole_and_parts(
+        let digests = hashing::digest_whole_and_parts(
             store.file(),
             store.path(),
             context.layout,
@@ -57,7 +58,7 @@ fn finish(context: &Context, check_digest: bool) -> Result<(), FinishError> {
             |_| {},
         )
         .map_err(FinishError::Host)?;
-        if whole != context.manifest.digest() {
+        if digests.is_some_and(|(whole, _)| whole != context.manifest.digest()) {
             return Err(FinishError::Contradiction);
         }
     }

@@ -54,7 +54,7 @@ pub use self::director::MemberError;
 use self::director::{Director, Event};
 use self::progress::{Progress, Snapshot};
 use self::throttle::Throttle;
-use crate::address::Conductor;
+use crate::address::HostPort;
 use crate::host::store::{Place, Store, StoreError};
 use crate::host::tcp::{self, ListenOn};
 use crate::host::thread::{self, Thread};
@@ -75,9 +75,9 @@ pub struct Config {
     /// Where to listen; by default the first free port of [`MEMBER_PORTS`], or any.
     pub listen: Option<ListenOn>,
     /// The conductor to ask; none to ask nobody.
-    pub conductor: Option<Conductor>,
+    pub conductor: Option<HostPort>,
     /// Members to dial whatever the conductor says.
-    pub members: Vec<Conductor>,
+    pub members: Vec<HostPort>,
     /// Leave as soon as everything is there.
     pub leave: bool,
     /// Fetch wrong parts of a file that is there in place.
@@ -134,9 +134,8 @@ impl Member {
             Some(on) => tcp::listen(on)?,
             None => tcp::listen_on_first(MEMBER_PORTS)?,
         };
-        let address = listener
-            .local_addr()
-            .map_err(HostError::net(crate::host::error::NetAction::Listen, "a port"))?;
+        let address =
+            listener.local_addr().map_err(HostError::net(crate::host::error::NetAction::Listen, "a port"))?;
         let (inbox, events) = crossbeam_channel::bounded(DIRECTOR_INBOX);
         let context = Arc::new(Context {
             layout,
@@ -261,13 +260,13 @@ fn start_director(director: Director) -> Result<Started, HostError> {
         let result = director::run(director);
         // Whoever held the other ends may be gone; then nobody asks.
         drop(outcome_sender.send(result));
-        drop(ended_sender.send(()));
+        let _unheard = ended_sender.send(());
     })?;
     Ok((thread, ended, outcome))
 }
 
 /// Looks up the members that the user named; each is dialled as soon as its address is known.
-fn start_resolver(context: &Arc<Context>, members: Vec<Conductor>) -> Result<Thread, HostError> {
+fn start_resolver(context: &Arc<Context>, members: Vec<HostPort>) -> Result<Thread, HostError> {
     let context = Arc::clone(context);
     thread::spawn("resolver", move || {
         for member in members {

@@ -12,9 +12,9 @@ use thiserror::Error;
 
 use super::context::Context;
 use super::director::Event;
-use super::link::stream::{read_exact, write_all};
-use crate::address::Conductor;
+use crate::address::HostPort;
 use crate::host::error::NetAction;
+use crate::host::patient::{read_exact, write_all};
 use crate::host::thread::{self, Thread};
 use crate::host::{HostError, dial};
 use crate::limits::{DESK_REPLY_MAX, DESK_TIMEOUT};
@@ -52,7 +52,7 @@ pub(super) enum ScoutError {
 /// Starts the scout; asks go in by the channel, answers to the director.
 pub(super) fn start(
     context: &Arc<Context>,
-    conductor: Conductor,
+    conductor: HostPort,
 ) -> Result<(Sender<Announce>, Thread), HostError> {
     let (sender, receiver) = crossbeam_channel::bounded(1);
     let context = Arc::clone(context);
@@ -60,7 +60,7 @@ pub(super) fn start(
     Ok((sender, thread))
 }
 
-fn run(context: &Context, conductor: &Conductor, asks: &Receiver<Announce>) {
+fn run(context: &Context, conductor: &HostPort, asks: &Receiver<Announce>) {
     for announce in asks {
         let answer = match ask(conductor, announce) {
             Ok(Reply::Roster(roster)) => Answer::Roster(roster),
@@ -72,7 +72,7 @@ fn run(context: &Context, conductor: &Conductor, asks: &Receiver<Announce>) {
 }
 
 /// Asks at the first address of the conductor that answers.
-fn ask(conductor: &Conductor, announce: Announce) -> Result<Reply, ScoutError> {
+fn ask(conductor: &HostPort, announce: Announce) -> Result<Reply, ScoutError> {
     let addresses = dial::resolve(conductor.host(), conductor.port()).map_err(ScoutError::Host)?;
     let mut trouble = None;
     for address in addresses {

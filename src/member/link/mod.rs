@@ -10,7 +10,7 @@
 
 mod reader;
 mod shared;
-pub(super) mod stream;
+mod stream;
 mod writer;
 
 use std::io;
@@ -23,11 +23,12 @@ use thiserror::Error;
 
 use self::reader::Intake;
 pub(super) use self::shared::Shared;
-use self::stream::{SealedReader, read_exact, write_all};
-use self::writer::Writer;
+use self::stream::SealedReader;
 pub(super) use self::writer::Outgoing;
+use self::writer::Writer;
 use super::context::Context;
 use super::director::Event;
+use crate::host::patient::{read_exact, write_all};
 use crate::host::thread::{self, Thread};
 use crate::host::{HostError, dial};
 use crate::limits::{HANDSHAKE_TIMEOUT, LINK_QUEUE};
@@ -108,7 +109,11 @@ pub(super) enum Role {
 }
 
 /// Starts a link; its first word to the director is [`Fact::Up`] or [`Fact::Ended`].
-pub(super) fn start(context: &Arc<Context>, id: LinkId, role: Role) -> Result<(Arc<Shared>, Thread), HostError> {
+pub(super) fn start(
+    context: &Arc<Context>,
+    id: LinkId,
+    role: Role,
+) -> Result<(Arc<Shared>, Thread), HostError> {
     let shared = Arc::new(Shared::default());
     let (context, its_shared) = (Arc::clone(context), Arc::clone(&shared));
     let thread = thread::spawn(&format!("link{}-rd", id.0), move || {

@@ -211,7 +211,9 @@ impl<'s> Intake<'s> {
 
     /// If the landing is full, its parts wait to be verified, and the next landing begins.
     fn touch_down(&mut self) -> Result<(), LinkEnd> {
-        let Some(landing) = self.landing.take_if(|landing| landing.filled == landing.len) else { return Ok(()) };
+        let Some(landing) = self.landing.take_if(|landing| landing.filled == landing.len) else {
+            return Ok(());
+        };
         self.landed.push(landing);
         let parts: u32 = self.landed.iter().map(|landing| landing.run.count()).sum();
         let bytes: usize = self.landed.iter().map(|landing| landing.len).sum();
@@ -248,7 +250,8 @@ impl<'s> Intake<'s> {
                 outcome = self.store(landing.run, &landing.buffer[..landing.len]);
             } else if outcome.is_ok() {
                 let right = all.filter(|&at| is_right(at));
-                outcome = right.map(|at| parts[at]).try_for_each(|(part, bytes)| self.store(Run::one(part), bytes));
+                outcome =
+                    right.map(|at| parts[at]).try_for_each(|(part, bytes)| self.store(Run::one(part), bytes));
             }
         }
         if let (Ok(()), Some((part, bytes))) = (&outcome, wrong) {

@@ -2,14 +2,14 @@
 //!
 //! Both halves own their buffer; a record is opened where it was received and sealed where it was written.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::net::TcpStream;
 use std::ops::Range;
-use std::time::{Duration, Instant};
 
 use super::LinkEnd;
 use super::shared::Shared;
 use crate::host::dial;
+use crate::host::patient::{is_pause, write_all};
 use crate::limits::{RECORD_LEN_MAX, RECORD_PLAIN_MAX, RECORD_TAG_LEN, RECORDS_PER_CALL, WRITE_TIMEOUT};
 use crate::wire::seal::{Opener, RECORD_HEADER_LEN, Sealer, record_len};
 
@@ -55,7 +55,8 @@ impl<'s> SealedReader<'s> {
             }
         };
         self.filled.start = record.end;
-        let plain = self.opener.open(&mut self.buffer[record]).map_err(|error| LinkEnd::Fault(error.into()))?;
+        let plain =
+            self.opener.open(&mut self.buffer[record]).map_err(|error| LinkEnd::Fault(error.into()))?;
         Ok(Received::Record(plain))
     }
 
@@ -159,60 +160,9 @@ impl<'s> SealedWriter<'s> {
     }
 
     fn send(&mut self) -> Result<(), LinkEnd> {
-        let sent = write_all(self.stream, &self.buffer[..self.record], WRITE_TIMEOUT, || self.shared.is_cut());
+        let sent =
+            write_all(self.stream, &self.buffer[..self.record], WRITE_TIMEOUT, || self.shared.is_cut());
         self.record = 0;
         sent.map_err(LinkEnd::Socket)
     }
-}
-
-/// Writes all bytes; gives up after `patience` without progress, or when `give_up` says so.
-pub(super) fn write_all(
-    mut stream: &TcpStream,
-    mut bytes: &[u8],
-    patience: Duration,
-    give_up: impl Fn() -> bool,
-) -> io::Result<()> {
-    let mut progressed = Instant::now();
-    while !bytes.is_empty() {
-        match stream.write(bytes) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(len) => {
-                bytes = &bytes[len..];
-                progressed = Instant::now();
-            }
-            Err(error) if is_pause(&error) => {
-                if give_up() || progressed.elapsed() >= patience {
-                    return Err(io::ErrorKind::TimedOut.into());
-                }
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-/// Reads exactly so many bytes before `deadline`, unless `give_up` says so.
-pub(super) fn read_exact(
-    mut stream: &TcpStream,
-    mut buffer: &mut [u8],
-    deadline: Instant,
-    give_up: impl Fn() -> bool,
-) -> io::Result<()> {
-    while !buffer.is_empty() {
-        match stream.read(buffer) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(len) => buffer = &mut buffer[len..],
-            Err(error) if is_pause(&error) => {}
-            Err(error) => return Err(error),
-        }
-        if !buffer.is_empty() && (give_up() || Instant::now() >= deadline) {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-    }
-    Ok(())
-}
-
-/// The socket's own short timeout, or a signal: look around and go on.
-fn is_pause(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted)
 }

@@ -1,0 +1,351 @@
+//! Digests of files that are already on disk, on all cores and in constant memory.
+//!
+//! [`hash_parts`] tells which parts of a file are right; [`digest_whole_and_parts`] is for a file of which
+//! nothing is known yet.
+//! This does not know what the digests should be.
+
+use std::fs::File;
+use std::io;
+use std::num::NonZero;
+use std::os::unix::fs::FileExt;
+use std::panic::resume_unwind;
+use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread::{self, Builder, Scope, ScopedJoinHandle};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::HostError;
+use super::error::{FileAction, SystemAction};
+use super::holes::Holes;
+use crate::digest::{Digest, Hasher};
+use crate::limits::{
+    HASH_BUFFERS, HASH_STRETCH, HASH_STRETCH_MAX, HASH_STRETCH_PARTS_MAX, HASH_THREADS_MAX, HASH_TOGETHER,
+    READ_SLICE,
+};
+use crate::part::{Layout, PartIndex, Run};
+
+/// Finds the digest of every part of a file, on all cores.
+///
+/// `found` is called once for each part, from several threads and in no particular order.
+/// A part that is a hole in the file is not read; its digest is that of as many zero bytes.
+/// The position of `file` moves; positional reads and writes may go on at the same time.
+/// With `stop` set it returns early, and not every part was found.
+///
+/// # Errors
+/// A part cannot be read, or the file ends before the layout says ([`io::ErrorKind::UnexpectedEof`]); some parts
+/// may have been found before that.
+pub fn hash_parts(
+    file: &File,
+    path: &Path,
+    layout: Layout,
+    stop: &AtomicBool,
+    found: impl Fn(PartIndex, Digest) + Sync,
+) -> Result<(), HostError> {
+    let file_len = file.metadata().map_err(HostError::file(FileAction::Inspect, path))?.len();
+    if file_len < layout.size() {
+        let missing = layout.all().find(|part| layout.range(Run::one(*part)).end > file_len);
+        let missing = missing.expect("the last part ends where the composition does");
+        return Err(HostError::file(FileAction::ReadPart(missing), path)(
+            io::ErrorKind::UnexpectedEof.into(),
+        ));
+    }
+    let parts_per_stretch = parts_per_stretch(layout);
+    let job = PartsJob {
+        source: Source { file, path, layout },
+        file_len,
+        parts_per_stretch,
+        next: AtomicU32::new(0),
+        stop,
+        failed: AtomicBool::new(false),
+        zeros: [OnceLock::new(), OnceLock::new()],
+        found,
+    };
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let stretches = layout.parts().div_ceil(parts_per_stretch) as usize;
+    let helpers = cores.min(HASH_THREADS_MAX).min(stretches).saturating_sub(1);
+    thread::scope(|scope| {
+        let mut threads = Vec::with_capacity(helpers);
+        for number in 1..=helpers {
+            match spawn(scope, format!("hash{number}"), || job.run()) {
+                Ok(thread) => threads.push(thread),
+                Err(error) => {
+                    job.failed.store(true, Ordering::Relaxed);
+                    return Err(error);
+                }
+            }
+        }
+        // The calling thread takes its share, so small files start no thread at all.
+        let own = job.run();
+        threads.into_iter().map(join).fold(own, Result::and)
+    })
+}
+
+/// Finds the digests of a whole file and of every part of it, reading each byte once.
+///
+/// One thread reads and hashes parts, another one hashes the whole.
+/// `progress` is called from the calling thread with the number of bytes that were read so far.
+/// With `stop` set it returns early, with nothing.
+///
+/// # Errors
+/// The file cannot be read, or is shorter than the layout says ([`io::ErrorKind::UnexpectedEof`]).
+pub fn digest_whole_and_parts(
+    file: &File,
+    path: &Path,
+    layout: Layout,
+    stop: &AtomicBool,
+    progress: impl FnMut(u64),
+) -> Result<Option<(Digest, Vec<Digest>)>, HostError> {
+    thread::scope(|scope| {
+        let (filled, to_hash) = bounded::<Vec<u8>>(HASH_BUFFERS);
+        let (hashed, empty) = bounded::<Vec<u8>>(HASH_BUFFERS);
+        for _ in 0..HASH_BUFFERS {
+            hashed.send(Vec::new()).expect("the channel has room for every buffer");
+        }
+        let whole = spawn(scope, "hash-whole".to_owned(), move || {
+            let mut hasher = Hasher::default();
+            for buffer in to_hash {
+                hasher.update(&buffer);
+                // Once the reader has ended, nobody needs the buffer.
+                drop(hashed.send(buffer));
+            }
+            hasher.finish()
+        })?;
+        let source = Source { file, path, layout };
+        let reader = OnePass { source, empty, filled, stop, progress, read: 0 };
+        let parts = reader.run();
+        // The reader has ended and dropped its side, so the hasher runs dry.
+        let whole = join(whole);
+        Ok(parts?.map(|parts| (whole, parts)))
+    })
+}
+
+/// The one place where digests of parts in memory are computed.
+fn digests_of(parts: &[&[u8]]) -> Vec<Digest> {
+    parts.iter().map(|part| Digest::of(part)).collect()
+}
+
+/// How many consecutive parts one thread takes at a time: [`HASH_STRETCH`] bytes, or as much more (up to
+/// [`HASH_STRETCH_MAX`]) as [`HASH_TOGETHER`] parts need.
+fn parts_per_stretch(layout: Layout) -> u32 {
+    let part_len = layout.part_len();
+    let together = HASH_TOGETHER.min(HASH_STRETCH_MAX / part_len);
+    (HASH_STRETCH / part_len).max(together).clamp(1, HASH_STRETCH_PARTS_MAX)
+}
+
+/// The stretch with this number, counted from 0.
+fn stretch(layout: Layout, parts_per_stretch: u32, number: u32) -> Option<Run> {
+    let first = number.checked_mul(parts_per_stretch)?;
+    let left = layout.parts().checked_sub(first)?;
+    layout.run(first, left.min(parts_per_stretch))
+}
+
+fn spawn<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    name: String,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, T>, HostError> {
+    Builder::new().name(name).spawn_scoped(scope, work).map_err(HostError::system(SystemAction::StartThread))
+}
+
+fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+}
+
+/// A file and how it is cut into parts.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    file: &'a File,
+    path: &'a Path,
+    layout: Layout,
+}
+
+impl Source<'_> {
+    /// Reads all bytes of a run.
+    fn read_run(&self, run: Run, buffer: &mut Vec<u8>) -> Result<(), HostError> {
+        let len = usize::try_from(self.layout.bytes_of(run)).expect("a stretch fits in memory");
+        buffer.resize(len, 0);
+        fill(self.file, buffer, self.layout.offset(run.first())).map_err(|(got, error)| {
+            let part = run.parts().nth(got / self.layout.part_len() as usize);
+            HostError::file(FileAction::ReadPart(part.unwrap_or(run.last())), self.path)(error)
+        })
+    }
+
+    /// Reads some bytes of one part, from `start` bytes after its beginning on.
+    fn read_slice(&self, part: PartIndex, start: u32, buffer: &mut Vec<u8>) -> Result<(), HostError> {
+        buffer.resize(READ_SLICE.min((self.layout.len_of(part) - start) as usize), 0);
+        fill(self.file, buffer, self.layout.offset(part) + u64::from(start))
+            .map_err(|(_, error)| HostError::file(FileAction::ReadPart(part), self.path)(error))
+    }
+
+    /// The digests of all parts of a run whose bytes were read.
+    fn digests(&self, bytes: &[u8]) -> Vec<Digest> {
+        let parts: Vec<&[u8]> = bytes.chunks(self.layout.part_len() as usize).collect();
+        digests_of(&parts)
+    }
+
+    /// Whether a part is too long for a stretch and goes through memory in slices.
+    const fn has_long_parts(&self) -> bool {
+        self.layout.part_len() > HASH_STRETCH_MAX
+    }
+}
+
+/// Fills a buffer from a file, or tells how many bytes came before the trouble.
+fn fill(file: &File, buffer: &mut [u8], offset: u64) -> Result<(), (usize, io::Error)> {
+    let mut got = 0;
+    while got < buffer.len() {
+        match file.read_at(&mut buffer[got..], offset + got as u64) {
+            Ok(0) => return Err((got, io::ErrorKind::UnexpectedEof.into())),
+            Ok(more) => got += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err((got, error)),
+        }
+    }
+    Ok(())
+}
+
+/// What the threads of [`hash_parts`] share.
+struct PartsJob<'a, F> {
+    source: Source<'a>,
+    file_len: u64,
+    parts_per_stretch: u32,
+    /// The number of the stretch that is taken next.
+    next: AtomicU32,
+    stop: &'a AtomicBool,
+    /// Whether a thread met an error, so that the others need not go on.
+    failed: AtomicBool,
+    /// The digests of zeros: as many as a part has, and as many as the last part has.
+    zeros: [OnceLock<Digest>; 2],
+    found: F,
+}
+
+impl<F: Fn(PartIndex, Digest) + Sync> PartsJob<'_, F> {
+    /// Takes stretches until there is none left.
+    fn run(&self) -> Result<(), HostError> {
+        let mut holes = Holes::new(self.source.file, self.file_len);
+        let mut buffer = Vec::new();
+        while !self.stop.load(Ordering::Relaxed) && !self.failed.load(Ordering::Relaxed) {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(stretch) = stretch(self.source.layout, self.parts_per_stretch, number) else { break };
+            self.hash_stretch(stretch, &mut holes, &mut buffer)
+                .inspect_err(|_| self.failed.store(true, Ordering::Relaxed))?;
+        }
+        Ok(())
+    }
+
+    fn hash_stretch(
+        &self,
+        stretch: Run,
+        holes: &mut Holes<'_>,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), HostError> {
+        let mut to_read: Option<Run> = None;
+        for part in stretch.parts() {
+            if holes.contain(&self.source.layout.range(Run::one(part))) {
+                if let Some(run) = to_read.take() {
+                    self.hash_run(run, buffer)?;
+                }
+                (self.found)(part, self.digest_of_zeros(part));
+            } else {
+                to_read = to_read.and_then(|run| run.extended_by(part)).or(Some(Run::one(part)));
+            }
+        }
+        to_read.map_or(Ok(()), |run| self.hash_run(run, buffer))
+    }
+
+    fn hash_run(&self, run: Run, buffer: &mut Vec<u8>) -> Result<(), HostError> {
+        if self.source.has_long_parts() {
+            return run.parts().try_for_each(|part| self.hash_long_part(part, buffer));
+        }
+        self.source.read_run(run, buffer)?;
+        for (part, digest) in run.parts().zip(self.source.digests(buffer)) {
+            (self.found)(part, digest);
+        }
+        Ok(())
+    }
+
+    fn hash_long_part(&self, part: PartIndex, buffer: &mut Vec<u8>) -> Result<(), HostError> {
+        let mut hasher = Hasher::default();
+        for start in (0..self.source.layout.len_of(part)).step_by(READ_SLICE) {
+            self.source.read_slice(part, start, buffer)?;
+            hasher.update(buffer);
+        }
+        (self.found)(part, hasher.finish());
+        Ok(())
+    }
+
+    fn digest_of_zeros(&self, part: PartIndex) -> Digest {
+        let len = self.source.layout.len_of(part);
+        let shorter = usize::from(len != self.source.layout.part_len());
+        *self.zeros[shorter].get_or_init(|| {
+            let zeros = [0; 4096];
+            let mut hasher = Hasher::default();
+            let mut left = len as usize;
+            while left > 0 {
+                let slice = &zeros[..left.min(zeros.len())];
+                hasher.update(slice);
+                left -= slice.len();
+            }
+            hasher.finish()
+        })
+    }
+}
+
+/// The thread of [`digest_whole_and_parts`] that reads.
+struct OnePass<'a, F> {
+    source: Source<'a>,
+    empty: Receiver<Vec<u8>>,
+    filled: Sender<Vec<u8>>,
+    stop: &'a AtomicBool,
+    progress: F,
+    /// Bytes so far.
+    read: u64,
+}
+
+impl<F: FnMut(u64)> OnePass<'_, F> {
+    /// Reads all of the file; the digests of its parts, or nothing if it was stopped.
+    fn run(mut self) -> Result<Option<Vec<Digest>>, HostError> {
+        let layout = self.source.layout;
+        let mut digests = Vec::with_capacity(layout.parts() as usize);
+        for number in 0.. {
+            let Some(stretch) = stretch(layout, parts_per_stretch(layout), number) else { break };
+            if self.source.has_long_parts() {
+                let mut hasher = Hasher::default();
+                for start in (0..layout.len_of(stretch.first())).step_by(READ_SLICE) {
+                    let Some(mut buffer) = self.next_buffer() else { return Ok(None) };
+                    self.source.read_slice(stretch.first(), start, &mut buffer)?;
+                    hasher.update(&buffer);
+                    self.pass_on(buffer);
+                }
+                digests.push(hasher.finish());
+            } else {
+                let Some(mut buffer) = self.next_buffer() else { return Ok(None) };
+                self.source.read_run(stretch, &mut buffer)?;
+                digests.extend(self.source.digests(&buffer));
+                self.pass_on(buffer);
+            }
+        }
+        Ok(Some(digests))
+    }
+
+    /// A buffer to read into; none if it is time to stop.
+    fn next_buffer(&self) -> Option<Vec<u8>> {
+        if self.stop.load(Ordering::Relaxed) {
+            return None;
+        }
+        // The other side only hashes what it has, so the wait is short; it ends only by a panic, which the
+        // join passes on.
+        self.empty.recv().ok()
+    }
+
+    fn pass_on(&mut self, buffer: Vec<u8>) {
+        self.read += buffer.len() as u64;
+        // A failed send means that the other side panicked; the join passes that on.
+        drop(self.filled.send(buffer));
+        (self.progress)(self.read);
+    }
+}
+
+#[cfg(test)]
+mod tests;
