@@ -17,7 +17,7 @@ use orchestra::composer::{Composed, Request, compose};
 use orchestra::host::clock;
 use orchestra::limits::CONDUCTOR_PORT_DEFAULT;
 use orchestra::part::Layout;
-use orchestra::text::{Escaped, bytes, span};
+use orchestra::text::{Escaped, bytes, rate, span};
 use orchestra::time::Moment;
 
 /// Shorter work shows no progress.
@@ -157,14 +157,17 @@ impl Bar {
             return;
         }
         let bar = self.shown.get_or_insert_with(|| {
-            let style = ProgressStyle::with_template(
-                "{percent:>3}% ({binary_bytes} of {binary_total_bytes}) |{bar:24}| {binary_bytes_per_sec}, {eta} left",
-            );
+            let template = "{percent:>3}% ({binary_bytes} of {binary_total_bytes}) |{bar:24}| {msg}";
+            let style = ProgressStyle::with_template(template).expect("the template is well-formed");
             ProgressBar::with_draw_target(Some(all), ProgressDrawTarget::stderr())
-                .with_style(style.expect("the template is well-formed").progress_chars("## "))
-                .with_elapsed(elapsed)
+                .with_style(style.progress_chars("## "))
         });
         bar.set_position(done);
+        // Over all the time so far: the bar itself would count from when it was first shown.
+        let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        let per_milli = (done / millis).max(1);
+        let left = Duration::from_millis((all - done) / per_milli);
+        bar.set_message(format!("{}, {} left", rate(per_milli.saturating_mul(1_000)), span(left)));
     }
 
     fn clear(&self) {

@@ -53,6 +53,7 @@ impl<'a> Holes<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{self, Write};
     use std::os::unix::fs::FileExt;
 
     /// Larger than the blocks of any file system in use.
@@ -63,7 +64,7 @@ mod tests {
         let file = tempfile::tempfile().unwrap();
         file.set_len(4 * BLOCK).unwrap();
         if seek(&file, SeekFrom::Data(0)) != Err(Errno::NXIO) {
-            println!("skipped: needs a file system that knows its holes");
+            writeln!(io::stderr(), "skipped: needs a file system that knows its holes").unwrap();
             return;
         }
         file.write_all_at(&vec![1; usize::try_from(BLOCK).unwrap()], BLOCK).unwrap();
