@@ -28,7 +28,8 @@ use crate::part::{Layout, PartIndex, Run};
 
 /// Finds the digest of every part of a file, on all cores.
 ///
-/// `found` is called once for each part, from several threads and in no particular order.
+/// `found` is told the digests of some consecutive parts at a time, from several threads and in no particular
+/// order; each part comes once.
 /// A part that is a hole in the file is not read; its digest is that of as many zero bytes.
 /// The position of `file` moves; positional reads and writes may go on at the same time.
 /// With `stop` set it returns early, and not every part was found.
@@ -41,7 +42,7 @@ pub fn hash_parts(
     path: &Path,
     layout: Layout,
     stop: &AtomicBool,
-    found: impl Fn(PartIndex, Digest) + Sync,
+    found: impl Fn(Run, &[Digest]) + Sync,
 ) -> Result<(), HostError> {
     let file_len = file.metadata().map_err(HostError::file(FileAction::Inspect, path))?.len();
     if file_len < layout.size() {
@@ -220,7 +221,7 @@ struct PartsJob<'a, F> {
     found: F,
 }
 
-impl<F: Fn(PartIndex, Digest) + Sync> PartsJob<'_, F> {
+impl<F: Fn(Run, &[Digest]) + Sync> PartsJob<'_, F> {
     /// Takes stretches until there is none left.
     fn run(&self) -> Result<(), HostError> {
         let mut holes = Holes::new(self.source.file, self.file_len);
@@ -240,18 +241,21 @@ impl<F: Fn(PartIndex, Digest) + Sync> PartsJob<'_, F> {
         holes: &mut Holes<'_>,
         buffer: &mut Vec<u8>,
     ) -> Result<(), HostError> {
-        let mut to_read: Option<Run> = None;
-        for part in stretch.parts() {
-            if holes.contain(&self.source.layout.range(Run::one(part))) {
-                if let Some(run) = to_read.take() {
-                    self.hash_run(run, buffer)?;
-                }
-                (self.found)(part, self.digest_of_zeros(part));
+        let in_hole: Vec<bool> =
+            stretch.parts().map(|part| holes.contain(&self.source.layout.range(Run::one(part)))).collect();
+        let mut rest = Some(stretch);
+        for alike in in_hole.chunk_by(|one, next| one == next) {
+            let Some(run) = rest else { break };
+            let (run, after) = run.split_at(u32::try_from(alike.len()).unwrap_or(u32::MAX));
+            rest = after;
+            if alike[0] {
+                let zeros: Vec<Digest> = run.parts().map(|part| self.digest_of_zeros(part)).collect();
+                (self.found)(run, &zeros);
             } else {
-                to_read = to_read.and_then(|run| run.extended_by(part)).or(Some(Run::one(part)));
+                self.hash_run(run, buffer)?;
             }
         }
-        to_read.map_or(Ok(()), |run| self.hash_run(run, buffer))
+        Ok(())
     }
 
     fn hash_run(&self, run: Run, buffer: &mut Vec<u8>) -> Result<(), HostError> {
@@ -259,9 +263,7 @@ impl<F: Fn(PartIndex, Digest) + Sync> PartsJob<'_, F> {
             return run.parts().try_for_each(|part| self.hash_long_part(part, buffer));
         }
         self.source.read_run(run, buffer)?;
-        for (part, digest) in run.parts().zip(self.source.digests(buffer)) {
-            (self.found)(part, digest);
-        }
+        (self.found)(run, &self.source.digests(buffer));
         Ok(())
     }
 
@@ -271,7 +273,7 @@ impl<F: Fn(PartIndex, Digest) + Sync> PartsJob<'_, F> {
             self.source.read_slice(part, start, buffer)?;
             hasher.update(buffer);
         }
-        (self.found)(part, hasher.finish());
+        (self.found)(Run::one(part), &[hasher.finish()]);
         Ok(())
     }
 

@@ -171,10 +171,19 @@ impl Store {
         &self.file
     }
 
-    /// Where the file is now.
+    /// Where the file is until it is finished.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Where the file is once it is finished.
+    #[must_use]
+    pub fn final_path(&self) -> &Path {
+        match &self.origin {
+            Origin::Whole | Origin::Repair => &self.path,
+            Origin::Fetched { to } => to,
+        }
     }
 
     /// Whether parts may be written: false for a file that is only shared.
@@ -189,9 +198,9 @@ impl Store {
         &self.shelf
     }
 
-    /// A part was found to be on disk and right; says whether that is new.
-    pub fn put(&self, part: PartIndex) -> bool {
-        self.shelf.put(part)
+    /// A part was found to be on disk and right.
+    pub fn put(&self, part: PartIndex) {
+        self.shelf.put(part);
     }
 
     /// Reads bytes of a part that is on the shelf.

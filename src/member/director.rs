@@ -21,8 +21,9 @@ use crate::cli::chain;
 use crate::host::thread::Thread;
 use crate::host::{HostError, clock};
 use crate::limits::{LEAVE_GRACE, LINKS_MAX, PENDING_MAX, PENDING_PER_ADDRESS_MAX, POLL_INTERVAL};
+use crate::logic::addresses::normalised;
 use crate::logic::swarm::{Input, LinkId, Order, Quiet, Swarm};
-use crate::part::PartIndex;
+use crate::part::Run;
 use crate::text::Escaped;
 use crate::wire::desk::{Announce, Event as DeskEvent};
 use crate::wire::member::Reason;
@@ -38,8 +39,8 @@ pub(super) enum Event {
     Scout(Answer),
     /// A user-named member was looked up.
     Named(SocketAddr),
-    /// A part was looked at on disk.
-    Checked { part: PartIndex, held: bool },
+    /// Parts were looked at on disk: all of them are held, or none.
+    Checked { run: Run, held: bool },
     /// Every part was looked at.
     CheckEnded(Result<(), HostError>),
     /// The whole file has its name, or why not.
@@ -159,11 +160,11 @@ impl Actor {
 
     fn on_event(&mut self, event: Event) {
         match event {
-            Event::Knock(stream, remote) => self.on_knock(stream, remote),
+            Event::Knock(stream, remote) => self.on_knock(stream, normalised(remote)),
             Event::Link(link, fact) => self.on_fact(link, fact),
             Event::Scout(answer) => self.on_answer(answer),
             Event::Named(address) => self.input(Input::Named(address)),
-            Event::Checked { part, held } => self.input(Input::Checked { part, held }),
+            Event::Checked { run, held } => self.input(Input::Checked { run, held }),
             Event::CheckEnded(outcome) => self.on_check_ended(outcome),
             Event::Finished(outcome) => self.on_finished(outcome),
             Event::Stop => self.stop(),
@@ -317,7 +318,7 @@ impl Actor {
         let context = &self.director.context;
         let held = context.store.shelf().count();
         let parts = context.layout.parts();
-        log::info!("{held} of {parts} parts are on disk and right");
+        log::info!("every part on disk was looked at; {held} of {parts} are held");
         if held < parts && !context.store.is_writable() {
             let name = context.manifest.name().to_string();
             self.fail(MemberError::Differs { name, wrong: parts - held, parts });
@@ -334,7 +335,10 @@ impl Actor {
         }
         match outcome {
             Ok(()) => {
-                log::info!("complete: {}", Escaped(&self.director.context.store.path().to_string_lossy()));
+                log::info!(
+                    "complete: {}",
+                    Escaped(&self.director.context.store.final_path().to_string_lossy())
+                );
                 self.finished = true;
                 self.publish();
                 if self.director.leave {

@@ -8,6 +8,7 @@ use super::context::Context;
 use super::director::Event;
 use crate::host::thread::{self, Thread};
 use crate::host::{HostError, hashing};
+use crate::part::Run;
 
 /// Why a whole file does not get its name.
 #[derive(Debug)]
@@ -24,18 +25,34 @@ pub(super) fn start_check(context: &Arc<Context>) -> Result<Thread, HostError> {
     thread::spawn("check", move || {
         let (store, layout) = (&context.store, context.layout);
         let outcome =
-            hashing::hash_parts(store.file(), store.path(), layout, &context.stopping, |part, digest| {
-                let held = digest == context.manifest.part_digest(part);
-                if held {
-                    store.put(part);
+            hashing::hash_parts(store.file(), store.path(), layout, &context.stopping, |run, digests| {
+                let found: Vec<bool> = run
+                    .parts()
+                    .zip(digests)
+                    .map(|(part, &digest)| digest == context.manifest.part_digest(part))
+                    .collect();
+                let mut rest = Some(run);
+                for alike in found.chunk_by(|one, next| one == next) {
+                    let Some(run) = rest else { break };
+                    let (run, after) = run.split_at(u32::try_from(alike.len()).unwrap_or(u32::MAX));
+                    rest = after;
+                    note(&context, run, alike[0]);
                 }
-                context.progress.checked(held.then(|| u64::from(layout.len_of(part))));
-                context.report(Event::Checked { part, held });
             });
         if !context.is_stopping() {
             context.report(Event::CheckEnded(outcome));
         }
     })
+}
+
+/// These parts were looked at, and all of them are held or none.
+fn note(context: &Context, run: Run, held: bool) {
+    let held_bytes = held.then(|| context.layout.bytes_of(run));
+    if held {
+        run.parts().for_each(|part| context.store.put(part));
+    }
+    context.progress.checked(run.count(), held_bytes);
+    context.report(Event::Checked { run, held });
 }
 
 /// Starts to bring the whole file to the disk and to its name; the director hears of the outcome.

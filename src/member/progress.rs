@@ -107,11 +107,11 @@ impl Progress {
             Published { phase, members, waiting };
     }
 
-    /// A part was looked at on disk; `held` bytes of it are right, or none.
-    pub(super) fn checked(&self, held: Option<u64>) {
-        self.checked_parts.fetch_add(1, Ordering::Relaxed);
-        if let Some(bytes) = held {
-            self.parts.fetch_add(1, Ordering::Relaxed);
+    /// Parts were looked at on disk; they are right and have so many bytes, or are missing.
+    pub(super) fn checked(&self, parts: u32, held_bytes: Option<u64>) {
+        self.checked_parts.fetch_add(parts, Ordering::Relaxed);
+        if let Some(bytes) = held_bytes {
+            self.parts.fetch_add(parts, Ordering::Relaxed);
             self.bytes.fetch_add(bytes, Ordering::Relaxed);
         }
     }

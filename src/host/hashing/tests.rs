@@ -24,9 +24,12 @@ fn path() -> &'static Path {
 
 fn parts_of(file: &File, layout: Layout) -> Result<Vec<Option<Digest>>, HostError> {
     let found = Mutex::new(vec![None; layout.parts() as usize]);
-    hash_parts(file, path(), layout, &AtomicBool::new(false), |part, digest| {
-        let before = found.lock().unwrap()[part.at()].replace(digest);
-        assert_eq!(before, None, "each part is found once");
+    hash_parts(file, path(), layout, &AtomicBool::new(false), |run, digests| {
+        assert_eq!(run.count() as usize, digests.len());
+        for (part, &digest) in run.parts().zip(digests) {
+            let before = found.lock().unwrap()[part.at()].replace(digest);
+            assert_eq!(before, None, "each part is found once");
+        }
     })?;
     Ok(found.into_inner().unwrap())
 }

@@ -66,11 +66,11 @@ pub struct Rules {
 pub enum Input {
     /// The member begins.
     Started,
-    /// A part was looked at on disk.
+    /// Parts were looked at on disk.
     Checked {
         /// Which.
-        part: PartIndex,
-        /// Whether it is there and right.
+        run: Run,
+        /// Whether all of them are there and right; else none is.
         held: bool,
     },
     /// Every part was looked at.
@@ -223,7 +223,7 @@ impl Swarm {
         }
         match input {
             Input::Started => self.meet(now, orders),
-            Input::Checked { part, held } => self.on_checked(now, part, held, orders),
+            Input::Checked { run, held } => self.on_checked(now, run, held, orders),
             Input::CheckEnded => self.on_check_ended(now, orders),
             Input::Named(address) => self.on_named(now, address, orders),
             Input::DialFailed(address) => self.on_dial_failed(now, address),
@@ -301,11 +301,11 @@ impl Swarm {
         self.picker.unavailable().map(|(first, parts)| Quiet::NoHolder { first, parts })
     }
 
-    fn on_checked(&mut self, now: Moment, part: PartIndex, held: bool, orders: &mut Vec<Order>) {
+    fn on_checked(&mut self, now: Moment, run: Run, held: bool, orders: &mut Vec<Order>) {
         if held {
-            self.hold(now, Run::one(part), orders);
+            self.hold(now, run, orders);
         } else {
-            self.picker.on_missing(part);
+            run.parts().for_each(|part| self.picker.on_missing(part));
             self.progressed = now;
         }
     }
