@@ -143,8 +143,7 @@ mod tests {
             for thread in 0..4 {
                 let shelf = &shelf;
                 scope.spawn(move || {
-                    let new = layout.all().skip(thread).step_by(2).filter(|&part| shelf.put(part)).count();
-                    new
+                    layout.all().skip(thread).step_by(2).filter(|&part| shelf.put(part)).count()
                 });
             }
         });

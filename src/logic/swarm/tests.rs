@@ -134,7 +134,7 @@ impl World {
             Order::Dial(to) => self.dial(member, to),
             Order::Want(link, run) => self.soon(Event::Asked { from: member, link, run }),
             Order::Cancel(link, run) => {
-                self.soon(Event::Input(member, Input::Refused(link, run, Denial::Cancelled)))
+                self.soon(Event::Input(member, Input::Refused(link, run, Denial::Cancelled)));
             }
             Order::Publish(link) => {
                 if let Some(&(far, far_link)) = self.members[member].links.get(&link) {
@@ -350,7 +350,7 @@ fn bytes_that_nobody_asked_for_end_the_link() {
     let run = world.layout.whole().unwrap();
     let mut orders = Vec::new();
     world.members[1].swarm.step(world.now, Input::Stored(link, run), &mut orders);
-    let closed = orders.iter().any(|order| *order == Order::Close(link, Reason::Fault));
+    let closed = orders.contains(&Order::Close(link, Reason::Fault));
     assert!(before == 1 || closed, "a link answers for what it was asked, no more");
 }
 
