@@ -1,6 +1,7 @@
-//! Sizes, times and foreign names, as people read and write them.
+//! Sizes, times, errors and foreign names, as people read and write them.
 
-use std::fmt;
+use std::error::Error;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -63,6 +64,32 @@ pub fn span(duration: Duration) -> String {
     }
 }
 
+/// An error and what caused it, outermost first: `cannot write part 7 of a.flac: no space left on device`.
+#[must_use]
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // Writing to a String cannot fail.
+        let _infallible = write!(text, ": {}", decapitalised(&error.to_string()));
+        cause = error.source();
+    }
+    text
+}
+
+/// System messages as part of a sentence: first letter small, without `(os error 28)`.
+fn decapitalised(message: &str) -> String {
+    let message = message.split(" (os error ").next().unwrap_or(message);
+    let mut letters = message.chars();
+    match letters.next() {
+        // An abbreviation such as "DNS" keeps its capitals.
+        Some(first) if !letters.clone().next().is_some_and(char::is_uppercase) => {
+            first.to_lowercase().chain(letters).collect()
+        }
+        _ => message.to_owned(),
+    }
+}
+
 /// A text from elsewhere, safe for a terminal and a log: control, bidirectional and invisible characters
 /// are shown as `\u{…}`.
 #[derive(Clone, Copy)]
@@ -101,6 +128,7 @@ pub fn is_deceptive(letter: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io;
 
     #[test]
     fn sizes_people_write() {
@@ -131,6 +159,18 @@ mod tests {
         assert_eq!(span(Duration::from_secs(200)), "3 min 20 s");
         assert_eq!(span(Duration::from_secs(7_500)), "2 h 5 min");
         assert_eq!(span(Duration::from_secs(90_000)), "1 d 1 h");
+    }
+
+    #[test]
+    fn an_error_is_one_line() {
+        #[derive(Debug, Error)]
+        #[error("cannot write a.flac")]
+        struct CannotWrite(#[source] io::Error);
+
+        let full = CannotWrite(io::Error::from_raw_os_error(28));
+        assert_eq!(chain(&full), "cannot write a.flac: no space left on device");
+        let unknown = CannotWrite(io::Error::other("DNS is down"));
+        assert_eq!(chain(&unknown), "cannot write a.flac: DNS is down");
     }
 
     #[test]

@@ -23,7 +23,7 @@ use orchestra::host::{HostError, log, manifest_file};
 use orchestra::limits::CONDUCTOR_PORT_DEFAULT;
 use orchestra::manifest::Manifest;
 use orchestra::member::{Config, Member, Outcome};
-use orchestra::text::{Escaped, parse_size};
+use orchestra::text::{Escaped, chain, parse_size};
 
 const PROGRAM: &str = "member";
 const LOGS_DEFAULT: &str = "logs";
@@ -157,7 +157,7 @@ impl Options {
     fn start_log(&self) {
         let dir = self.logs.as_deref().unwrap_or(Path::new(LOGS_DEFAULT));
         if let Err(error) = log::start(PROGRAM, dir) {
-            let line = format!("{PROGRAM}: {}; goes on without a log\n", cli::chain(&error));
+            let line = format!("{PROGRAM}: {}; goes on without a log\n", chain(&error));
             drop(io::stderr().write_all(line.as_bytes()));
         }
     }

@@ -210,8 +210,8 @@ fn shown(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::chain;
     use crate::digest::Digest;
+    use crate::text::chain;
     use std::ffi::OsStr;
     use std::fs::{self, File, OpenOptions};
     use std::io::Write;

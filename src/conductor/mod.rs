@@ -15,7 +15,6 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, bounded};
@@ -25,6 +24,7 @@ use self::actor::Actor;
 pub use self::admission::Caps;
 use crate::host::error::{NetAction, SystemAction};
 use crate::host::tcp::{self, ListenOn};
+use crate::host::thread::{self, Thread};
 use crate::host::{HostError, entropy};
 use crate::limits;
 use crate::logic::registry::{Bounds, Registry};
@@ -58,7 +58,7 @@ pub struct Conductor {
     waker: Waker,
     ended: Receiver<Infallible>,
     /// None once it has been joined.
-    thread: Option<JoinHandle<Result<(), HostError>>>,
+    thread: Option<Thread<Result<(), HostError>>>,
 }
 
 /// What a conductor is busy with.
@@ -101,13 +101,10 @@ impl Conductor {
         let (actor, waker) = Actor::new(listener, registry, &config, Arc::clone(&shared))
             .map_err(HostError::system(SystemAction::WaitForSockets))?;
         let (alive, ended) = bounded(0);
-        let thread = thread::Builder::new()
-            .name("conductor".to_owned())
-            .spawn(move || {
-                let _alive = alive;
-                actor.run()
-            })
-            .map_err(HostError::system(SystemAction::StartThread))?;
+        let thread = thread::spawn("conductor", move || {
+            let _alive = alive;
+            actor.run()
+        })?;
         log::info!("listens on {address}");
         Ok(Conductor { address, shared, waker, ended, thread: Some(thread) })
     }

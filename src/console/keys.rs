@@ -6,7 +6,6 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -14,7 +13,7 @@ use crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 
 use crate::host::error::SystemAction;
 use crate::host::terminal::{self, Input};
-use crate::host::{HostError, signal};
+use crate::host::{HostError, signal, thread};
 use crate::limits::{KEYS_INBOX, POLL_INTERVAL};
 
 /// A key that means something.
@@ -44,14 +43,11 @@ impl Keys {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         // Nobody joins this thread: it may sit in a read that only the next key ends, and it owns nothing.
-        thread::Builder::new()
-            .name("keys".to_owned())
-            .spawn(move || {
-                if let Err(error) = run(&sender, &stopped) {
-                    log::warn!("keys are no longer read: {error}: {}", error.io());
-                }
-            })
-            .map_err(HostError::system(SystemAction::StartThread))?;
+        thread::spawn("keys", move || {
+            if let Err(error) = run(&sender, &stopped) {
+                log::warn!("keys are no longer read: {error}: {}", error.io());
+            }
+        })?;
         Ok(Keys { pressed, stop })
     }
 
@@ -72,7 +68,7 @@ impl Drop for Keys {
 fn run(sender: &Sender<Key>, stopped: &AtomicBool) -> Result<(), HostError> {
     while !stopped.load(Ordering::Relaxed) {
         if !terminal::is_foreground(io::stdin()) {
-            thread::sleep(POLL_INTERVAL);
+            thread::pause(POLL_INTERVAL, POLL_INTERVAL, || stopped.load(Ordering::Relaxed));
             continue;
         }
         // Each time: after ^Z and `fg` the shell's mode is set.
@@ -102,7 +98,7 @@ fn read(sender: &Sender<Key>) -> io::Result<()> {
     }
     if !any {
         // Half a key, or one that was dropped: waiting for it here keeps this loop from spinning.
-        thread::sleep(POLL_INTERVAL);
+        thread::pause(POLL_INTERVAL, POLL_INTERVAL, || false);
     }
     Ok(())
 }

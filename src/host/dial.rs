@@ -2,13 +2,13 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
-use super::HostError;
 use super::error::NetAction;
+use super::{HostError, clock};
 use crate::limits::{CONNECT_TIMEOUT, POLL_INTERVAL};
 
 /// When the far end falls silent without a word, the system notices after about a minute.
@@ -55,8 +55,8 @@ fn is_under_way(error: &io::Error) -> bool {
 }
 
 fn wait_until_connected(socket: &Socket, stop: impl Fn() -> bool) -> io::Result<()> {
-    let deadline = Instant::now() + CONNECT_TIMEOUT;
-    while Instant::now() < deadline {
+    let deadline = clock::now() + CONNECT_TIMEOUT;
+    while clock::now() < deadline {
         if stop() {
             return Err(io::ErrorKind::Interrupted.into());
         }

@@ -164,3 +164,25 @@ impl fmt::Display for SystemAction {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::part::Layout;
+    use crate::text::chain;
+
+    #[test]
+    fn what_failed_comes_before_why() {
+        let part = Layout::new(100, 10).unwrap().part(6).unwrap();
+        let full = io::Error::from_raw_os_error(28);
+        let error = HostError::file(FileAction::WritePart(part), Path::new("album.flac"))(full);
+        assert_eq!(chain(&error), "cannot write part 7 of album.flac: no space left on device");
+    }
+
+    #[test]
+    fn a_hostile_path_is_escaped() {
+        let missing = io::Error::from_raw_os_error(2);
+        let error = HostError::file(FileAction::Open, Path::new("a\u{1b}[2J"))(missing);
+        assert_eq!(chain(&error), "cannot open a\\u{1b}[2J: no such file or directory");
+    }
+}

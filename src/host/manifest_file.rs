@@ -168,8 +168,8 @@ impl Drop for Temporary {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::chain;
     use crate::digest::Digest;
+    use crate::text::chain;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     fn names_in(dir: &Path) -> Vec<String> {

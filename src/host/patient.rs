@@ -3,7 +3,10 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use super::clock;
+use crate::time::Moment;
 
 /// Writes all bytes; gives up after `patience` without progress, or when `give_up` says so.
 ///
@@ -15,16 +18,16 @@ pub fn write_all(
     patience: Duration,
     give_up: impl Fn() -> bool,
 ) -> io::Result<()> {
-    let mut progressed = Instant::now();
+    let mut progressed = clock::now();
     while !bytes.is_empty() {
         match stream.write(bytes) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(len) => {
                 bytes = &bytes[len..];
-                progressed = Instant::now();
+                progressed = clock::now();
             }
             Err(error) if is_pause(&error) => {
-                if give_up() || progressed.elapsed() >= patience {
+                if give_up() || clock::now().since(progressed) >= patience {
                     return Err(io::ErrorKind::TimedOut.into());
                 }
             }
@@ -41,7 +44,7 @@ pub fn write_all(
 pub fn read_exact(
     mut stream: &TcpStream,
     mut buffer: &mut [u8],
-    deadline: Instant,
+    deadline: Moment,
     give_up: impl Fn() -> bool,
 ) -> io::Result<()> {
     while !buffer.is_empty() {
@@ -51,7 +54,7 @@ pub fn read_exact(
             Err(error) if is_pause(&error) => {}
             Err(error) => return Err(error),
         }
-        if !buffer.is_empty() && (give_up() || Instant::now() >= deadline) {
+        if !buffer.is_empty() && (give_up() || clock::now() >= deadline) {
             return Err(io::ErrorKind::TimedOut.into());
         }
     }

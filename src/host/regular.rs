@@ -132,7 +132,7 @@ impl From<Metadata> for Stamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::chain;
+    use crate::text::chain;
     use rustix::fs::{CWD, FileType, Mode, mknodat};
     use std::io::Write;
 

@@ -289,7 +289,7 @@ fn reserve(file: &File, size: u64) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::chain;
+    use crate::text::chain;
 
     fn place(dir: &Path) -> Place {
         Place { whole: dir.join("song"), partial: dir.join("song.part"), repair: false }

@@ -187,7 +187,7 @@ fn explained(error: io::Error) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::chain;
+    use crate::text::chain;
     use std::net::TcpStream;
 
     #[test]

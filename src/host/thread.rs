@@ -9,9 +9,9 @@ use super::error::SystemAction;
 /// Enough for every thread of ours: buffers live on the heap.
 const STACK_LEN: usize = 256 * 1024;
 
-/// A running thread.
+/// A running thread, and what it yields. Dropping this leaves the thread to itself.
 #[derive(Debug)]
-pub struct Thread(JoinHandle<()>);
+pub struct Thread<T = ()>(JoinHandle<T>);
 
 /// A thread ended by a panic: a bug of ours, told on standard error by then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,10 @@ pub struct Panicked;
 ///
 /// # Errors
 /// The system has no room for another thread.
-pub fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<Thread, HostError> {
+pub fn spawn<T: Send + 'static>(
+    name: &str,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> Result<Thread<T>, HostError> {
     Builder::new()
         .name(name.to_owned())
         .stack_size(STACK_LEN)
@@ -60,18 +63,18 @@ pub fn join_within(thread: Thread, patience: Duration) -> bool {
     ended
 }
 
-impl Thread {
+impl<T> Thread<T> {
     /// Whether the thread has ended, so that joining does not wait.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.0.is_finished()
     }
 
-    /// Waits for the thread to end.
+    /// Waits for the thread to end, and yields what it did.
     ///
     /// # Errors
     /// It ended by a panic.
-    pub fn join(self) -> Result<(), Panicked> {
+    pub fn join(self) -> Result<T, Panicked> {
         self.0.join().map_err(|_| Panicked)
     }
 }

@@ -17,14 +17,13 @@ use super::link::{self, Fact, LinkEnd, Outgoing, Role, Shared};
 use super::progress::{Phase, Waiting};
 use super::scout::Answer;
 use super::{Outcome, files};
-use crate::cli::chain;
 use crate::host::thread::Thread;
 use crate::host::{HostError, clock};
 use crate::limits::{LEAVE_GRACE, LINKS_MAX, PENDING_MAX, PENDING_PER_ADDRESS_MAX, POLL_INTERVAL};
 use crate::logic::addresses::normalised;
 use crate::logic::swarm::{Input, LinkId, Order, Quiet, Swarm};
 use crate::part::Run;
-use crate::text::Escaped;
+use crate::text::{Escaped, chain};
 use crate::wire::desk::{Announce, Event as DeskEvent};
 use crate::wire::member::Reason;
 

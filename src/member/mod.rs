@@ -63,6 +63,7 @@ use crate::identity::MemberId;
 use crate::limits::{DIRECTOR_INBOX, LINKS_PER_MEMBER_MAX, MEMBER_PORTS, RUN_BYTES_U32};
 use crate::logic::swarm::{Rules, Swarm};
 use crate::manifest::Manifest;
+use crate::text::chain;
 use crate::time::Moment;
 
 /// What a member needs to know to begin.
@@ -274,7 +275,7 @@ fn start_resolver(context: &Arc<Context>, members: Vec<HostPort>) -> Result<Thre
                 Ok(addresses) => {
                     addresses.into_iter().for_each(|address| context.report(Event::Named(address)));
                 }
-                Err(error) => log::error!("{}", crate::cli::chain(&error)),
+                Err(error) => log::error!("{}", chain(&error)),
             }
         }
     })

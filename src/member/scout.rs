@@ -5,7 +5,6 @@
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender};
 use thiserror::Error;
@@ -16,8 +15,9 @@ use crate::address::HostPort;
 use crate::host::error::NetAction;
 use crate::host::patient::{read_exact, write_all};
 use crate::host::thread::{self, Thread};
-use crate::host::{HostError, dial};
+use crate::host::{HostError, clock, dial};
 use crate::limits::{DESK_REPLY_MAX, DESK_TIMEOUT};
+use crate::time::Moment;
 use crate::wire::WireError;
 use crate::wire::desk::{self, Announce, Decoder, Refusal, Reply, Request, Roster};
 use crate::wire::frame::HEADER_LEN;
@@ -86,8 +86,8 @@ fn ask(conductor: &HostPort, announce: Announce) -> Result<Reply, ScoutError> {
 }
 
 fn ask_at(address: SocketAddr, announce: Announce) -> Result<Reply, ScoutError> {
-    let deadline = Instant::now() + DESK_TIMEOUT;
-    let stream = dial::connect(address, || Instant::now() >= deadline).map_err(ScoutError::Host)?;
+    let deadline = clock::now() + DESK_TIMEOUT;
+    let stream = dial::connect(address, || clock::now() >= deadline).map_err(ScoutError::Host)?;
     let mut request = desk::preamble().to_vec();
     Request::Announce(announce).append_to(&mut request);
     let exchanged = dial::prepare(&stream)
@@ -100,7 +100,7 @@ fn ask_at(address: SocketAddr, announce: Announce) -> Result<Reply, ScoutError> 
 }
 
 /// One reply: its header first, so that nothing is taken that was not announced.
-fn read_reply(stream: &TcpStream, deadline: Instant) -> io::Result<Result<Reply, WireError>> {
+fn read_reply(stream: &TcpStream, deadline: Moment) -> io::Result<Result<Reply, WireError>> {
     let mut decoder = Decoder::replies();
     let mut header = [0; HEADER_LEN + 1];
     read_exact(stream, &mut header, deadline, || false)?;

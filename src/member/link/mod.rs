@@ -16,7 +16,6 @@ mod writer;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender};
 use thiserror::Error;
@@ -30,12 +29,13 @@ use super::context::Context;
 use super::director::Event;
 use crate::host::patient::{read_exact, write_all};
 use crate::host::thread::{self, Thread};
-use crate::host::{HostError, dial};
+use crate::host::{HostError, clock, dial};
 use crate::limits::{HANDSHAKE_TIMEOUT, LINK_QUEUE};
 use crate::logic::session::Fault;
 use crate::logic::swarm::LinkId;
 use crate::part::{PartIndex, Run};
 use crate::part_set::PartSet;
+use crate::time::Moment;
 use crate::wire::WireError;
 use crate::wire::member::{Denial, Hello, PREAMBLE_LEN, Reason, parse_preamble, preamble};
 use crate::wire::seal::{self, HANDSHAKE_LEN, Initiator, Opener, Sealer};
@@ -140,7 +140,7 @@ impl Drop for Report<'_> {
 
 /// The reader's thread, from the first byte to the last.
 fn run(context: &Arc<Context>, shared: &Arc<Shared>, id: LinkId, role: Role) -> LinkEnd {
-    let deadline = Instant::now() + HANDSHAKE_TIMEOUT;
+    let deadline = clock::now() + HANDSHAKE_TIMEOUT;
     let (stream, remote, sealer, opener) = match establish(context, shared, role, deadline) {
         Ok(parts) => parts,
         Err(end) => return end,
@@ -204,7 +204,7 @@ fn establish(
     context: &Context,
     shared: &Shared,
     role: Role,
-    deadline: Instant,
+    deadline: Moment,
 ) -> Result<(TcpStream, SocketAddr, Sealer, Opener), LinkEnd> {
     let give_up = || shared.is_cut() || context.is_stopping();
     let (stream, remote, dialled) = match role {
@@ -224,7 +224,7 @@ fn establish(
 fn shake_as_dialler(
     context: &Context,
     stream: &TcpStream,
-    deadline: Instant,
+    deadline: Moment,
     give_up: impl Fn() -> bool + Copy,
 ) -> Result<(Sealer, Opener), LinkEnd> {
     let preamble = preamble(context.key.token());
@@ -239,7 +239,7 @@ fn shake_as_dialler(
 fn shake_as_listener(
     context: &Context,
     stream: &TcpStream,
-    deadline: Instant,
+    deadline: Moment,
     give_up: impl Fn() -> bool + Copy,
 ) -> Result<(Sealer, Opener), LinkEnd> {
     let mut preamble = [0; PREAMBLE_LEN];
@@ -257,7 +257,7 @@ fn shake_as_listener(
 fn read_in_time(
     stream: &TcpStream,
     buffer: &mut [u8],
-    deadline: Instant,
+    deadline: Moment,
     give_up: impl Fn() -> bool,
 ) -> Result<(), LinkEnd> {
     read_exact(stream, buffer, deadline, give_up).map_err(|error| match error.kind() {

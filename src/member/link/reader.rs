@@ -1,7 +1,6 @@
 //! The receiving thread of a link, after the handshake: records to messages and parts, parts to the disk.
 
 use std::net::SocketAddr;
-use std::time::Instant;
 
 use crossbeam_channel::Sender;
 
@@ -16,6 +15,7 @@ use crate::logic::swarm::LinkId;
 use crate::member::context::Context;
 use crate::member::director::Event;
 use crate::part::{PartIndex, Run};
+use crate::time::Moment;
 use crate::wire::member::{Decoder, Denial, Message};
 
 /// Receives until the link ends.
@@ -38,8 +38,8 @@ pub(super) fn run(input: &mut SealedReader<'_>, intake: &mut Intake<'_>) -> Link
             return intake.settle().err().unwrap_or(end);
         }
         if intake.shared.is_closing() {
-            let since = *closed.get_or_insert_with(Instant::now);
-            if since.elapsed() >= CLOSE_GRACE {
+            let since = *closed.get_or_insert_with(clock::now);
+            if clock::now().since(since) >= CLOSE_GRACE {
                 return LinkEnd::Closed;
             }
         } else if intake.is_late() {
@@ -58,7 +58,7 @@ pub(super) struct Intake<'s> {
     decoder: Decoder,
     session: Session,
     /// Until the far end has said hello and what it holds, it has time until then.
-    deadline: Option<Instant>,
+    deadline: Option<Moment>,
     /// Parts whose bytes come after those of the landing.
     coming: Option<Run>,
     /// Where bytes of parts go now.
@@ -84,7 +84,7 @@ impl<'s> Intake<'s> {
         id: LinkId,
         remote: SocketAddr,
         queue: Sender<Outgoing>,
-        deadline: Instant,
+        deadline: Moment,
     ) -> Intake<'s> {
         Intake {
             context,
@@ -106,7 +106,7 @@ impl<'s> Intake<'s> {
     }
 
     fn is_late(&self) -> bool {
-        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        self.deadline.is_some_and(|deadline| clock::now() >= deadline)
     }
 
     /// Takes the plain bytes of one record.
