@@ -100,6 +100,9 @@ struct State {
     wasted_bytes: u64,
     members: u32,
     elapsed_s: f64,
+    /// When the first byte of a part came; absent until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_byte_s: Option<f64>,
 }
 
 impl<'a> From<&'a About> for Subject<'a> {
@@ -134,6 +137,7 @@ impl From<&Snapshot> for State {
             wasted_bytes: snapshot.wasted_bytes,
             members: snapshot.members,
             elapsed_s: snapshot.elapsed.as_secs_f64(),
+            first_byte_s: snapshot.first_byte.map(|span| span.as_secs_f64()),
         }
     }
 }
@@ -164,6 +168,7 @@ mod tests {
             members: 3,
             waiting: None,
             elapsed: Duration::from_millis(1500),
+            first_byte: Some(Duration::from_millis(250)),
         }
     }
 
@@ -178,7 +183,7 @@ mod tests {
         let state = json!({
             "phase": "getting", "parts": 2, "parts_total": 9, "bytes": 32_768, "bytes_total": 142_044,
             "checked_parts": 9, "down_bytes": 40_000, "up_bytes": 16_384, "wasted_bytes": 7_232, "members": 3,
-            "elapsed_s": 1.5
+            "elapsed_s": 1.5, "first_byte_s": 0.25
         });
         fields.as_object_mut().unwrap().extend(state.as_object().unwrap().clone());
         fields

@@ -19,7 +19,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::HostError;
 use super::error::{FileAction, SystemAction};
 use super::holes::Holes;
-use crate::digest::{Digest, Hasher};
+use crate::digest::{self, Digest, Hasher};
 use crate::limits::{
     HASH_BUFFERS, HASH_STRETCH, HASH_STRETCH_MAX, HASH_STRETCH_PARTS_MAX, HASH_THREADS_MAX, HASH_TOGETHER,
     READ_SLICE,
@@ -122,11 +122,6 @@ pub fn digest_whole_and_parts(
     })
 }
 
-/// The one place where digests of parts in memory are computed.
-fn digests_of(parts: &[&[u8]]) -> Vec<Digest> {
-    parts.iter().map(|part| Digest::of(part)).collect()
-}
-
 /// How many consecutive parts one thread takes at a time: [`HASH_STRETCH`] bytes, or as much more (up to
 /// [`HASH_STRETCH_MAX`]) as [`HASH_TOGETHER`] parts need.
 fn parts_per_stretch(layout: Layout) -> u32 {
@@ -183,7 +178,7 @@ impl Source<'_> {
     /// The digests of all parts of a run whose bytes were read.
     fn digests(&self, bytes: &[u8]) -> Vec<Digest> {
         let parts: Vec<&[u8]> = bytes.chunks(self.layout.part_len() as usize).collect();
-        digests_of(&parts)
+        digest::of_many(&parts)
     }
 
     /// Whether a part is too long for a stretch and goes through memory in slices.

@@ -195,8 +195,7 @@ impl Member {
     /// What it has done so far.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        let layout = self.context.layout;
-        self.context.progress.snapshot(layout.parts(), layout.size(), clock::now().since(self.began))
+        self.context.progress.snapshot(self.context.layout, self.began)
     }
 
     /// Asks it to leave; says goodbye to everybody and ends within a second.

@@ -6,6 +6,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::host::clock;
+use crate::part::Layout;
+use crate::time::Moment;
+
 /// Counters shared by all threads of a member. All orderings are relaxed: each number stands for itself.
 #[derive(Debug, Default)]
 pub struct Progress {
@@ -21,6 +25,8 @@ pub struct Progress {
     pub up_bytes: AtomicU64,
     /// Part bytes received and thrown away.
     pub wasted_bytes: AtomicU64,
+    /// When the first byte of a part came, in microseconds; 0 until then.
+    first_byte: AtomicU64,
     published: Mutex<Published>,
 }
 
@@ -98,6 +104,8 @@ pub struct Snapshot {
     pub waiting: Option<Waiting>,
     /// Time since the member started.
     pub elapsed: Duration,
+    /// How long after the start the first byte of a part came.
+    pub first_byte: Option<Duration>,
 }
 
 impl Progress {
@@ -118,6 +126,9 @@ impl Progress {
 
     /// Part bytes came in.
     pub(super) fn received(&self, bytes: u64) {
+        if self.first_byte.load(Ordering::Relaxed) == 0 {
+            self.first_byte.fetch_max(clock::now().as_micros(), Ordering::Relaxed);
+        }
         self.down_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
@@ -138,23 +149,25 @@ impl Progress {
         self.wasted_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// The counters now; totals and elapsed time are the caller's.
+    /// The counters now, for a member that began at `began`.
     #[must_use]
-    pub fn snapshot(&self, parts_total: u32, bytes_total: u64, elapsed: Duration) -> Snapshot {
+    pub fn snapshot(&self, layout: Layout, began: Moment) -> Snapshot {
+        let first_byte = Moment::from_micros(self.first_byte.load(Ordering::Relaxed));
         let published = *self.published.lock().expect("no thread panics while it holds this lock");
         Snapshot {
             phase: published.phase,
             parts: self.parts.load(Ordering::Relaxed),
-            parts_total,
+            parts_total: layout.parts(),
             bytes: self.bytes.load(Ordering::Relaxed),
-            bytes_total,
+            bytes_total: layout.size(),
             checked_parts: self.checked_parts.load(Ordering::Relaxed),
             down_bytes: self.down_bytes.load(Ordering::Relaxed),
             up_bytes: self.up_bytes.load(Ordering::Relaxed),
             wasted_bytes: self.wasted_bytes.load(Ordering::Relaxed),
             members: published.members,
             waiting: published.waiting,
-            elapsed,
+            elapsed: clock::now().since(began),
+            first_byte: (first_byte != Moment::START).then(|| first_byte.since(began)),
         }
     }
 }

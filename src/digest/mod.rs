@@ -1,4 +1,13 @@
 //! SHA-1 digests of parts and compositions.
+//!
+//! The `sha1` crate does the work, except where several parts are at hand on a CPU with the SHA extensions of
+//! x86: there [`of_many`] hashes them side by side, which is about half as fast again, or more, as one after
+//! the other.
+
+#[cfg(target_arch = "x86_64")]
+mod lanes;
+#[cfg(target_arch = "x86_64")]
+mod sha_ni;
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,6 +17,13 @@ use thiserror::Error;
 
 /// The length of a digest in bytes.
 pub const DIGEST_LEN: usize = 20;
+
+/// How many parts are hashed side by side: who hands at least as many to [`of_many`] at a time gains all
+/// there is to gain.
+///
+/// Measured on Emerald Rapids in GB/s, with 1 to 6 lanes: 1.8, 2.2, 2.3, 2.4, 2.4, 2.3 (`sha1` crate: 1.6).
+/// More lanes gain nothing there and little elsewhere, and every further lane is a further part in memory.
+pub const LANES: usize = 4;
 
 /// A SHA-1 digest; shown as 40 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -76,10 +92,35 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// The digests of several slices.
+/// The digest of each part, several at a time where the CPU can.
+///
+/// Best for parts of the same length: where one ends early, the next one takes its place, but the last ones go
+/// on in fewer lanes.
 #[must_use]
-pub fn of_many(slices: &[&[u8]]) -> Vec<Digest> {
-    slices.iter().map(|bytes| Digest::of(bytes)).collect()
+pub fn of_many(parts: &[&[u8]]) -> Vec<Digest> {
+    let mut digests = vec![Digest([0; DIGEST_LEN]); parts.len()];
+    of_many_into(parts, &mut digests);
+    digests
+}
+
+/// Like [`of_many`], into a slice of the caller.
+///
+/// # Panics
+/// There are more parts than digests, or fewer.
+pub fn of_many_into(parts: &[&[u8]], digests: &mut [Digest]) {
+    assert_eq!(parts.len(), digests.len(), "each part has a place for its digest");
+    #[cfg(target_arch = "x86_64")]
+    if let Some(cpu) = sha_ni::ShaNi::detect() {
+        return lanes::fill(cpu, parts, digests);
+    }
+    one_by_one(parts, digests);
+}
+
+/// What [`of_many`] does on every other CPU.
+fn one_by_one(parts: &[&[u8]], digests: &mut [Digest]) {
+    for (part, digest) in parts.iter().zip(digests) {
+        *digest = Digest::of(part);
+    }
 }
 
 /// A digest in the making, for bytes that come in slices.
@@ -113,6 +154,17 @@ mod tests {
         hasher.update(b"bc");
         assert_eq!(hasher.finish(), Digest::of(b"abc"));
         assert_eq!(hasher.finish(), Digest::of(b""));
+    }
+
+    #[test]
+    fn many_at_once_are_the_same_as_one_by_one() {
+        let bytes: Vec<u8> = (0..=255).cycle().take(10_000).collect();
+        let parts: Vec<&[u8]> = bytes.chunks(1_024).collect();
+        let mut expected = vec![Digest::from_bytes([0; DIGEST_LEN]); parts.len()];
+        one_by_one(&parts, &mut expected);
+        assert_eq!(expected.last(), Some(&Digest::of(&bytes[9 * 1_024..])));
+        assert_eq!(of_many(&parts), expected);
+        assert_eq!(of_many(&[]), []);
     }
 
     #[test]

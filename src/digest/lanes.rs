@@ -1,0 +1,150 @@
+//! Several parts side by side: which slices share the CPU, and how each one ends.
+//!
+//! It knows padding (FIPS 180-4, section 5.1.1) and the order of work, not how a block is hashed.
+
+use super::sha_ni::{BLOCK_LEN, Block, INITIAL, ShaNi, State};
+use super::{DIGEST_LEN, Digest, LANES};
+
+/// Fills in the digest of each part; both slices have the same length.
+pub(super) fn fill(cpu: ShaNi, parts: &[&[u8]], digests: &mut [Digest]) {
+    let mut waiting = parts.iter().zip(digests).map(|(part, digest)| Lane::new(part, digest));
+    let mut lanes: Vec<Lane<'_>> = waiting.by_ref().take(LANES).collect();
+    // All go as far as the first of them that ends something; where that was a part, one that waits takes its
+    // place, or the others go on without it.
+    while let Some(count) = lanes.iter().map(Lane::ready).min() {
+        advance(cpu, &mut lanes, count);
+        let mut at = 0;
+        while let Some(lane) = lanes.get_mut(at) {
+            if lane.ready() > 0 {
+                at += 1;
+                continue;
+            }
+            lane.finish();
+            match waiting.next() {
+                Some(next) => *lane = next,
+                None => drop(lanes.swap_remove(at)),
+            }
+        }
+    }
+}
+
+/// Takes in the next `count` blocks of every lane.
+fn advance(cpu: ShaNi, lanes: &mut [Lane<'_>], count: usize) {
+    const { assert!(LANES == 4, "there is a case for every number of lanes") };
+    match lanes {
+        [] => {}
+        [a] => cpu.compress([a.take(count)]),
+        [a, b] => cpu.compress([a.take(count), b.take(count)]),
+        [a, b, c] => cpu.compress([a.take(count), b.take(count), c.take(count)]),
+        [a, b, c, d, ..] => cpu.compress([a.take(count), b.take(count), c.take(count), d.take(count)]),
+    }
+}
+
+/// One part on its way through the CPU.
+struct Lane<'a> {
+    state: State,
+    /// The whole blocks of the part that are still to be taken in.
+    body: &'a [Block],
+    /// The end of the part with its padding: one block, the second, or both.
+    tail: [Block; 2],
+    /// Which block of the tail is the next to be taken in; the body comes first.
+    tail_next: usize,
+    digest: &'a mut Digest,
+}
+
+impl<'a> Lane<'a> {
+    fn new(part: &'a [u8], digest: &'a mut Digest) -> Lane<'a> {
+        const BITS_LEN: usize = size_of::<u64>();
+        let (body, end) = part.as_chunks::<BLOCK_LEN>();
+        let mut tail = [[0; BLOCK_LEN]; 2];
+        // The end of the part, a one bit and its byte, the number of bits: where they fit, one block is enough.
+        let tail_next = usize::from(end.len() + 1 + BITS_LEN <= BLOCK_LEN);
+        tail[tail_next][..end.len()].copy_from_slice(end);
+        tail[tail_next][end.len()] = 0x80;
+        let bits = part.len() as u64 * 8;
+        tail[1][BLOCK_LEN - BITS_LEN..].copy_from_slice(&bits.to_be_bytes());
+        Lane { state: INITIAL, body, tail, tail_next, digest }
+    }
+
+    /// How many blocks lie in a row, ready to be taken in; 0 only at the end.
+    fn ready(&self) -> usize {
+        if self.body.is_empty() { self.tail.len() - self.tail_next } else { self.body.len() }
+    }
+
+    /// The next `count` blocks, which are ready, and the state that they go into.
+    fn take(&mut self, count: usize) -> (&mut State, &[Block]) {
+        if self.body.is_empty() {
+            let first = self.tail_next;
+            self.tail_next += count;
+            return (&mut self.state, &self.tail[first..self.tail_next]);
+        }
+        let (taken, rest) = self.body.split_at(count);
+        self.body = rest;
+        (&mut self.state, taken)
+    }
+
+    /// Writes the digest, once nothing is left to be taken in.
+    fn finish(&mut self) {
+        let mut bytes = [0; DIGEST_LEN];
+        for (bytes, word) in bytes.chunks_exact_mut(size_of::<u32>()).zip(self.state) {
+            bytes.copy_from_slice(&word.to_be_bytes());
+        }
+        *self.digest = Digest::from_bytes(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Bytes that repeat only after far more than a block.
+    fn noise(len: usize) -> Vec<u8> {
+        let mut generator = fastrand::Rng::with_seed(7);
+        std::iter::repeat_with(|| generator.u8(..)).take(len).collect()
+    }
+
+    /// Compares the lanes with the `sha1` crate.
+    fn check(parts: &[&[u8]]) {
+        let Some(cpu) = ShaNi::detect() else { return println!("skipped: needs the SHA extensions") };
+        let mut digests = vec![Digest::from_bytes([0; DIGEST_LEN]); parts.len()];
+        fill(cpu, parts, &mut digests);
+        for (at, (part, digest)) in parts.iter().zip(digests).enumerate() {
+            let lens = || parts.iter().map(|part| part.len()).collect::<Vec<_>>();
+            assert_eq!(digest, Digest::of(part), "part {at} of parts with {:?} bytes", lens());
+        }
+    }
+
+    #[test]
+    fn every_length_in_every_number_of_lanes() {
+        let bytes = noise(400);
+        for count in 0..=LANES {
+            for len in 0..=300 {
+                let parts: Vec<&[u8]> = (0..count).map(|at| &bytes[at * 7..at * 7 + len]).collect();
+                check(&parts);
+            }
+        }
+    }
+
+    #[test]
+    fn every_pair_of_ends() {
+        let bytes = noise(3 * BLOCK_LEN);
+        for first in 0..=2 * BLOCK_LEN {
+            for second in 0..=2 * BLOCK_LEN {
+                check(&[&bytes[..first], &bytes[1..1 + second]]);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_parts_at_any_place(
+            cuts in proptest::collection::vec((0usize..4_096, 0usize..6_000), 0..=17),
+        ) {
+            let bytes = noise(4_096 + 6_000);
+            let parts: Vec<&[u8]> = cuts.iter().map(|&(start, len)| &bytes[start..start + len]).collect();
+            check(&parts);
+        }
+    }
+}
