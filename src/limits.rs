@@ -47,6 +47,10 @@ pub const HASH_THREADS_MAX: usize = 64;
 /// ahead of the other for a moment.
 pub const HASH_BUFFERS: usize = 4;
 
+/// While parts come, the disk is kept busy: it is told to write after so many bytes, so that little is left to
+/// sync when the last part has come.
+pub const FLUSH_BYTES: u64 = 64 * MIB as u64;
+
 // --- The wire between members ---------------------------------------------------------------------------
 
 /// The longest Noise message on the wire (the Noise specification's own bound, section 3).

@@ -226,6 +226,14 @@ impl Store {
         Ok(new.fold((0, 0), |(parts, bytes), part| (parts + 1, bytes + u64::from(self.layout.len_of(part)))))
     }
 
+    /// Brings what was written so far to the disk, to shorten the wait at the end.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn flush(&self) -> Result<(), HostError> {
+        self.file.sync_data().map_err(HostError::file(FileAction::Sync, &self.path))
+    }
+
     /// Everything is there: brings it safely to the disk and gives it its final name.
     /// Must be called once, when the shelf is full.
     ///

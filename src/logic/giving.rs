@@ -8,6 +8,7 @@
 
 use crate::identity::MemberId;
 use crate::limits::GIVEN_PATIENCE;
+use crate::part::{PartIndex, Run};
 use crate::time::Moment;
 
 /// To whom a part was last given, and when.
@@ -25,6 +26,24 @@ pub fn may_give(now: Moment, complete: bool, last: Option<Given>, to: u32) -> bo
     !complete || last.is_none_or(|given| given.to == to || now.since(given.at) >= GIVEN_PATIENCE)
 }
 
+/// The longest stretch of a run of which every part may be given, if any may.
+///
+/// What lies before and after it is refused, so a want has at most three answers, however the parts that were
+/// given to others lie.
+#[must_use]
+pub fn longest_to_give(run: Run, may_give: impl Fn(PartIndex) -> bool) -> Option<Run> {
+    let mut longest: Option<Run> = None;
+    let mut current: Option<Run> = None;
+    for part in run.parts() {
+        current =
+            may_give(part).then(|| current.and_then(|run| run.extended_by(part)).unwrap_or(Run::one(part)));
+        if current.map_or(0, Run::count) > longest.map_or(0, Run::count) {
+            longest = current;
+        }
+    }
+    longest
+}
+
 /// A short name for a member, to tell it from others. Two members with the same tag cost an upload, no more.
 #[must_use]
 pub fn tag_of(member: MemberId) -> u32 {
@@ -36,6 +55,18 @@ pub fn tag_of(member: MemberId) -> u32 {
 mod tests {
     use super::*;
     use std::time::Duration;
+
+    #[test]
+    fn the_longest_stretch_is_given() {
+        let layout = crate::part::Layout::new(10, 1).unwrap();
+        let run = layout.run(1, 8).unwrap();
+        let given =
+            |drawn: &'static str| longest_to_give(run, move |part| drawn.as_bytes()[part.at()] == b'+');
+        assert_eq!(given("++++++++++"), Some(run));
+        assert_eq!(given("+........+"), None);
+        assert_eq!(given("++.+++.++."), layout.run(3, 3));
+        assert_eq!(given("+.+.+.+.++"), layout.run(2, 1));
+    }
 
     #[test]
     fn a_part_is_given_once_for_a_while() {

@@ -7,6 +7,7 @@ use crossbeam_channel::Sender;
 
 use super::buffers::Buffers;
 use super::director;
+use super::files::FlushCounter;
 use super::progress::Progress;
 use super::throttle::Throttle;
 use crate::host::store::Store;
@@ -30,6 +31,7 @@ pub(super) struct Context {
     pub(super) up: Throttle,
     pub(super) down: Throttle,
     pub(super) given: GivenBook,
+    pub(super) flush: FlushCounter,
     pub(super) progress: Progress,
     pub(super) inbox: Sender<director::Event>,
     /// The member is on its way out: nobody begins anything.

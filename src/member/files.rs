@@ -3,12 +3,17 @@
 //! Each has a thread of its own, so that neither the hub nor a link waits for the disk.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crossbeam_channel::{Receiver, Sender};
 
 use super::context::Context;
 use super::director::Event;
 use crate::host::thread::{self, Thread};
 use crate::host::{HostError, hashing};
+use crate::limits::{FLUSH_BYTES, POLL_INTERVAL};
 use crate::part::Run;
+use crate::text::chain;
 
 /// Why a whole file does not get its name.
 #[derive(Debug)]
@@ -53,6 +58,49 @@ fn note(context: &Context, run: Run, held: bool) {
     }
     context.progress.checked(run.count(), held_bytes);
     context.report(Event::Checked { run, held });
+}
+
+/// Starts to keep the disk busy while parts come; ends with the last of them, or when the member stops.
+///
+/// Without it, everything that came would wait in memory for the sync at the end, and the member would stand
+/// at 100 % for as long as the disk takes.
+pub(super) fn start_flush(context: &Arc<Context>, due: Receiver<()>) -> Result<Thread, HostError> {
+    let context = Arc::clone(context);
+    thread::spawn("flush", move || {
+        while !context.is_stopping() && !context.store.shelf().is_full() {
+            if due.recv_timeout(POLL_INTERVAL).is_ok()
+                && let Err(error) = context.store.flush()
+            {
+                // The sync at the end meets the same trouble, and there it counts.
+                log::warn!("{}", chain(&error));
+                return;
+            }
+        }
+    })
+}
+
+/// Counts what was written, and says when the disk should be told.
+#[derive(Debug)]
+pub(super) struct FlushCounter {
+    written: AtomicU64,
+    due: Sender<()>,
+}
+
+impl FlushCounter {
+    /// A counter and where it is heard.
+    pub(super) fn new() -> (FlushCounter, Receiver<()>) {
+        let (due, heard) = crossbeam_channel::bounded(1);
+        (FlushCounter { written: AtomicU64::new(0), due }, heard)
+    }
+
+    /// So many bytes were written.
+    pub(super) fn wrote(&self, bytes: u64) {
+        let before = self.written.fetch_add(bytes, Ordering::Relaxed);
+        if before / FLUSH_BYTES != (before + bytes) / FLUSH_BYTES {
+            // Full: the flusher knows already.
+            let _known = self.due.try_send(());
+        }
+    }
 }
 
 /// Starts to bring the whole file to the disk and to its name; the director hears of the outcome.

@@ -9,7 +9,7 @@ use super::{Fact, LinkEnd, Outgoing, Shared};
 use crate::digest;
 use crate::host::clock;
 use crate::limits::{CLOSE_GRACE, SETTLE_BYTES, SETTLE_PARTS};
-use crate::logic::giving::{Given, may_give, tag_of};
+use crate::logic::giving::{Given, longest_to_give, may_give, tag_of};
 use crate::logic::session::{Fault, Reaction, Session};
 use crate::logic::swarm::LinkId;
 use crate::member::context::Context;
@@ -154,27 +154,18 @@ impl<'s> Intake<'s> {
         Ok(())
     }
 
-    /// Queues what may be given, in the longest runs possible, and refuses the rest.
+    /// Queues what may be given and refuses the rest.
     fn serve(&mut self, run: Run) -> Result<(), LinkEnd> {
         let (now, to) = (clock::now(), self.shared.far());
         let complete = self.context.store.shelf().is_full();
         let given = &self.context.given;
-        let mut rest = Some(run);
-        while let Some(run) = rest {
-            let gives = |part: PartIndex| may_give(now, complete, given.last(part), to);
-            let first = gives(run.first());
-            let alike = run.parts().take_while(|&part| gives(part) == first).count();
-            let (head, tail) = run.split_at(u32::try_from(alike).unwrap_or(u32::MAX));
-            self.shared.owe(self.context.layout.bytes_of(head));
-            if first {
-                given.note(head, Given { to, at: now });
-                self.order(Outgoing::Serve(head))?;
-            } else {
-                self.order(Outgoing::Refuse(head, Denial::Elsewhere))?;
-            }
-            rest = tail;
-        }
-        Ok(())
+        let to_give = longest_to_give(run, |part| may_give(now, complete, given.last(part), to));
+        let Some(to_give) = to_give else { return self.order(Outgoing::Refuse(run, Denial::Elsewhere)) };
+        given.note(to_give, Given { to, at: now });
+        self.shared.owe(self.context.layout.bytes_of(to_give));
+        self.order(Outgoing::Serve(to_give))?;
+        let rest = run.minus(to_give).into_iter().flatten();
+        rest.map(|run| Outgoing::Refuse(run, Denial::Elsewhere)).try_for_each(|order| self.order(order))
     }
 
     /// Orders the writer; a full queue is a broken window.
@@ -274,6 +265,7 @@ impl<'s> Intake<'s> {
             // The file is only shared; nobody was asked for anything.
             (0, 0)
         };
+        self.context.flush.wrote(new_bytes);
         self.context.progress.stored(parts, new_bytes, bytes.len() as u64);
         self.report(Fact::Stored(run));
         Ok(())

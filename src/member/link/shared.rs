@@ -95,6 +95,11 @@ impl Shared {
 
     pub(super) fn owe(&self, bytes: u64) {
         self.owed_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.owe_run();
+    }
+
+    /// One more run stands in the queue; a withdrawn part in the middle of one leaves two.
+    pub(super) fn owe_run(&self) {
         self.owed_runs.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -104,10 +109,5 @@ impl Shared {
 
     pub(super) fn paid_run(&self) {
         self.owed_runs.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// A withdrawn part in the middle of a run leaves two.
-    pub(super) fn split_run(&self) {
-        self.owed_runs.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -126,7 +126,7 @@ impl<'s> Writer<'s> {
             Outgoing::Want(run) => self.say(&Message::Want(run.into()))?,
             Outgoing::Cancel(run) => self.say(&Message::Cancel(run.into()))?,
             Outgoing::Serve(run) => self.serving.push_back(run),
-            Outgoing::Refuse(run, denial) => self.refuse(run, denial)?,
+            Outgoing::Refuse(run, denial) => self.say(&Message::Refuse(run.into(), denial))?,
             Outgoing::Withdraw(run) => self.withdraw(run)?,
             Outgoing::Publish => self.publish()?,
             Outgoing::Gossip(addresses) => self.say(&Message::Roster(addresses))?,
@@ -160,12 +160,6 @@ impl<'s> Writer<'s> {
         }
     }
 
-    fn refuse(&mut self, run: Run, denial: Denial) -> Result<(), LinkEnd> {
-        self.shared.paid_bytes(self.context.layout.bytes_of(run));
-        self.shared.paid_run();
-        self.say(&Message::Refuse(run.into(), denial))
-    }
-
     /// Takes what is still owed of `run` out of the queue; each piece is answered.
     fn withdraw(&mut self, run: Run) -> Result<(), LinkEnd> {
         let mut kept = VecDeque::with_capacity(self.serving.len());
@@ -176,13 +170,17 @@ impl<'s> Writer<'s> {
                 continue;
             };
             withdrawn.push(common);
+            self.shared.paid_run();
             for rest in owed.minus(common).into_iter().flatten() {
-                self.shared.split_run();
+                self.shared.owe_run();
                 kept.push_back(rest);
             }
         }
         self.serving = kept;
-        withdrawn.into_iter().try_for_each(|run| self.refuse(run, Denial::Cancelled))
+        withdrawn.into_iter().try_for_each(|run| {
+            self.shared.paid_bytes(self.context.layout.bytes_of(run));
+            self.say(&Message::Refuse(run.into(), Denial::Cancelled))
+        })
     }
 
     /// Sends the head of the oldest run: about [`RUN_BYTES_U32`], at least one part.
