@@ -7,23 +7,23 @@ use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args, Parser, Subcommand};
 use crossbeam_channel::Receiver;
 
 use orchestra::address::{HostPort, HostPortError};
-use orchestra::cli::{self, Exit, Extra};
-use orchestra::composer::{Request, compose};
+use orchestra::cli::{self, Exit, Extra, shell_word};
+use orchestra::composer::{ComposeError, Composed, Request, compose};
 use orchestra::conductor::{self, Conductor};
-use orchestra::console::{self, About, End, View};
+use orchestra::console::{self, About, End, View, WorkBar};
 use orchestra::host::signal::{self, Signal};
 use orchestra::host::tcp::{self, ListenOn};
 use orchestra::host::{HostError, log, manifest_file};
 use orchestra::limits::CONDUCTOR_PORT_DEFAULT;
 use orchestra::manifest::Manifest;
 use orchestra::member::{Config, Member, Outcome};
-use orchestra::text::{Escaped, chain, parse_size};
+use orchestra::text::{chain, parse_size};
 
 const PROGRAM: &str = "member";
 const LOGS_DEFAULT: &str = "logs";
@@ -212,16 +212,17 @@ fn share(file: &Path, options: &Options) -> Result<Exit, Box<dyn Error>> {
         dir.join(name)
     });
     let request = Request { file: file.to_owned(), conductor: conductor.clone(), part_len: None, output };
-    let composed = compose(&request, &AtomicBool::new(false), |_, _| {})?;
+    let shows = matches!(options.view(), View::Live | View::Lines);
+    let composed = compose_until_stopped(&request, shows, &signals)?;
     let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
     let manifest = Arc::new(composed.manifest.clone());
     let member = Member::start(options.config(manifest, dir.clone(), conductor))?;
-    if matches!(options.view(), View::Live | View::Lines) {
-        let name = composed.path.file_name().unwrap_or_default().to_string_lossy();
+    if shows {
+        let name = composed.path.file_name().unwrap_or_default();
         let text = format!(
-            "Copy {} to the other computers; on each, type:\n  member {}\n",
-            Escaped(&composed.path.to_string_lossy()),
-            Escaped(&name)
+            "Copy {} to the other computers; there, beside it, type:\n  member {}\n",
+            shell_word(&composed.path),
+            shell_word(Path::new(name))
         );
         tell(&text)?;
     }
@@ -231,6 +232,26 @@ fn share(file: &Path, options: &Options) -> Result<Exit, Box<dyn Error>> {
         conducting.join()?;
     }
     exit
+}
+
+/// Composes with a progress bar; ^C and the like end it before anything is written.
+fn compose_until_stopped(
+    request: &Request,
+    shows: bool,
+    signals: &Receiver<Signal>,
+) -> Result<Composed, ComposeError> {
+    let stop = AtomicBool::new(false);
+    let mut bar = WorkBar::new();
+    let composed = compose(request, &stop, |done, all| {
+        if shows {
+            bar.show(done, all);
+        }
+        if signals.try_recv().is_ok() {
+            stop.store(true, Ordering::Relaxed);
+        }
+    });
+    bar.clear();
+    composed
 }
 
 /// A conductor at the usual port, or at any if that one is taken.
