@@ -24,7 +24,7 @@ pub(super) enum FinishError {
     Contradiction,
 }
 
-/// Starts to verify what is on disk; each part is told to the director, and the end of it.
+/// Starts to verify what is on disk; the director is told of runs that are held or missing, and of the end.
 pub(super) fn start_check(context: &Arc<Context>) -> Result<Thread, HostError> {
     let context = Arc::clone(context);
     thread::spawn("check", move || {

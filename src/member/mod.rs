@@ -17,12 +17,13 @@
 //!
 //! | actor | threads | owns | waits on |
 //! |---|---|---|---|
-//! | [`director`] | 1 | the swarm, the table of links | its inbox until the machine's deadline, nothing else |
-//! | [`link`] reader | 1 a link | decoder, session, part buffers | its socket, the disk, a buffer, the inbox |
-//! | [`link`] writer | 1 a link | output buffer | its queue, the disk, its socket |
-//! | [`listener`] | 1 | the listening socket | a connection, the inbox |
-//! | [`scout`] | 1 | nothing | its queue, one socket, the inbox |
-//! | [`files`] | 1 while it works | nothing | the disk, the inbox |
+//! | `director` | 1 | the swarm, the table of links | its inbox until the machine's deadline, nothing else |
+//! | `link` reader | 1 a link | decoder, session, part buffers | its socket, the disk, a buffer, the inbox |
+//! | `link` writer | 1 a link | output buffer | its queue, the disk, its socket |
+//! | `listener` | 1 | the listening socket | a connection, the inbox |
+//! | `scout` | 1 | nothing | its queue, one socket, the inbox |
+//! | `files` | 1 while it works, with helpers on other cores | nothing | the disk, the inbox |
+//! | resolver | 1 if the user named members | nothing | the system's name lookup, the inbox |
 //!
 //! Inside the process everybody may wait for the director and the director waits for nobody, so waits form a
 //! tree. A reader never waits for its own writer: the writer's queue is as long as the protocol lets the
