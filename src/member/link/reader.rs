@@ -28,6 +28,7 @@ pub(super) fn run(input: &mut SealedReader<'_>, intake: &mut Intake<'_>) -> Link
         // Parts that are complete are looked at as soon as the socket is dry: they wait for nobody.
         let outcome = match input.next(!intake.has_landed()) {
             Ok(Received::Record(plain)) => intake.take(plain),
+            Ok(Received::Piece) => Ok(()),
             Ok(Received::Nothing) => intake.settle(),
             Ok(Received::End) if intake.shared.is_closing() => return LinkEnd::Closed,
             Ok(Received::End) => intake.settle().and(Err(LinkEnd::Gone)),

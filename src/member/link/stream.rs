@@ -20,6 +20,8 @@ const SLOT: usize = RECORD_HEADER_LEN + RECORD_LEN_MAX;
 pub(super) enum Received<'a> {
     /// The plain bytes of the next record.
     Record(&'a [u8]),
+    /// More has arrived, but not yet all of a record.
+    Piece,
     /// Nothing more has arrived yet.
     Nothing,
     /// The other side has closed its half.
@@ -42,18 +44,18 @@ impl<'s> SealedReader<'s> {
         SealedReader { shared, stream, opener, buffer, filled: 0..0 }
     }
 
-    /// The next record, if it has arrived; waits for it only if `wait`, and then at most one poll interval.
+    /// The next record, if it has arrived; waits for more only if `wait`, and then at most one poll interval.
+    /// Whoever sends a record byte by byte does not keep the caller from looking around.
     pub(super) fn next(&mut self, wait: bool) -> Result<Received<'_>, LinkEnd> {
-        let record = loop {
-            if let Some(record) = self.whole_record()? {
-                break record;
-            }
+        let mut record = self.whole_record()?;
+        if record.is_none() {
             match self.fill(wait).map_err(LinkEnd::Socket)? {
                 None => return Ok(Received::Nothing),
                 Some(0) => return Ok(Received::End),
-                Some(_) => {}
+                Some(_) => record = self.whole_record()?,
             }
-        };
+        }
+        let Some(record) = record else { return Ok(Received::Piece) };
         self.filled.start = record.end;
         let plain =
             self.opener.open(&mut self.buffer[record]).map_err(|error| LinkEnd::Fault(error.into()))?;
