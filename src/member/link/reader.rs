@@ -246,8 +246,9 @@ impl<'s> Intake<'s> {
                     right.map(|at| parts[at]).try_for_each(|(part, bytes)| self.store(Run::one(part), bytes));
             }
         }
-        if let (Ok(()), Some((part, bytes))) = (&outcome, wrong) {
-            self.context.progress.wasted(bytes.len() as u64);
+        if let (Ok(()), Some((part, _))) = (&outcome, wrong) {
+            let wasted = (0..parts.len()).filter(|&at| !is_right(at)).map(|at| parts[at].1.len() as u64).sum();
+            self.context.progress.wasted(wasted);
             self.report(Fact::Corrupt(part));
             outcome = Err(LinkEnd::Fault(Fault::WrongPart(part)));
         }
