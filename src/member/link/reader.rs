@@ -120,6 +120,7 @@ impl<'s> Intake<'s> {
                 landing.filled += len;
                 plain = rest;
                 self.context.progress.received(len as u64);
+                self.shared.got(len as u64);
                 self.context.down.wait(len, || self.shared.is_closing());
                 self.touch_down()?;
             } else if let Some(message) = self.decoder.next(&mut plain).map_err(fault)? {

@@ -30,7 +30,6 @@ pub(super) enum Received<'a> {
 
 /// The receiving half.
 pub(super) struct SealedReader<'s> {
-    shared: &'s Shared,
     stream: &'s TcpStream,
     opener: Opener,
     buffer: Box<[u8]>,
@@ -39,9 +38,9 @@ pub(super) struct SealedReader<'s> {
 }
 
 impl<'s> SealedReader<'s> {
-    pub(super) fn new(shared: &'s Shared, stream: &'s TcpStream, opener: Opener) -> SealedReader<'s> {
+    pub(super) fn new(stream: &'s TcpStream, opener: Opener) -> SealedReader<'s> {
         let buffer = vec![0; SLOT * (RECORDS_PER_CALL + 1)].into_boxed_slice();
-        SealedReader { shared, stream, opener, buffer, filled: 0..0 }
+        SealedReader { stream, opener, buffer, filled: 0..0 }
     }
 
     /// The next record, if it has arrived; waits for more only if `wait`, and then at most one poll interval.
@@ -91,7 +90,6 @@ impl<'s> SealedReader<'s> {
         };
         if let Some(len) = received {
             self.filled.end += len;
-            self.shared.heard(len);
         }
         Ok(received)
     }
