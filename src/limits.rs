@@ -135,6 +135,9 @@ pub const REDIAL_MAX: Duration = Duration::from_secs(60);
 pub const BLAME_TIMEOUT: Duration = Duration::from_secs(600);
 /// A part that was asked of one link this long ago may be asked of a second one, once nothing else is left.
 pub const END_PHASE_PATIENCE: Duration = Duration::from_millis(500);
+/// A part that two links were asked for this long ago may be asked of a third one, after twice as long of a
+/// fourth, and so on: two slow ones do not keep a part from all others, and few bytes come twice.
+pub const END_PHASE_PATIENCE_MORE: Duration = Duration::from_secs(5);
 /// If incomplete members are about to bring the parts that they hold within this time, complete ones are not
 /// asked for them: their upload is what the others need.
 pub const SECOND_HAND_PATIENCE: Duration = Duration::from_secs(1);

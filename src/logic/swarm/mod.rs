@@ -18,6 +18,8 @@ mod asking;
 mod link;
 mod meeting;
 #[cfg(test)]
+mod siege;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
