@@ -1,7 +1,7 @@
 //! One machine among members that mean no good: each link is played by hand.
 
 use super::*;
-use crate::limits::STALL_TIMEOUT;
+use crate::limits::{GOSSIP_HEARD_INTERVAL, ROSTER_MAX, STALL_TIMEOUT};
 use std::time::Duration;
 
 const ME: MemberId = MemberId::from_bytes([0; 16]);
@@ -120,4 +120,25 @@ fn answers_may_leave_any_holes() {
         }
     }
     assert_eq!(siege.swarm.members(), 1, "odd, and no fault");
+}
+
+#[test]
+fn a_flood_of_addresses_is_heard_once_in_a_while() {
+    let mut siege = Siege::of(1, 1 << 20);
+    siege.up(1, 1, 1);
+    let mut next = 0..u8::MAX;
+    let mut gossip = |siege: &mut Siege| {
+        let hosts: Vec<u8> = next.by_ref().take(ROSTER_MAX).collect();
+        let addresses = hosts.into_iter().map(|host| address(host, 9)).collect();
+        let orders = siege.step(Input::Gossip(LinkId(1), addresses));
+        orders.iter().filter(|order| matches!(order, Order::Dial(_))).count()
+    };
+    let known = gossip(&mut siege);
+    assert!(known > 0);
+    siege.now = siege.now + Duration::from_secs(1);
+    assert_eq!(gossip(&mut siege), 0, "not so soon again");
+    assert_eq!(siege.swarm.meeting.known(), ROSTER_MAX + 1);
+    siege.now = siege.now + GOSSIP_HEARD_INTERVAL;
+    gossip(&mut siege);
+    assert_eq!(siege.swarm.meeting.known(), 2 * ROSTER_MAX + 1);
 }

@@ -248,7 +248,8 @@ impl<'s> Intake<'s> {
             }
         }
         if let (Ok(()), Some((part, _))) = (&outcome, wrong) {
-            let wasted = (0..parts.len()).filter(|&at| !is_right(at)).map(|at| parts[at].1.len() as u64).sum();
+            let wasted =
+                (0..parts.len()).filter(|&at| !is_right(at)).map(|at| parts[at].1.len() as u64).sum();
             self.context.progress.wasted(wasted);
             self.report(Fact::Corrupt(part));
             outcome = Err(LinkEnd::Fault(Fault::WrongPart(part)));
