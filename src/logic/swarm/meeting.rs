@@ -166,7 +166,10 @@ impl Swarm {
             (None, port) => Some(SocketAddr::new(remote.ip(), port)),
         };
         let refused = address.is_some_and(|address| addresses.is_refused(now, address));
-        let same = self.links.values().filter(|link| link.member == hello.member).count();
+        // By host as well: whoever borrows the id of another member must not use up its links.
+        let host = |address: Option<SocketAddr>| address.map(|address| address.ip().to_canonical());
+        let is_same = |link: &&Link| link.member == hello.member && host(link.address) == host(address);
+        let same = self.links.values().filter(is_same).count();
         let refusal = if hello.member == self.rules.member {
             Some(Reason::Oneself)
         } else if refused {

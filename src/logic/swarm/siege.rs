@@ -142,3 +142,13 @@ fn a_flood_of_addresses_is_heard_once_in_a_while() {
     gossip(&mut siege);
     assert_eq!(siege.swarm.meeting.known(), 2 * ROSTER_MAX + 1);
 }
+
+#[test]
+fn a_borrowed_id_does_not_keep_its_owner_out() {
+    let mut siege = Siege::of(1, 1 << 20);
+    for link in 1..=4 {
+        assert_eq!(siege.up(link, 7, 66), []);
+    }
+    assert_eq!(siege.up(5, 7, 66), [Order::Close(LinkId(5), Reason::TooMany)]);
+    assert_eq!(siege.up(6, 7, 1), [], "the owner, from his own address");
+}
