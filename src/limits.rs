@@ -139,6 +139,9 @@ pub const REDIAL_MAX: Duration = Duration::from_secs(60);
 pub const BLAME_TIMEOUT: Duration = Duration::from_secs(600);
 /// A part that was asked of one link this long ago may be asked of a second one, once nothing else is left.
 pub const END_PHASE_PATIENCE: Duration = Duration::from_millis(500);
+/// A part that two links were asked for this long ago may be asked of a third one, after twice as long of a
+/// fourth, and so on: two slow ones do not keep a part from all others, and few bytes come twice.
+pub const END_PHASE_PATIENCE_MORE: Duration = Duration::from_secs(5);
 /// If incomplete members are about to bring the parts that they hold within this time, complete ones are not
 /// asked for them: their upload is what the others need.
 pub const SECOND_HAND_PATIENCE: Duration = Duration::from_secs(1);
@@ -164,6 +167,9 @@ pub const COMPLETE_DIAL_PAUSE: Duration = Duration::from_secs(5);
 pub const COMPLETE_REDIAL_PAUSE: Duration = Duration::from_secs(600);
 /// How often addresses are passed on to other members.
 pub const GOSSIP_INTERVAL: Duration = Duration::from_secs(30);
+/// Addresses that one link passes on more often than this are not looked at: 50 addresses cost a search of the
+/// whole book each.
+pub const GOSSIP_HEARD_INTERVAL: Duration = Duration::from_secs(15);
 /// How often rates are measured and windows and links reconsidered.
 pub const TICK_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -280,6 +286,7 @@ const _: () = {
     assert!(LEFT_WINDOW.as_millis() / VIEW_BEAT.as_millis() + 2 <= RATE_SAMPLES_MAX as u128);
     assert!(RATE_WINDOW.as_millis() <= LEFT_WINDOW.as_millis());
     assert!(PARTS_DEFAULT_MAX <= PARTS_MAX);
+    assert!(GOSSIP_HEARD_INTERVAL.as_millis() < GOSSIP_INTERVAL.as_millis(), "honest gossip is heard");
     assert!(WINDOW_BYTES_START <= WINDOW_BYTES_MAX);
     assert!(WINDOW_BYTES_MAX >= 2 * PART_LEN_MAX as u64, "a window holds two of any parts");
     assert!(WINDOW_BYTES_MAX / RUN_BYTES <= WINDOW_RUNS_MAX as u64, "the runs never narrow the window");

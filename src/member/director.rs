@@ -401,6 +401,10 @@ impl Actor {
     fn close(&self, id: LinkId, reason: Reason) {
         log::debug!("{id}: closing ({reason:?})");
         self.tell(id, Outgoing::Close(reason));
+        if let Some(handle) = self.links.get(&id) {
+            // The last word has its grace; whoever does not read must not keep the link for longer.
+            handle.shared.close();
+        }
     }
 
     fn announce(&mut self, event: DeskEvent, left: u64) {

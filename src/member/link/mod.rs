@@ -150,7 +150,7 @@ fn run(context: &Arc<Context>, shared: &Arc<Shared>, id: LinkId, role: Role) -> 
         Ok(writer) => writer,
         Err(end) => return end,
     };
-    let mut input = SealedReader::new(shared, &stream, opener);
+    let mut input = SealedReader::new(&stream, opener);
     let mut intake = Intake::new(context, shared, id, remote, sender, deadline);
     let end = reader::run(&mut input, &mut intake);
     drop(intake);

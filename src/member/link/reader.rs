@@ -28,6 +28,7 @@ pub(super) fn run(input: &mut SealedReader<'_>, intake: &mut Intake<'_>) -> Link
         // Parts that are complete are looked at as soon as the socket is dry: they wait for nobody.
         let outcome = match input.next(!intake.has_landed()) {
             Ok(Received::Record(plain)) => intake.take(plain),
+            Ok(Received::Piece) => Ok(()),
             Ok(Received::Nothing) => intake.settle(),
             Ok(Received::End) if intake.shared.is_closing() => return LinkEnd::Closed,
             Ok(Received::End) => intake.settle().and(Err(LinkEnd::Gone)),
@@ -119,6 +120,7 @@ impl<'s> Intake<'s> {
                 landing.filled += len;
                 plain = rest;
                 self.context.progress.received(len as u64);
+                self.shared.got(len as u64);
                 self.context.down.wait(len, || self.shared.is_closing());
                 self.touch_down()?;
             } else if let Some(message) = self.decoder.next(&mut plain).map_err(fault)? {
@@ -245,8 +247,10 @@ impl<'s> Intake<'s> {
                     right.map(|at| parts[at]).try_for_each(|(part, bytes)| self.store(Run::one(part), bytes));
             }
         }
-        if let (Ok(()), Some((part, bytes))) = (&outcome, wrong) {
-            self.context.progress.wasted(bytes.len() as u64);
+        if let (Ok(()), Some((part, _))) = (&outcome, wrong) {
+            let wasted =
+                (0..parts.len()).filter(|&at| !is_right(at)).map(|at| parts[at].1.len() as u64).sum();
+            self.context.progress.wasted(wasted);
             self.report(Fact::Corrupt(part));
             outcome = Err(LinkEnd::Fault(Fault::WrongPart(part)));
         }
