@@ -130,7 +130,7 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 pub const CLOSE_GRACE: Duration = Duration::from_millis(300);
 /// A member that leaves waits this long for last words, its own and the others'; then it cuts its links, and
 /// after as long again it is gone. So `q` takes less than a second.
-pub const LEAVE_GRACE: Duration = Duration::from_millis(400);
+pub const LEAVE_GRACE: Duration = Duration::from_millis(300);
 /// The first pause before an address is dialled again; it doubles up to [`REDIAL_MAX`].
 pub const REDIAL_MIN: Duration = Duration::from_millis(500);
 /// The longest pause before an address is dialled again.

@@ -55,6 +55,7 @@ struct Arguments {
 enum Command {
     /// Share a file: write its manifest, conduct, and print what to type elsewhere
     #[command(help_template = TEMPLATE, override_usage = SHARE_USAGE, after_help = SHARE_EXAMPLE)]
+    #[command(mut_arg("dir", |dir| dir.help("Folder for the manifest [default: the file's]")))]
     Share {
         /// The file
         file: PathBuf,
@@ -71,8 +72,8 @@ struct Options {
     #[arg(long)]
     dir: Option<PathBuf>,
     /// Listen here [default: port 10001-10100, or any]
-    #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
-    listen: Option<SocketAddr>,
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<ListenOn>,
     /// Ask this conductor, not the manifest's
     #[arg(long, value_name = "HOST:PORT", value_parser = conductor)]
     conductor: Option<HostPort>,
@@ -108,8 +109,6 @@ struct Options {
 /// A text that is not what an option takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 enum Wrong {
-    #[error("an address and a port like 192.168.1.5:10001 or [::]:10001 were expected")]
-    Address,
     #[error("a number of bytes a second like 500K or 2M was expected; without the option there is no limit")]
     Rate,
 }
@@ -138,12 +137,13 @@ impl Options {
         Config {
             manifest,
             dir,
-            listen: self.listen.map(ListenOn::from),
+            listen: self.listen,
             conductor: Some(conductor),
             members: self.members.clone(),
             leave: self.leave,
             repair: self.repair,
             check_digest: self.check_digest,
+            verified: false,
             up: self.up,
             down: self.down,
         }
@@ -161,11 +161,6 @@ impl Options {
             drop(io::stderr().write_all(line.as_bytes()));
         }
     }
-}
-
-/// A value parser for `ADDR:PORT`.
-fn address(text: &str) -> Result<SocketAddr, Wrong> {
-    text.parse().map_err(|_| Wrong::Address)
 }
 
 /// A value parser for `HOST[:PORT]` of a conductor.
@@ -191,7 +186,7 @@ fn get(path: &Path, options: &Options) -> Result<Exit, Box<dyn Error>> {
     let conductor = options.conductor.clone().unwrap_or_else(|| manifest.conductor().clone());
     let signals = signal::watch()?;
     let member = Member::start(options.config(Arc::new(manifest.clone()), dir.clone(), conductor))?;
-    show(member, &manifest, &dir, options, &signals)
+    show(member, about(&manifest, path, &dir), options, &signals)
 }
 
 /// Composes this file, conducts and shares it.
@@ -213,10 +208,14 @@ fn share(file: &Path, options: &Options) -> Result<Exit, Box<dyn Error>> {
     });
     let request = Request { file: file.to_owned(), conductor: conductor.clone(), part_len: None, output };
     let shows = matches!(options.view(), View::Live | View::Lines);
-    let composed = compose_until_stopped(&request, shows, &signals)?;
+    let composed = match compose_until_stopped(&request, shows, &signals) {
+        Err(ComposeError::Stopped { .. }) => return Ok(Exit::Incomplete),
+        other => other?,
+    };
     let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
     let manifest = Arc::new(composed.manifest.clone());
-    let member = Member::start(options.config(manifest, dir.clone(), conductor))?;
+    let config = Config { verified: true, ..options.config(manifest, dir.clone(), conductor) };
+    let member = Member::start(config)?;
     if shows {
         let name = composed.path.file_name().unwrap_or_default();
         let text = format!(
@@ -226,7 +225,8 @@ fn share(file: &Path, options: &Options) -> Result<Exit, Box<dyn Error>> {
         );
         tell(&text)?;
     }
-    let exit = show(member, &composed.manifest, &dir, options, &signals);
+    let about = about(&composed.manifest, &composed.path, &dir);
+    let exit = show(member, about, options, &signals);
     if let Some(conducting) = conducting {
         conducting.stop();
         conducting.join()?;
@@ -242,7 +242,7 @@ fn compose_until_stopped(
 ) -> Result<Composed, ComposeError> {
     let stop = AtomicBool::new(false);
     let mut bar = WorkBar::new();
-    let composed = compose(request, &stop, |done, all| {
+    let mut composed = compose(request, &stop, |done, all| {
         if shows {
             bar.show(done, all);
         }
@@ -251,6 +251,9 @@ fn compose_until_stopped(
         }
     });
     bar.clear();
+    if stop.load(Ordering::Relaxed) {
+        composed = Err(ComposeError::Stopped { path: request.file.clone() });
+    }
     composed
 }
 
@@ -267,22 +270,27 @@ fn reach(conductor: &Conductor) -> Result<HostPort, Box<dyn Error>> {
     Ok(SocketAddr::new(host, conductor.port()).to_string().parse()?)
 }
 
-/// Shows the member until it has ended.
-fn show(
-    member: Member,
-    manifest: &Manifest,
-    dir: &Path,
-    options: &Options,
-    signals: &Receiver<Signal>,
-) -> Result<Exit, Box<dyn Error>> {
-    let about = About {
+/// What the views are told of a composition; where the member listens is not known yet.
+fn about(manifest: &Manifest, path: &Path, dir: &Path) -> About {
+    About {
         program: PROGRAM,
         version: env!("CARGO_PKG_VERSION"),
         name: manifest.name().as_str().to_owned(),
+        manifest: path.to_owned(),
         file: dir.join(manifest.name().as_str()),
-        listen: member.address(),
+        listen: (Ipv4Addr::UNSPECIFIED, 0).into(),
         swarm: manifest.swarm_id(),
-    };
+    }
+}
+
+/// Shows the member until it has ended.
+fn show(
+    member: Member,
+    about: About,
+    options: &Options,
+    signals: &Receiver<Signal>,
+) -> Result<Exit, Box<dyn Error>> {
+    let about = About { listen: member.address(), ..about };
     let end = console::watch(
         options.view(),
         &about,
@@ -369,7 +377,7 @@ mod tests {
             ("member --leave share a", "cannot be used with"),
             ("member a.orch --up 0", "500K or 2M"),
             ("member a.orch --down fast", "500K or 2M"),
-            ("member a.orch --listen 10001", "192.168.1.5:10001"),
+            ("member a.orch --listen nowhere", "192.168.1.1:9999"),
             ("member a.orch --member nas.local", "a port from 1 to 65535"),
             ("member a.orch --member nas:0", "a port from 1 to 65535"),
             ("member a.orch --member nas:65536", "a port from 1 to 65535"),

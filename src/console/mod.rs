@@ -50,6 +50,8 @@ pub struct About {
     pub version: &'static str,
     /// The name of the composition.
     pub name: String,
+    /// Where the manifest is.
+    pub manifest: PathBuf,
     /// Where the composition is, or will be, on disk.
     pub file: PathBuf,
     /// Where the member listens.

@@ -10,7 +10,9 @@ use super::director;
 use super::files::FlushCounter;
 use super::progress::Progress;
 use super::throttle::Throttle;
+use crate::host::HostError;
 use crate::host::store::Store;
+use crate::host::thread::{self, Thread};
 use crate::identity::{MemberId, SwarmKey};
 use crate::logic::giving::Given;
 use crate::manifest::Manifest;
@@ -43,9 +45,33 @@ impl Context {
         self.stopping.load(Ordering::Relaxed)
     }
 
+    /// Starts a thread of the member. If it panics, the director hears of it: nobody waits for its word in
+    /// vain.
+    pub(super) fn spawn(
+        self: &Arc<Context>,
+        name: &str,
+        body: impl FnOnce(&Arc<Context>) + Send + 'static,
+    ) -> Result<Thread, HostError> {
+        let context = Arc::clone(self);
+        thread::spawn(name, move || {
+            let guard = Guard(&context);
+            body(&context);
+            std::mem::forget(guard);
+        })
+    }
+
     /// Tells the director; waits if it is busy. When the director is gone there is nobody to tell.
     pub(super) fn report(&self, event: director::Event) {
         drop(self.inbox.send(event));
+    }
+}
+
+/// Reports a panic: it is dropped only if the body did not come to its end.
+struct Guard<'c>(&'c Context);
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        self.0.report(director::Event::Panicked);
     }
 }
 

@@ -63,7 +63,7 @@ use crate::host::tcp::{self, ListenOn};
 use crate::host::thread::{self, Thread};
 use crate::host::{HostError, clock, dial, entropy};
 use crate::identity::MemberId;
-use crate::limits::{DIRECTOR_INBOX, LINKS_PER_MEMBER_MAX, MEMBER_PORTS, RUN_BYTES_U32};
+use crate::limits::{DIRECTOR_INBOX, LEAVE_GRACE, LINKS_PER_MEMBER_MAX, MEMBER_PORTS, RUN_BYTES_U32};
 use crate::logic::swarm::{Rules, Swarm};
 use crate::manifest::Manifest;
 use crate::text::chain;
@@ -88,6 +88,8 @@ pub struct Config {
     pub repair: bool,
     /// Check the digest of the whole file before it gets its name.
     pub check_digest: bool,
+    /// The whole file is there and was verified a moment ago, by composing it: it is not read again.
+    pub verified: bool,
     /// Bytes per second to send at most.
     pub up: Option<NonZeroU64>,
     /// Bytes per second to receive at most.
@@ -162,6 +164,7 @@ impl Member {
             members: config.members,
             leave: config.leave,
             check_digest: config.check_digest,
+            verified: config.verified,
         };
         let (threads, (ended, outcome)) = start_threads(&context, plan, listener, events, flush_due)
             // Whoever has started must not go on alone.
@@ -205,7 +208,7 @@ impl Member {
     fn join_threads(&mut self) {
         for thread in self.threads.drain(..) {
             // Only the scout may still sit in the system's resolver, which cannot be interrupted.
-            thread::join_within(thread, crate::limits::LEAVE_GRACE);
+            thread::join_within(thread, LEAVE_GRACE / 2);
         }
     }
 }
@@ -240,6 +243,7 @@ struct Plan {
     members: Vec<HostPort>,
     leave: bool,
     check_digest: bool,
+    verified: bool,
 }
 
 /// What tells of the director's end.
@@ -278,7 +282,7 @@ fn start_threads(
     };
     let (thread, ends) = start_director(director)?;
     threads.push(thread);
-    threads.push(files::start_check(context)?);
+    threads.push(files::start_check(context, plan.verified)?);
     if context.store.is_writable() {
         threads.push(files::start_flush(context, flush_due)?);
     }
@@ -302,8 +306,7 @@ fn start_director(director: Director) -> Result<(Thread, Ends), HostError> {
 
 /// Looks up the members that the user named; each is dialled as soon as its address is known.
 fn start_resolver(context: &Arc<Context>, members: Vec<HostPort>) -> Result<Thread, HostError> {
-    let context = Arc::clone(context);
-    thread::spawn("resolver", move || {
+    context.spawn("resolver", move |context| {
         for member in members {
             match dial::resolve(member.host(), member.port()) {
                 Ok(addresses) => {
