@@ -175,6 +175,7 @@ fn program_in_the_terminal() {
         program: "member",
         version: "0",
         name: "a.flac".to_owned(),
+        manifest: "song.orch".into(),
         file: "a.flac".into(),
         listen: "127.0.0.1:10001".parse().unwrap(),
         swarm: SwarmId::from_bytes([0; 32]),
