@@ -12,7 +12,7 @@ use crate::common::swarm::{MIB, Swarm, parsed};
 
 #[test]
 fn json_and_nothing_else() {
-    let swarm = Swarm::new(3 * MIB);
+    let swarm = Swarm::new(2 * MIB);
     let source = swarm.source();
     let address = source.address.to_string();
     let arguments = ["--json", "--leave", "--down", "1M", "--member", &address];
@@ -39,7 +39,7 @@ fn json_and_nothing_else() {
         assert!(counters.iter().all(grew), "{} then {}", pair[0], pair[1]);
     }
     let last = objects.last().unwrap();
-    assert_eq!((&last["bytes"], &last["bytes_total"]), (&Value::from(3 * MIB), &Value::from(3 * MIB)));
+    assert_eq!((&last["bytes"], &last["bytes_total"]), (&Value::from(2 * MIB), &Value::from(2 * MIB)));
     source.leaves();
 }
 
@@ -72,7 +72,7 @@ fn plain_lines_without_a_terminal() {
 
 #[test]
 fn a_closed_pipe_is_no_failure() {
-    let swarm = Swarm::new(6 * MIB);
+    let swarm = Swarm::new(12 * MIB);
     let source = swarm.source();
     let address = source.address.to_string();
     let mut command = swarm.command("b", &["--json", "--down", "2M", "--member", &address]);
@@ -92,16 +92,17 @@ fn an_unreachable_conductor_is_told() {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.bind(&SockAddr::from(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))).unwrap();
     let nobody = socket.local_addr().unwrap().as_socket().unwrap().to_string();
-    let mut member = swarm.member("b", &["--conductor", &nobody]);
-    member.until("the reason", |event| event["waiting"] == "waiting: the conductor cannot be reached");
-    member.signal(Signal::TERM);
-    member.ends_with(3);
-
-    let mut member = swarm.member("b", &[]);
-    member.until("the reason", |event| event["waiting"] == "waiting: nobody else shares this yet");
-    let mut member_of_none = swarm.member("c", &["--conductor", &nobody, "--member", &nobody]);
-    member_of_none
-        .until("the reason", |event| event["waiting"] == "waiting: the one known member cannot be reached");
+    let far = nobody.as_str();
+    for (mut member, reason) in [
+        (swarm.member("b", &["--conductor", far]), "the conductor cannot be reached"),
+        (swarm.member("c", &["--conductor", far, "--member", far]), "the one known member cannot be reached"),
+        (swarm.member("d", &[]), "nobody else shares this yet"),
+    ] {
+        let waiting = format!("waiting: {reason}");
+        member.until(reason, |event| event["waiting"] == waiting.as_str());
+        member.signal(Signal::TERM);
+        member.ends_with(3);
+    }
 }
 
 #[test]

@@ -19,10 +19,10 @@ fn kill_9_at_random_moments() {
 
 #[test]
 fn kill_9_amid_the_transfer() {
-    let swarm = Swarm::new(6 * MIB);
+    let swarm = Swarm::new(12 * MIB);
     let source = swarm.source();
     let mut member = swarm.member_of(&source, "b", &["--down", "2M"]);
-    let seen = number(&member.until_percent(30), "bytes");
+    let seen = number(&member.until_percent(10), "bytes");
     member.signal(Signal::KILL);
     assert_eq!(member.ended().code, None);
     // What it claimed to hold was on disk.
@@ -31,9 +31,9 @@ fn kill_9_amid_the_transfer() {
 
 #[test]
 fn a_signal_amid_the_transfer() {
-    let swarm = Swarm::new(6 * MIB);
+    let swarm = Swarm::new(12 * MIB);
     let source = swarm.source();
-    for (percent, signal) in [(20, Signal::TERM), (40, Signal::INT), (60, Signal::HUP)] {
+    for (percent, signal) in [(5, Signal::TERM), (20, Signal::INT), (40, Signal::HUP)] {
         let mut member = swarm.member_of(&source, "b", &["--down", "2M"]);
         member.until_percent(percent);
         member.signal(signal);
@@ -41,14 +41,14 @@ fn a_signal_amid_the_transfer() {
         assert_eq!(left["phase"], "getting");
         assert_eq!(number(&left, "bytes"), swarm.right_bytes(&swarm.partial("b")) as u64);
     }
-    resumes(&swarm, &source, 6 * MIB as u64 * 6 / 10);
+    resumes(&swarm, &source, 12 * MIB as u64 * 4 / 10);
     source.leaves();
 }
 
 #[test]
 fn q_amid_the_transfer() {
     let Some(shell) = Shell::open(100) else { return };
-    let swarm = Swarm::new(6 * MIB);
+    let swarm = Swarm::new(12 * MIB);
     let source = swarm.source();
     let member = |options: &str| {
         shell.types(&format!(
@@ -60,15 +60,15 @@ fn q_amid_the_transfer() {
     };
     std::fs::create_dir(swarm.path("b")).unwrap();
     member("--down 2M");
-    shell.until("thirty percent", |screen| {
+    shell.until("ten percent", |screen| {
         let percent = screen.lines().rev().find_map(|line| line.split_once("% (")?.0.parse::<u32>().ok());
-        percent.is_some_and(|percent| percent >= 30)
+        percent.is_some_and(|percent| percent >= 10)
     });
     quits(&shell, "code=3");
     shell.shows("running it again resumes");
     assert!(!swarm.whole("b").exists());
     let right = swarm.right_bytes(&swarm.partial("b"));
-    assert!(right * 10 >= swarm.content.len() * 3, "{right} bytes are right");
+    assert!(right * 10 >= swarm.content.len(), "{right} bytes are right");
 
     member("");
     shell.shows("complete, sharing");
