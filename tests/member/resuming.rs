@@ -30,18 +30,19 @@ fn kill_9_amid_the_transfer() {
 }
 
 #[test]
-fn a_signal_amid_the_transfer() {
+fn a_signal_to_end_amid_the_transfer() {
     let swarm = Swarm::new(12 * MIB);
     let source = swarm.source();
-    for (percent, signal) in [(5, Signal::TERM), (20, Signal::INT), (40, Signal::HUP)] {
+    // Not ^C's own signal: a test runner in the background may have had that one switched off for its children.
+    for percent in [5, 30] {
         let mut member = swarm.member_of(&source, "b", &["--down", "2M"]);
         member.until_percent(percent);
-        member.signal(signal);
+        member.signal(Signal::TERM);
         let left = member.ends_with(3);
         assert_eq!(left["phase"], "getting");
         assert_eq!(number(&left, "bytes"), swarm.right_bytes(&swarm.partial("b")) as u64);
     }
-    resumes(&swarm, &source, 12 * MIB as u64 * 4 / 10);
+    resumes(&swarm, &source, 12 * MIB as u64 * 3 / 10);
     source.leaves();
 }
 
