@@ -178,6 +178,11 @@ pub const SETTLE_PARTS: u32 = 8;
 pub const SETTLE_BYTES: usize = 4 * MIB;
 /// Part buffers in all. A reader waits for its share before it takes a part from its socket.
 pub const PART_BUFFERS_BYTES: u64 = 32 * MIB as u64;
+/// A link that has begun a part must bring [`LANDING_BYTES_MIN`] of it in each such span while others wait for a
+/// buffer: with parts of 16 MiB, two who never go on would have all of them.
+pub const LANDING_PATIENCE: Duration = Duration::from_secs(5);
+/// See [`LANDING_PATIENCE`]: at this rate the longest part takes 20 minutes.
+pub const LANDING_BYTES_MIN: usize = 64 * KIB;
 /// What waits for the director: facts of a few words.
 pub const DIRECTOR_INBOX: usize = 256;
 
