@@ -143,6 +143,9 @@ pub const END_PHASE_PATIENCE_MORE: Duration = Duration::from_secs(5);
 pub const SECOND_HAND_PATIENCE: Duration = Duration::from_secs(1);
 /// Parts that a member gave away are not given to another one for this long: the first one shares them.
 pub const GIVEN_PATIENCE: Duration = Duration::from_secs(2);
+/// A member to which parts were given is not given them for itself again for this long: who asks for everything
+/// over and over, and cancels, must not keep it from all others.
+pub const GIVEN_AGAIN_PAUSE: Duration = Duration::from_secs(20);
 /// Parts that a member refused because it just gave them to another are asked for again after this long.
 pub const ELSEWHERE_PAUSE: Duration = Duration::from_millis(750);
 /// Nothing arrived for this long: the member says why.

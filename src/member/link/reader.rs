@@ -181,7 +181,7 @@ impl<'s> Intake<'s> {
         let given = &self.context.given;
         let to_give = longest_to_give(run, |part| may_give(now, complete, given.last(part), to));
         let Some(to_give) = to_give else { return self.order(Outgoing::Refuse(run, Denial::Elsewhere)) };
-        given.note(to_give, Given { to, at: now });
+        given.promise(to_give, Given { to, at: now });
         self.shared.owe(self.context.layout.bytes_of(to_give));
         self.order(Outgoing::Serve(to_give))?;
         let rest = run.minus(to_give).into_iter().flatten();
