@@ -147,6 +147,9 @@ pub const END_PHASE_PATIENCE_MORE: Duration = Duration::from_secs(5);
 pub const SECOND_HAND_PATIENCE: Duration = Duration::from_secs(1);
 /// Parts that a member gave away are not given to another one for this long: the first one shares them.
 pub const GIVEN_PATIENCE: Duration = Duration::from_secs(2);
+/// A member to which parts were given is not given them for itself again for this long: who asks for everything
+/// over and over, and cancels, must not keep it from all others.
+pub const GIVEN_AGAIN_PAUSE: Duration = Duration::from_secs(20);
 /// Parts that a member refused because it just gave them to another are asked for again after this long.
 pub const ELSEWHERE_PAUSE: Duration = Duration::from_millis(750);
 /// Nothing arrived for this long: the member says why.
@@ -182,6 +185,11 @@ pub const SETTLE_PARTS: u32 = 8;
 pub const SETTLE_BYTES: usize = 4 * MIB;
 /// Part buffers in all. A reader waits for its share before it takes a part from its socket.
 pub const PART_BUFFERS_BYTES: u64 = 32 * MIB as u64;
+/// A link that has begun a part must bring [`LANDING_BYTES_MIN`] of it in each such span while others wait for a
+/// buffer: with parts of 16 MiB, two who never go on would have all of them.
+pub const LANDING_PATIENCE: Duration = Duration::from_secs(5);
+/// See [`LANDING_PATIENCE`]: at this rate the longest part takes 20 minutes.
+pub const LANDING_BYTES_MIN: usize = 64 * KIB;
 /// What waits for the director: facts of a few words.
 pub const DIRECTOR_INBOX: usize = 256;
 

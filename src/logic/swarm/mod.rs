@@ -321,6 +321,8 @@ impl Swarm {
         self.progressed = now;
         self.meeting.hurry_announce();
         self.finish_if_complete(orders);
+        // Complete members may have come while we did not know yet that we are one.
+        self.close_where_both_complete(now, orders);
         self.ask_everybody(now, orders);
         self.meet(now, orders);
     }
@@ -414,7 +416,11 @@ impl Swarm {
         let listeners =
             self.links.iter().filter(|(_, link)| link.theirs.is_some() && (complete || !link.is_complete()));
         orders.extend(listeners.map(|(&id, _)| Order::Publish(id)));
-        if complete {
+        self.close_where_both_complete(now, orders);
+    }
+
+    fn close_where_both_complete(&mut self, now: Moment, orders: &mut Vec<Order>) {
+        if self.is_complete() {
             let ids: Vec<LinkId> = self.links.keys().copied().collect();
             ids.into_iter().for_each(|id| self.close_if_both_complete(now, id, orders));
         }

@@ -21,13 +21,18 @@ fn address(host: u8, port: u16) -> SocketAddr {
 impl Siege {
     /// A member that holds nothing of so many parts of this length.
     fn of(parts: u32, part_len: u32) -> Siege {
+        let mut siege = Siege::unchecked(parts, part_len);
+        siege.step(Input::Checked { run: siege.layout.whole().unwrap(), held: false });
+        siege.step(Input::CheckEnded);
+        siege
+    }
+
+    /// One that does not know yet what it holds.
+    fn unchecked(parts: u32, part_len: u32) -> Siege {
         let layout = Layout::new(u64::from(parts) * u64::from(part_len), u64::from(part_len)).unwrap();
         let rules = Rules { member: ME, layout, links_per_member: 1, conductor: false, seed: 3 };
         let now = Moment::from_micros(1_000_000);
-        let mut siege = Siege { swarm: Swarm::new(now, rules), now, layout, flows: BTreeMap::new() };
-        siege.step(Input::Checked { run: layout.whole().unwrap(), held: false });
-        siege.step(Input::CheckEnded);
-        siege
+        Siege { swarm: Swarm::new(now, rules), now, layout, flows: BTreeMap::new() }
     }
 
     fn step(&mut self, input: Input) -> Vec<Order> {
@@ -151,4 +156,13 @@ fn a_borrowed_id_does_not_keep_its_owner_out() {
     }
     assert_eq!(siege.up(5, 7, 66), [Order::Close(LinkId(5), Reason::TooMany)]);
     assert_eq!(siege.up(6, 7, 1), [], "the owner, from his own address");
+}
+
+#[test]
+fn two_complete_members_part_even_if_one_is_still_looking_at_its_disk() {
+    let mut siege = Siege::unchecked(1, 1 << 20);
+    siege.up_complete(1, 1);
+    siege.step(Input::Checked { run: siege.layout.whole().unwrap(), held: true });
+    let orders = siege.step(Input::CheckEnded);
+    assert!(orders.contains(&Order::Close(LinkId(1), Reason::Complete)), "{orders:?}");
 }

@@ -82,6 +82,9 @@ pub(super) enum LinkEnd {
     /// The other side said nothing valid in time.
     #[error("no valid hello in time")]
     Late,
+    /// The other side hardly goes on with a part that it began, and other links wait for its buffer.
+    #[error("it hardly went on with a part while others waited for room")]
+    Slow,
     /// It could not be dialled.
     #[error(transparent)]
     Dial(HostError),

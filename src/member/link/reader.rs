@@ -8,7 +8,7 @@ use super::stream::{Received, SealedReader};
 use super::{Fact, LinkEnd, Outgoing, Shared};
 use crate::digest;
 use crate::host::clock;
-use crate::limits::{CLOSE_GRACE, SETTLE_BYTES, SETTLE_PARTS};
+use crate::limits::{CLOSE_GRACE, LANDING_BYTES_MIN, LANDING_PATIENCE, SETTLE_BYTES, SETTLE_PARTS};
 use crate::logic::giving::{Given, longest_to_give, may_give, tag_of};
 use crate::logic::session::{Fault, Reaction, Session};
 use crate::logic::swarm::LinkId;
@@ -45,6 +45,8 @@ pub(super) fn run(input: &mut SealedReader<'_>, intake: &mut Intake<'_>) -> Link
             }
         } else if intake.is_late() {
             return LinkEnd::Late;
+        } else if intake.hoards() {
+            return LinkEnd::Slow;
         }
     }
 }
@@ -76,6 +78,8 @@ struct Landing {
     len: usize,
     /// How many of them have come.
     filled: usize,
+    /// When the link's pace was last looked at, and how many had come by then.
+    paced: (Moment, usize),
 }
 
 impl<'s> Intake<'s> {
@@ -108,6 +112,20 @@ impl<'s> Intake<'s> {
 
     fn is_late(&self) -> bool {
         self.deadline.is_some_and(|deadline| clock::now() >= deadline)
+    }
+
+    /// Whether a part hardly comes on, by no fault of ours, while other links wait for its buffer.
+    fn hoards(&mut self) -> bool {
+        let Some(landing) = &mut self.landing else { return false };
+        let now = clock::now();
+        let (since, filled) = landing.paced;
+        if now.since(since) < LANDING_PATIENCE {
+            return false;
+        }
+        landing.paced = (now, landing.filled);
+        landing.filled - filled < LANDING_BYTES_MIN
+            && !self.context.down.is_set()
+            && self.context.buffers.are_short()
     }
 
     /// Takes the plain bytes of one record.
@@ -163,7 +181,7 @@ impl<'s> Intake<'s> {
         let given = &self.context.given;
         let to_give = longest_to_give(run, |part| may_give(now, complete, given.last(part), to));
         let Some(to_give) = to_give else { return self.order(Outgoing::Refuse(run, Denial::Elsewhere)) };
-        given.note(to_give, Given { to, at: now });
+        given.promise(to_give, Given { to, at: now });
         self.shared.owe(self.context.layout.bytes_of(to_give));
         self.order(Outgoing::Serve(to_give))?;
         let rest = run.minus(to_give).into_iter().flatten();
@@ -189,7 +207,7 @@ impl<'s> Intake<'s> {
         let (run, rest) = run.split_at(fits);
         self.coming = rest;
         let len = usize::try_from(layout.bytes_of(run)).expect("a buffer holds these parts");
-        self.landing = Some(Landing { run, buffer, len, filled: 0 });
+        self.landing = Some(Landing { run, buffer, len, filled: 0, paced: (clock::now(), 0) });
         Ok(())
     }
 

@@ -217,7 +217,7 @@ impl<'s> Writer<'s> {
     }
 
     fn send_parts(&mut self, run: Run) -> Result<(), LinkEnd> {
-        self.context.given.note(run, Given { to: self.shared.far(), at: clock::now() });
+        self.context.given.sent(run, Given { to: self.shared.far(), at: clock::now() });
         self.say(&Message::Parts(run.into()))?;
         for part in run.parts() {
             self.send_part(part)?;
