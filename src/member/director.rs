@@ -284,6 +284,10 @@ impl Actor {
             end => log::info!("{id} with {} ended: {}", handle.remote, chain(end)),
         }
         if handle.queue.is_some() {
+            let far = handle.shared.far();
+            if self.links.values().all(|other| other.shared.far() != far) {
+                self.director.context.given.forget(far);
+            }
             self.input(Input::LinkDown(id));
         } else if let Some(address) = handle.dialled {
             self.input(Input::DialFailed(address));
