@@ -106,6 +106,7 @@ fn play(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
             leave: false,
             repair: false,
             check_digest: false,
+            verified: false,
             up: None,
             down: None,
         })

@@ -130,7 +130,7 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 pub const CLOSE_GRACE: Duration = Duration::from_millis(300);
 /// A member that leaves waits this long for last words, its own and the others'; then it cuts its links, and
 /// after as long again it is gone. So `q` takes less than a second.
-pub const LEAVE_GRACE: Duration = Duration::from_millis(400);
+pub const LEAVE_GRACE: Duration = Duration::from_millis(300);
 /// The first pause before an address is dialled again; it doubles up to [`REDIAL_MAX`].
 pub const REDIAL_MIN: Duration = Duration::from_millis(500);
 /// The longest pause before an address is dialled again.
@@ -139,11 +139,17 @@ pub const REDIAL_MAX: Duration = Duration::from_secs(60);
 pub const BLAME_TIMEOUT: Duration = Duration::from_secs(600);
 /// A part that was asked of one link this long ago may be asked of a second one, once nothing else is left.
 pub const END_PHASE_PATIENCE: Duration = Duration::from_millis(500);
+/// A part that two links were asked for this long ago may be asked of a third one, after twice as long of a
+/// fourth, and so on: two slow ones do not keep a part from all others, and few bytes come twice.
+pub const END_PHASE_PATIENCE_MORE: Duration = Duration::from_secs(5);
 /// If incomplete members are about to bring the parts that they hold within this time, complete ones are not
 /// asked for them: their upload is what the others need.
 pub const SECOND_HAND_PATIENCE: Duration = Duration::from_secs(1);
 /// Parts that a member gave away are not given to another one for this long: the first one shares them.
 pub const GIVEN_PATIENCE: Duration = Duration::from_secs(2);
+/// A member to which parts were given is not given them for itself again for this long: who asks for everything
+/// over and over, and cancels, must not keep it from all others.
+pub const GIVEN_AGAIN_PAUSE: Duration = Duration::from_secs(20);
 /// Parts that a member refused because it just gave them to another are asked for again after this long.
 pub const ELSEWHERE_PAUSE: Duration = Duration::from_millis(750);
 /// Nothing arrived for this long: the member says why.
@@ -164,6 +170,9 @@ pub const COMPLETE_DIAL_PAUSE: Duration = Duration::from_secs(5);
 pub const COMPLETE_REDIAL_PAUSE: Duration = Duration::from_secs(600);
 /// How often addresses are passed on to other members.
 pub const GOSSIP_INTERVAL: Duration = Duration::from_secs(30);
+/// Addresses that one link passes on more often than this are not looked at: 50 addresses cost a search of the
+/// whole book each.
+pub const GOSSIP_HEARD_INTERVAL: Duration = Duration::from_secs(15);
 /// How often rates are measured and windows and links reconsidered.
 pub const TICK_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -176,6 +185,11 @@ pub const SETTLE_PARTS: u32 = 8;
 pub const SETTLE_BYTES: usize = 4 * MIB;
 /// Part buffers in all. A reader waits for its share before it takes a part from its socket.
 pub const PART_BUFFERS_BYTES: u64 = 32 * MIB as u64;
+/// A link that has begun a part must bring [`LANDING_BYTES_MIN`] of it in each such span while others wait for a
+/// buffer: with parts of 16 MiB, two who never go on would have all of them.
+pub const LANDING_PATIENCE: Duration = Duration::from_secs(5);
+/// See [`LANDING_PATIENCE`]: at this rate the longest part takes 20 minutes.
+pub const LANDING_BYTES_MIN: usize = 64 * KIB;
 /// What waits for the director: facts of a few words.
 pub const DIRECTOR_INBOX: usize = 256;
 
@@ -280,6 +294,7 @@ const _: () = {
     assert!(LEFT_WINDOW.as_millis() / VIEW_BEAT.as_millis() + 2 <= RATE_SAMPLES_MAX as u128);
     assert!(RATE_WINDOW.as_millis() <= LEFT_WINDOW.as_millis());
     assert!(PARTS_DEFAULT_MAX <= PARTS_MAX);
+    assert!(GOSSIP_HEARD_INTERVAL.as_millis() < GOSSIP_INTERVAL.as_millis(), "honest gossip is heard");
     assert!(WINDOW_BYTES_START <= WINDOW_BYTES_MAX);
     assert!(WINDOW_BYTES_MAX >= 2 * PART_LEN_MAX as u64, "a window holds two of any parts");
     assert!(WINDOW_BYTES_MAX / RUN_BYTES <= WINDOW_RUNS_MAX as u64, "the runs never narrow the window");

@@ -59,7 +59,7 @@ impl Addresses {
             entry.source = entry.source.max(source);
             return;
         }
-        if self.entries.len() >= ADDRESSES_MAX && !self.forget_worst() {
+        if self.entries.len() >= ADDRESSES_MAX && !self.forget_worst(source) {
             return;
         }
         let mut backoff = Backoff::new(REDIAL_MIN, REDIAL_MAX);
@@ -70,14 +70,15 @@ impl Addresses {
         self.entries.insert(address, entry);
     }
 
-    /// An address without a link or dial that is due, those that failed least first, at random among equals.
+    /// An address without a link or dial that is due: hearsay last, then those that failed least first, at random
+    /// among equals.
     pub fn next_due(&mut self, now: Moment) -> Option<SocketAddr> {
         let due = |entry: &Entry| {
             entry.links == 0 && entry.dials == 0 && entry.may_be_dialled(now) && entry.backoff.due() <= now
         };
-        let least =
-            self.entries.values().filter(|entry| due(entry)).map(|entry| entry.backoff.failures()).min()?;
-        let equals = self.entries.iter().filter(|(_, entry)| due(entry) && entry.backoff.failures() == least);
+        let rank = |entry: &Entry| (entry.is_hearsay(), entry.backoff.failures());
+        let first = self.entries.values().filter(|entry| due(entry)).map(rank).min()?;
+        let equals = self.entries.iter().filter(|(_, entry)| due(entry) && rank(entry) == first);
         let equals: Vec<SocketAddr> = equals.map(|(&address, _)| address).collect();
         self.rng.choice(equals)
     }
@@ -184,16 +185,24 @@ impl Addresses {
         sample
     }
 
-    /// Makes room by dropping the address that failed most; says whether there is room.
-    fn forget_worst(&mut self) -> bool {
+    /// Makes room for an address from this source by dropping the one that failed most, or hearsay for better
+    /// knowledge; says whether there is room.
+    fn forget_worst(&mut self, source: Source) -> bool {
         let idle = |entry: &Entry| entry.links == 0 && entry.dials == 0 && entry.source != Source::User;
-        let failed = self.entries.iter().filter(|(_, entry)| idle(entry) && entry.backoff.failures() > 0);
-        let worst = failed.max_by_key(|(_, entry)| entry.backoff.failures()).map(|(&address, _)| address);
+        let gives_way =
+            |entry: &Entry| entry.backoff.failures() > 0 || (entry.is_hearsay() && source > Source::Member);
+        let may_go = self.entries.iter().filter(|(_, entry)| idle(entry) && gives_way(entry));
+        let worst = may_go.max_by_key(|(_, entry)| entry.backoff.failures()).map(|(&address, _)| address);
         worst.is_some_and(|address| self.entries.remove(&address).is_some())
     }
 }
 
 impl Entry {
+    /// Only another member says that somebody is there.
+    fn is_hearsay(&self) -> bool {
+        self.source == Source::Member && !self.proven
+    }
+
     fn may_be_dialled(&self, now: Moment) -> bool {
         !self.oneself && self.refused_until <= now
     }
@@ -235,7 +244,7 @@ mod tests {
         book.on_dial_failed(NOW, address(1));
         assert_eq!(book.next_due(NOW), None, "it just failed");
         assert_eq!(book.next_due(NOW + REDIAL_MIN), Some(address(1)));
-        book.learn(NOW, address(2), Source::Member, Duration::ZERO);
+        book.learn(NOW, address(2), Source::Conductor, Duration::ZERO);
         assert_eq!(book.next_due(NOW + REDIAL_MIN), Some(address(2)), "it failed less");
     }
 
@@ -270,6 +279,22 @@ mod tests {
         assert_eq!(book.known(), ADDRESSES_MAX);
         assert!(book.entries.contains_key(&address(9_999)));
         assert!(book.entries.contains_key(&address(4_999)), "new ones replace failed ones");
+    }
+
+    #[test]
+    fn hearsay_gives_way_to_knowledge() {
+        let mut book = book();
+        for number in 1..=2_000 {
+            book.learn(NOW, address(number), Source::Member, Duration::ZERO);
+        }
+        book.learn(NOW, address(9_000), Source::Conductor, Duration::ZERO);
+        assert_eq!((book.known(), book.next_due(NOW)), (ADDRESSES_MAX, Some(address(9_000))));
+        book.on_dial(address(9_000));
+        book.on_dial_failed(NOW, address(9_000));
+        assert_ne!(book.next_due(NOW), Some(address(9_000)), "not due");
+        assert_eq!(book.next_due(NOW + REDIAL_MIN), Some(address(9_000)), "although it failed once");
+        book.learn(NOW, address(9_001), Source::Member, Duration::ZERO);
+        assert_eq!(book.known(), ADDRESSES_MAX);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! Incomplete members give to everybody: what they hold, others hold as well.
 
 use crate::identity::MemberId;
-use crate::limits::GIVEN_PATIENCE;
+use crate::limits::{GIVEN_AGAIN_PAUSE, GIVEN_PATIENCE};
 use crate::part::{PartIndex, Run};
 use crate::time::Moment;
 
@@ -24,6 +24,15 @@ pub struct Given {
 #[must_use]
 pub fn may_give(now: Moment, complete: bool, last: Option<Given>, to: u32) -> bool {
     !complete || last.is_none_or(|given| given.to == to || now.since(given.at) >= GIVEN_PATIENCE)
+}
+
+/// Whether giving a part to the member with this tag keeps it from the others for a while.
+#[must_use]
+pub fn may_reserve(now: Moment, last: Option<Given>, to: u32) -> bool {
+    last.is_none_or(|given| {
+        let pause = if given.to == to { GIVEN_AGAIN_PAUSE } else { GIVEN_PATIENCE };
+        now.since(given.at) >= pause
+    })
 }
 
 /// The longest stretch of a run of which every part may be given, if any may.
@@ -66,6 +75,16 @@ mod tests {
         assert_eq!(given("+........+"), None);
         assert_eq!(given("++.+++.++."), layout.run(3, 3));
         assert_eq!(given("+.+.+.+.++"), layout.run(2, 1));
+    }
+
+    #[test]
+    fn nobody_reserves_a_part_for_ever() {
+        let now = Moment::from_micros(5_000_000);
+        assert!(may_reserve(now, None, 1));
+        let given = Some(Given { to: 1, at: now });
+        assert!(!may_reserve(now + GIVEN_PATIENCE, given, 1), "its time is over");
+        assert!(!may_reserve(now, given, 2) && may_reserve(now + GIVEN_PATIENCE, given, 2));
+        assert!(may_reserve(now + GIVEN_AGAIN_PAUSE, given, 1));
     }
 
     #[test]

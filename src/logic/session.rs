@@ -82,12 +82,12 @@ pub enum Fault {
     /// More addresses or runs in one message than may be.
     #[error("a list longer than it may be")]
     ListTooLong,
+    /// The same parts said to be new again and again.
+    #[error("more parts were said to be new than there are")]
+    StaleNews,
     /// The bytes of a part have another digest than the manifest says.
     #[error("part {0} has wrong bytes")]
     WrongPart(PartIndex),
-    /// More bytes came that nobody had asked for than may be.
-    #[error("too many bytes that nobody had asked for")]
-    Unasked,
 }
 
 /// The protocol's order on one link, as the receiving side sees it.
@@ -95,6 +95,9 @@ pub enum Fault {
 pub struct Session {
     layout: Layout,
     stage: Stage,
+    /// How many more parts the other side may say it holds as well. Each is news once, so a short message
+    /// that names a million old ones cannot cost us their handling over and over.
+    news_left: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +111,7 @@ impl Session {
     /// The session of a new link.
     #[must_use]
     pub const fn new(layout: Layout) -> Session {
-        Session { layout, stage: Stage::Hello }
+        Session { layout, stage: Stage::Hello, news_left: layout.parts() }
     }
 
     /// What to do about the next message; `owed` is what the other side asked for before and was not sent.
@@ -130,10 +133,11 @@ impl Session {
                 self.full_set(have).map(Reaction::Holds)
             }
             (Stage::FullSet, _) => Err(Fault::NoFullSet),
-            (Stage::Open, Message::Have(Have::Runs(spans))) => self.runs(&spans).map(Reaction::HoldsAlso),
-            (Stage::Open, Message::Have(Have::All)) => {
-                Ok(Reaction::HoldsAlso(self.layout.whole().into_iter().collect()))
+            (Stage::Open, Message::Have(Have::Runs(spans))) => {
+                let runs = self.runs(&spans)?;
+                self.news(runs)
             }
+            (Stage::Open, Message::Have(Have::All)) => self.news(self.layout.whole().into_iter().collect()),
             (Stage::Open, Message::Have(Have::Bits(_))) => Err(Fault::SecondFullSet),
             (Stage::Open, Message::Want(span)) => self.want(span, owed),
             (Stage::Open, Message::Parts(span)) => self.run(span).map(Reaction::Receive),
@@ -158,6 +162,12 @@ impl Session {
             return Err(Fault::ListTooLong);
         }
         spans.iter().map(|&span| self.run(span)).collect()
+    }
+
+    fn news(&mut self, runs: Vec<Run>) -> Result<Reaction, Fault> {
+        let left = runs.iter().try_fold(self.news_left, |left, run| left.checked_sub(run.count()));
+        self.news_left = left.ok_or(Fault::StaleNews)?;
+        Ok(Reaction::HoldsAlso(runs))
     }
 
     fn full_set(&self, have: Have) -> Result<PartSet, Fault> {
@@ -266,6 +276,20 @@ mod tests {
             open().on_message(Message::Want(span(0, 100)), Owed::default()),
             Err(Fault::WindowOverrun)
         );
+    }
+
+    #[test]
+    fn every_part_is_news_once() {
+        let runs = |spans: &[Span]| Message::Have(Have::Runs(spans.to_vec()));
+        let none = Owed::default();
+        let mut session = open();
+        assert!(session.on_message(runs(&[span(0, 60), span(60, 39)]), none).is_ok());
+        assert!(session.on_message(runs(&[span(0, 1)]), none).is_ok(), "a race may tell it twice");
+        assert_eq!(session.on_message(runs(&[span(0, 1)]), none), Err(Fault::StaleNews));
+        assert_eq!(open().on_message(runs(&[span(0, 100); 2]), none), Err(Fault::StaleNews));
+        let mut session = open();
+        assert!(session.on_message(Message::Have(Have::All), none).is_ok());
+        assert_eq!(session.on_message(Message::Have(Have::All), none), Err(Fault::StaleNews));
     }
 
     #[test]

@@ -20,13 +20,15 @@ struct State {
     /// Buffers that may still be made.
     unmade: usize,
     free: Vec<Vec<u8>>,
+    /// How many readers wait for one.
+    waiting: u32,
 }
 
 impl Buffers {
     /// As many buffers of `len` bytes as the bound allows, at least one. None is made before it is needed.
     pub(super) fn new(len: usize) -> Buffers {
         let budget = usize::try_from(PART_BUFFERS_BYTES).unwrap_or(usize::MAX);
-        let state = State { unmade: (budget / len.max(1)).max(1), free: Vec::new() };
+        let state = State { unmade: (budget / len.max(1)).max(1), free: Vec::new(), waiting: 0 };
         Buffers { len, state: Mutex::new(state), returned: Condvar::new() }
     }
 
@@ -38,16 +40,22 @@ impl Buffers {
     /// A buffer, as soon as one is to be had; none if `give_up` says so first.
     pub(super) fn take(&self, give_up: impl Fn() -> bool) -> Option<Vec<u8>> {
         let mut state = self.lock();
-        loop {
-            if let Some(buffer) = self.take_from(&mut state) {
-                return Some(buffer);
-            }
-            if give_up() {
-                return None;
+        state.waiting += 1;
+        let buffer = loop {
+            let buffer = self.take_from(&mut state);
+            if buffer.is_some() || give_up() {
+                break buffer;
             }
             let waited = self.returned.wait_timeout(state, POLL_INTERVAL);
             state = waited.expect("no thread panics while it holds this lock").0;
-        }
+        };
+        state.waiting -= 1;
+        buffer
+    }
+
+    /// Whether somebody waits for a buffer.
+    pub(super) fn are_short(&self) -> bool {
+        self.lock().waiting > 0
     }
 
     /// Gives a buffer back.
@@ -82,9 +90,14 @@ mod tests {
         buffers.give_back(first);
         assert!(buffers.try_take().is_some());
         std::thread::scope(|scope| {
+            assert!(!buffers.are_short());
             let waiting = scope.spawn(|| buffers.take(|| false));
+            while !buffers.are_short() {
+                std::thread::yield_now();
+            }
             buffers.give_back(second);
             assert!(waiting.join().unwrap().is_some());
+            assert!(!buffers.are_short());
         });
     }
 }

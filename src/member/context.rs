@@ -1,21 +1,22 @@
 //! What all threads of a member share: facts that never turn false, counters, and the way to the director.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_channel::Sender;
 
 use super::buffers::Buffers;
 use super::director;
 use super::files::FlushCounter;
+use super::given::GivenBook;
 use super::progress::Progress;
 use super::throttle::Throttle;
+use crate::host::HostError;
 use crate::host::store::Store;
+use crate::host::thread::{self, Thread};
 use crate::identity::{MemberId, SwarmKey};
-use crate::logic::giving::Given;
 use crate::manifest::Manifest;
-use crate::part::{Layout, PartIndex, Run};
-use crate::time::Moment;
+use crate::part::Layout;
 
 /// Shared by all threads of one member.
 #[derive(Debug)]
@@ -43,38 +44,32 @@ impl Context {
         self.stopping.load(Ordering::Relaxed)
     }
 
+    /// Starts a thread of the member. If it panics, the director hears of it: nobody waits for its word in
+    /// vain.
+    pub(super) fn spawn(
+        self: &Arc<Context>,
+        name: &str,
+        body: impl FnOnce(&Arc<Context>) + Send + 'static,
+    ) -> Result<Thread, HostError> {
+        let context = Arc::clone(self);
+        thread::spawn(name, move || {
+            let guard = Guard(&context);
+            body(&context);
+            std::mem::forget(guard);
+        })
+    }
+
     /// Tells the director; waits if it is busy. When the director is gone there is nobody to tell.
     pub(super) fn report(&self, event: director::Event) {
         drop(self.inbox.send(event));
     }
 }
 
-/// To whom each part was last given, and when.
-#[derive(Debug)]
-pub(super) struct GivenBook(Vec<AtomicU64>);
+/// Reports a panic: it is dropped only if the body did not come to its end.
+struct Guard<'c>(&'c Context);
 
-/// Moments are kept in units of 1.024 ms; 32 bits of them last 50 days, and then a part may be refused once
-/// too often for two seconds.
-const MICROS_SHIFT: u32 = 10;
-
-impl GivenBook {
-    pub(super) fn new(layout: Layout) -> GivenBook {
-        GivenBook((0..layout.parts()).map(|_| AtomicU64::new(0)).collect())
-    }
-
-    /// The last time that the part was given away.
-    pub(super) fn last(&self, part: PartIndex) -> Option<Given> {
-        let entry = self.0[part.at()].load(Ordering::Relaxed);
-        let [at, to] = [entry >> 32, entry & u64::from(u32::MAX)];
-        let to = u32::try_from(to).expect("32 bits were kept");
-        (entry != 0).then(|| Given { to, at: Moment::from_micros(at << MICROS_SHIFT) })
-    }
-
-    /// These parts are given away.
-    pub(super) fn note(&self, run: Run, given: Given) {
-        let at = (given.at.as_micros() >> MICROS_SHIFT).max(1);
-        for part in run.parts() {
-            self.0[part.at()].store(at << 32 | u64::from(given.to), Ordering::Relaxed);
-        }
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        self.0.report(director::Event::Panicked);
     }
 }

@@ -17,12 +17,13 @@
 //!
 //! | actor | threads | owns | waits on |
 //! |---|---|---|---|
-//! | [`director`] | 1 | the swarm, the table of links | its inbox until the machine's deadline, nothing else |
-//! | [`link`] reader | 1 a link | decoder, session, part buffers | its socket, the disk, a buffer, the inbox |
-//! | [`link`] writer | 1 a link | output buffer | its queue, the disk, its socket |
-//! | [`listener`] | 1 | the listening socket | a connection, the inbox |
-//! | [`scout`] | 1 | nothing | its queue, one socket, the inbox |
-//! | [`files`] | 1 while it works | nothing | the disk, the inbox |
+//! | `director` | 1 | the swarm, the table of links | its inbox until the machine's deadline, nothing else |
+//! | `link` reader | 1 a link | decoder, session, part buffers | its socket, the disk, a buffer, the inbox |
+//! | `link` writer | 1 a link | output buffer | its queue, the disk, its socket |
+//! | `listener` | 1 | the listening socket | a connection, the inbox |
+//! | `scout` | 1 | nothing | its queue, one socket, the inbox |
+//! | `files` | 1 while it works, with helpers on other cores | nothing | the disk, the inbox |
+//! | resolver | 1 if the user named members | nothing | the system's name lookup, the inbox |
 //!
 //! Inside the process everybody may wait for the director and the director waits for nobody, so waits form a
 //! tree. A reader never waits for its own writer: the writer's queue is as long as the protocol lets the
@@ -33,6 +34,7 @@ mod buffers;
 mod context;
 mod director;
 mod files;
+mod given;
 mod link;
 mod listener;
 pub mod progress;
@@ -49,10 +51,11 @@ use crossbeam_channel::{Receiver, Sender};
 use thiserror::Error;
 
 use self::buffers::Buffers;
-use self::context::{Context, GivenBook};
+use self::context::Context;
 pub use self::director::MemberError;
 use self::director::{Director, Event};
 use self::files::FlushCounter;
+use self::given::GivenBook;
 use self::progress::{Progress, Snapshot};
 use self::throttle::Throttle;
 use crate::address::HostPort;
@@ -62,7 +65,7 @@ use crate::host::tcp::{self, ListenOn};
 use crate::host::thread::{self, Thread};
 use crate::host::{HostError, clock, dial, entropy};
 use crate::identity::MemberId;
-use crate::limits::{DIRECTOR_INBOX, LINKS_PER_MEMBER_MAX, MEMBER_PORTS, RUN_BYTES_U32};
+use crate::limits::{DIRECTOR_INBOX, LEAVE_GRACE, LINKS_PER_MEMBER_MAX, MEMBER_PORTS, RUN_BYTES_U32};
 use crate::logic::swarm::{Rules, Swarm};
 use crate::manifest::Manifest;
 use crate::text::chain;
@@ -87,6 +90,8 @@ pub struct Config {
     pub repair: bool,
     /// Check the digest of the whole file before it gets its name.
     pub check_digest: bool,
+    /// The whole file is there and was verified a moment ago, by composing it: it is not read again.
+    pub verified: bool,
     /// Bytes per second to send at most.
     pub up: Option<NonZeroU64>,
     /// Bytes per second to receive at most.
@@ -161,6 +166,7 @@ impl Member {
             members: config.members,
             leave: config.leave,
             check_digest: config.check_digest,
+            verified: config.verified,
         };
         let (threads, (ended, outcome)) = start_threads(&context, plan, listener, events, flush_due)
             // Whoever has started must not go on alone.
@@ -204,7 +210,7 @@ impl Member {
     fn join_threads(&mut self) {
         for thread in self.threads.drain(..) {
             // Only the scout may still sit in the system's resolver, which cannot be interrupted.
-            thread::join_within(thread, crate::limits::LEAVE_GRACE);
+            thread::join_within(thread, LEAVE_GRACE / 2);
         }
     }
 }
@@ -239,6 +245,7 @@ struct Plan {
     members: Vec<HostPort>,
     leave: bool,
     check_digest: bool,
+    verified: bool,
 }
 
 /// What tells of the director's end.
@@ -277,7 +284,7 @@ fn start_threads(
     };
     let (thread, ends) = start_director(director)?;
     threads.push(thread);
-    threads.push(files::start_check(context)?);
+    threads.push(files::start_check(context, plan.verified)?);
     if context.store.is_writable() {
         threads.push(files::start_flush(context, flush_due)?);
     }
@@ -301,8 +308,7 @@ fn start_director(director: Director) -> Result<(Thread, Ends), HostError> {
 
 /// Looks up the members that the user named; each is dialled as soon as its address is known.
 fn start_resolver(context: &Arc<Context>, members: Vec<HostPort>) -> Result<Thread, HostError> {
-    let context = Arc::clone(context);
-    thread::spawn("resolver", move || {
+    context.spawn("resolver", move |context| {
         for member in members {
             match dial::resolve(member.host(), member.port()) {
                 Ok(addresses) => {

@@ -1,8 +1,10 @@
 //! Which parts are asked of which link.
 
+use std::time::Duration;
+
 use super::link::Link;
 use super::{LinkId, Order, Swarm};
-use crate::limits::{END_PHASE_PATIENCE, SECOND_HAND_PATIENCE};
+use crate::limits::{END_PHASE_PATIENCE, END_PHASE_PATIENCE_MORE, SECOND_HAND_PATIENCE};
 use crate::part::{PartIndex, Run};
 use crate::part_set::PartSet;
 use crate::time::Moment;
@@ -77,20 +79,24 @@ impl Swarm {
         }
     }
 
-    /// A run, in flight elsewhere for too long and asked of nobody else, of which this link holds the start.
+    /// A run, in flight elsewhere for too long, of which this link holds some.
     fn slow_run_for(&self, now: Moment, id: LinkId) -> Option<Run> {
         let theirs = &self.links.get(&id)?.askable;
         let elsewhere = self.links.iter().filter(|&(&other, _)| other != id);
         let asked = elsewhere.flat_map(|(_, link)| link.in_flight.iter());
         asked
             .filter(|asked| !asked.cancelled && now.since(asked.since) >= END_PHASE_PATIENCE)
-            .filter_map(|asked| self.worth_asking_again(asked.run, theirs).map(|run| (asked.since, run)))
+            .filter_map(|asked| {
+                let run = self.worth_asking_again(asked.run, now.since(asked.since), theirs)?;
+                Some((asked.since, run))
+            })
             .min_by_key(|&(since, _)| since)
             .map(|(_, run)| run)
     }
 
-    fn worth_asking_again(&self, run: Run, theirs: &PartSet) -> Option<Run> {
-        let worth = |part: &PartIndex| theirs.contains(*part) && self.picker.asked_of(*part) == 1;
+    fn worth_asking_again(&self, run: Run, waited: Duration, theirs: &PartSet) -> Option<Run> {
+        let worth =
+            |part: &PartIndex| theirs.contains(*part) && waited >= patience(self.picker.asked_of(*part));
         let mut parts = run.parts().skip_while(|part| !worth(part)).take_while(worth);
         let first = Run::one(parts.next()?);
         Some(parts.fold(first, |run, part| run.extended_by(part).unwrap_or(run)))
@@ -102,5 +108,13 @@ impl Swarm {
         if let Some(theirs) = link.incomplete_set() {
             theirs.iter().for_each(|part| self.picker.on_lost(part));
         }
+    }
+}
+
+/// How long a part that so many links were asked for stays with them.
+fn patience(asked_of: u8) -> Duration {
+    match asked_of {
+        0 | 1 => END_PHASE_PATIENCE,
+        more => END_PHASE_PATIENCE_MORE.saturating_mul(1 << (more - 2).min(16)),
     }
 }

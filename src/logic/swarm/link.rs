@@ -41,6 +41,8 @@ pub(super) struct Link {
     /// Bytes per second received lately, measured by the tick: falls to 0 when nothing comes.
     pub(super) rate: u64,
     pub(super) gossiped: Moment,
+    /// When addresses that it passed on were last taken in.
+    pub(super) gossip_heard: Option<Moment>,
 }
 
 /// A run in flight.
@@ -79,6 +81,7 @@ impl Link {
             flow: Flow::default(),
             rate: 0,
             gossiped: now,
+            gossip_heard: None,
         }
     }
 

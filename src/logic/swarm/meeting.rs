@@ -7,8 +7,9 @@ use super::link::Link;
 use super::{LinkId, Order, Quiet, Swarm};
 use crate::limits::{
     ANNOUNCE_INTERVAL_MAX, ANNOUNCE_INTERVAL_MIN, ANNOUNCE_RETRY_MAX, ANNOUNCE_RETRY_MIN,
-    COMPLETE_DIAL_PAUSE, COMPLETE_REDIAL_PAUSE, DIALS_MAX, GOSSIP_INTERVAL, IDLE_TIMEOUT, LINKS_DIALLED_MAX,
-    LINKS_MAX, LINKS_PER_MEMBER_MAX, LONELY_INTERVAL, MEMBERS_FOR_SINGLE_LINKS, ROSTER_MAX, STALL_TIMEOUT,
+    COMPLETE_DIAL_PAUSE, COMPLETE_REDIAL_PAUSE, DIALS_MAX, GOSSIP_HEARD_INTERVAL, GOSSIP_INTERVAL,
+    IDLE_TIMEOUT, LINKS_DIALLED_MAX, LINKS_MAX, LINKS_PER_MEMBER_MAX, LONELY_INTERVAL,
+    MEMBERS_FOR_SINGLE_LINKS, ROSTER_MAX, STALL_TIMEOUT,
 };
 use crate::logic::addresses::{Addresses, Source};
 use crate::logic::backoff::Backoff;
@@ -60,6 +61,12 @@ impl Meeting {
 
     pub(super) const fn is_known_to_conductor(&self) -> bool {
         self.known_to_conductor
+    }
+
+    /// How many addresses of others are known.
+    #[cfg(test)]
+    pub(super) fn known(&self) -> usize {
+        self.addresses.known()
     }
 
     pub(super) fn on_completed(&mut self) {
@@ -126,7 +133,9 @@ impl Swarm {
         addresses: &[SocketAddr],
         orders: &mut Vec<Order>,
     ) {
-        if self.links.contains_key(&id) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        if link.gossip_heard.is_none_or(|heard| now.since(heard) >= GOSSIP_HEARD_INTERVAL) {
+            link.gossip_heard = Some(now);
             self.learn(now, addresses, Source::Member);
             self.meet(now, orders);
         }
@@ -157,7 +166,10 @@ impl Swarm {
             (None, port) => Some(SocketAddr::new(remote.ip(), port)),
         };
         let refused = address.is_some_and(|address| addresses.is_refused(now, address));
-        let same = self.links.values().filter(|link| link.member == hello.member).count();
+        // By host as well: whoever borrows the id of another member must not use up its links.
+        let host = |address: Option<SocketAddr>| address.map(|address| address.ip().to_canonical());
+        let is_same = |link: &&Link| link.member == hello.member && host(link.address) == host(address);
+        let same = self.links.values().filter(is_same).count();
         let refusal = if hello.member == self.rules.member {
             Some(Reason::Oneself)
         } else if refused {

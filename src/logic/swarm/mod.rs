@@ -18,6 +18,8 @@ mod asking;
 mod link;
 mod meeting;
 #[cfg(test)]
+mod siege;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
@@ -29,7 +31,7 @@ use self::link::Link;
 use self::meeting::Meeting;
 use super::picker::Picker;
 use crate::identity::MemberId;
-use crate::limits::{LINKS_MAX, QUIET_TIMEOUT, TICK_INTERVAL};
+use crate::limits::{LINKS_MAX, QUIET_TIMEOUT, RUN_BYTES_U32, TICK_INTERVAL, WINDOW_BYTES_MAX};
 use crate::part::{Layout, PartIndex, Run};
 use crate::part_set::PartSet;
 use crate::time::Moment;
@@ -298,6 +300,10 @@ impl Swarm {
                 (false, false) => Some(Quiet::Unanswered),
             };
         }
+        if self.links.values().any(Link::is_complete) {
+            // It holds everything, and gives it to others before us.
+            return Some(Quiet::Unanswered);
+        }
         self.picker.unavailable().map(|(first, parts)| Quiet::NoHolder { first, parts })
     }
 
@@ -315,6 +321,8 @@ impl Swarm {
         self.progressed = now;
         self.meeting.hurry_announce();
         self.finish_if_complete(orders);
+        // Complete members may have come while we did not know yet that we are one.
+        self.close_where_both_complete(now, orders);
         self.ask_everybody(now, orders);
         self.meet(now, orders);
     }
@@ -389,10 +397,10 @@ impl Swarm {
     /// The parts are on disk.
     fn hold(&mut self, now: Moment, run: Run, orders: &mut Vec<Order>) {
         let mut news = false;
+        if run.parts().any(|part| self.picker.asked_of(part) > 0) {
+            self.cancel_elsewhere(run, orders);
+        }
         for part in run.parts() {
-            if self.picker.asked_of(part) > 0 {
-                self.cancel_elsewhere(Run::one(part), orders);
-            }
             if self.picker.on_held(part) {
                 self.bytes_held += u64::from(self.rules.layout.len_of(part));
                 news = true;
@@ -408,7 +416,11 @@ impl Swarm {
         let listeners =
             self.links.iter().filter(|(_, link)| link.theirs.is_some() && (complete || !link.is_complete()));
         orders.extend(listeners.map(|(&id, _)| Order::Publish(id)));
-        if complete {
+        self.close_where_both_complete(now, orders);
+    }
+
+    fn close_where_both_complete(&mut self, now: Moment, orders: &mut Vec<Order>) {
+        if self.is_complete() {
             let ids: Vec<LinkId> = self.links.keys().copied().collect();
             ids.into_iter().for_each(|id| self.close_if_both_complete(now, id, orders));
         }
@@ -482,7 +494,9 @@ impl Swarm {
             }
         }
         for link in self.links.values() {
-            assert!(link.in_flight.len() <= crate::limits::WINDOW_RUNS_MAX as usize * 2, "runs are bounded");
+            // In bytes: answers may leave any holes in what was asked.
+            let most = WINDOW_BYTES_MAX + u64::from(self.rules.layout.part_len().max(RUN_BYTES_U32));
+            assert!(link.bytes_in_flight(self.rules.layout) <= most, "what is in flight is bounded");
         }
     }
 }

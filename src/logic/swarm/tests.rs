@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::limits::MIB;
-use crate::logic::giving::{Given, may_give};
+use crate::logic::giving::{Given, may_give, may_reserve};
 use std::time::Duration;
 
 const PART: u64 = MIB as u64;
@@ -209,7 +209,11 @@ impl World {
             self.soon(Event::Input(from, Input::Refused(link, run, Denial::Elsewhere)));
             return;
         }
-        given.extend(run.parts().map(|part| (part, Given { to, at: self.now })));
+        for part in run.parts() {
+            if may_reserve(self.now, given.get(&part).copied(), to) {
+                given.insert(part, Given { to, at: self.now });
+            }
+        }
         let bytes = self.layout.bytes_of(run);
         let far = &mut self.members[far];
         far.sent += bytes;

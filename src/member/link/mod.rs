@@ -82,6 +82,9 @@ pub(super) enum LinkEnd {
     /// The other side said nothing valid in time.
     #[error("no valid hello in time")]
     Late,
+    /// The other side hardly goes on with a part that it began, and other links wait for its buffer.
+    #[error("it hardly went on with a part while others waited for room")]
+    Slow,
     /// It could not be dialled.
     #[error(transparent)]
     Dial(HostError),
@@ -150,7 +153,7 @@ fn run(context: &Arc<Context>, shared: &Arc<Shared>, id: LinkId, role: Role) -> 
         Ok(writer) => writer,
         Err(end) => return end,
     };
-    let mut input = SealedReader::new(shared, &stream, opener);
+    let mut input = SealedReader::new(&stream, opener);
     let mut intake = Intake::new(context, shared, id, remote, sender, deadline);
     let end = reader::run(&mut input, &mut intake);
     drop(intake);

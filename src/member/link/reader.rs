@@ -8,7 +8,7 @@ use super::stream::{Received, SealedReader};
 use super::{Fact, LinkEnd, Outgoing, Shared};
 use crate::digest;
 use crate::host::clock;
-use crate::limits::{CLOSE_GRACE, SETTLE_BYTES, SETTLE_PARTS};
+use crate::limits::{CLOSE_GRACE, LANDING_BYTES_MIN, LANDING_PATIENCE, SETTLE_BYTES, SETTLE_PARTS};
 use crate::logic::giving::{Given, longest_to_give, may_give, tag_of};
 use crate::logic::session::{Fault, Reaction, Session};
 use crate::logic::swarm::LinkId;
@@ -28,6 +28,7 @@ pub(super) fn run(input: &mut SealedReader<'_>, intake: &mut Intake<'_>) -> Link
         // Parts that are complete are looked at as soon as the socket is dry: they wait for nobody.
         let outcome = match input.next(!intake.has_landed()) {
             Ok(Received::Record(plain)) => intake.take(plain),
+            Ok(Received::Piece) => Ok(()),
             Ok(Received::Nothing) => intake.settle(),
             Ok(Received::End) if intake.shared.is_closing() => return LinkEnd::Closed,
             Ok(Received::End) => intake.settle().and(Err(LinkEnd::Gone)),
@@ -44,6 +45,8 @@ pub(super) fn run(input: &mut SealedReader<'_>, intake: &mut Intake<'_>) -> Link
             }
         } else if intake.is_late() {
             return LinkEnd::Late;
+        } else if intake.hoards() {
+            return LinkEnd::Slow;
         }
     }
 }
@@ -75,6 +78,8 @@ struct Landing {
     len: usize,
     /// How many of them have come.
     filled: usize,
+    /// When the link's pace was last looked at, and how many had come by then.
+    paced: (Moment, usize),
 }
 
 impl<'s> Intake<'s> {
@@ -109,6 +114,20 @@ impl<'s> Intake<'s> {
         self.deadline.is_some_and(|deadline| clock::now() >= deadline)
     }
 
+    /// Whether a part hardly comes on, by no fault of ours, while other links wait for its buffer.
+    fn hoards(&mut self) -> bool {
+        let Some(landing) = &mut self.landing else { return false };
+        let now = clock::now();
+        let (since, filled) = landing.paced;
+        if now.since(since) < LANDING_PATIENCE {
+            return false;
+        }
+        landing.paced = (now, landing.filled);
+        landing.filled - filled < LANDING_BYTES_MIN
+            && !self.context.down.is_set()
+            && self.context.buffers.are_short()
+    }
+
     /// Takes the plain bytes of one record.
     fn take(&mut self, mut plain: &[u8]) -> Result<(), LinkEnd> {
         while !plain.is_empty() && !self.shared.is_closing() {
@@ -119,6 +138,7 @@ impl<'s> Intake<'s> {
                 landing.filled += len;
                 plain = rest;
                 self.context.progress.received(len as u64);
+                self.shared.got(len as u64);
                 self.context.down.wait(len, || self.shared.is_closing());
                 self.touch_down()?;
             } else if let Some(message) = self.decoder.next(&mut plain).map_err(fault)? {
@@ -161,7 +181,7 @@ impl<'s> Intake<'s> {
         let given = &self.context.given;
         let to_give = longest_to_give(run, |part| may_give(now, complete, given.last(part), to));
         let Some(to_give) = to_give else { return self.order(Outgoing::Refuse(run, Denial::Elsewhere)) };
-        given.note(to_give, Given { to, at: now });
+        given.promise(to_give, Given { to, at: now });
         self.shared.owe(self.context.layout.bytes_of(to_give));
         self.order(Outgoing::Serve(to_give))?;
         let rest = run.minus(to_give).into_iter().flatten();
@@ -187,7 +207,7 @@ impl<'s> Intake<'s> {
         let (run, rest) = run.split_at(fits);
         self.coming = rest;
         let len = usize::try_from(layout.bytes_of(run)).expect("a buffer holds these parts");
-        self.landing = Some(Landing { run, buffer, len, filled: 0 });
+        self.landing = Some(Landing { run, buffer, len, filled: 0, paced: (clock::now(), 0) });
         Ok(())
     }
 
@@ -245,8 +265,10 @@ impl<'s> Intake<'s> {
                     right.map(|at| parts[at]).try_for_each(|(part, bytes)| self.store(Run::one(part), bytes));
             }
         }
-        if let (Ok(()), Some((part, bytes))) = (&outcome, wrong) {
-            self.context.progress.wasted(bytes.len() as u64);
+        if let (Ok(()), Some((part, _))) = (&outcome, wrong) {
+            let wasted =
+                (0..parts.len()).filter(|&at| !is_right(at)).map(|at| parts[at].1.len() as u64).sum();
+            self.context.progress.wasted(wasted);
             self.report(Fact::Corrupt(part));
             outcome = Err(LinkEnd::Fault(Fault::WrongPart(part)));
         }

@@ -67,12 +67,12 @@ impl Shared {
         self.poked.store(false, Ordering::Release);
     }
 
-    /// What the link has carried.
+    /// What the link has carried: bytes of parts.
     pub(in crate::member) fn flow(&self) -> Flow {
         Flow { received: self.received.load(Ordering::Relaxed), sent: self.sent.load(Ordering::Relaxed) }
     }
 
-    pub(super) fn far(&self) -> u32 {
+    pub(in crate::member) fn far(&self) -> u32 {
         self.far.load(Ordering::Relaxed)
     }
 
@@ -80,8 +80,9 @@ impl Shared {
         self.far.store(far, Ordering::Relaxed);
     }
 
-    pub(super) fn heard(&self, bytes: usize) {
-        self.received.fetch_add(bytes as u64, Ordering::Relaxed);
+    /// Bytes of parts came; messages do not count, or empty ones would make a mute link look alive.
+    pub(super) fn got(&self, bytes: u64) {
+        self.received.fetch_add(bytes, Ordering::Relaxed);
     }
 
     pub(super) fn gave(&self, bytes: u64) {

@@ -20,6 +20,8 @@ const SLOT: usize = RECORD_HEADER_LEN + RECORD_LEN_MAX;
 pub(super) enum Received<'a> {
     /// The plain bytes of the next record.
     Record(&'a [u8]),
+    /// More has arrived, but not yet all of a record.
+    Piece,
     /// Nothing more has arrived yet.
     Nothing,
     /// The other side has closed its half.
@@ -28,7 +30,6 @@ pub(super) enum Received<'a> {
 
 /// The receiving half.
 pub(super) struct SealedReader<'s> {
-    shared: &'s Shared,
     stream: &'s TcpStream,
     opener: Opener,
     buffer: Box<[u8]>,
@@ -37,23 +38,23 @@ pub(super) struct SealedReader<'s> {
 }
 
 impl<'s> SealedReader<'s> {
-    pub(super) fn new(shared: &'s Shared, stream: &'s TcpStream, opener: Opener) -> SealedReader<'s> {
+    pub(super) fn new(stream: &'s TcpStream, opener: Opener) -> SealedReader<'s> {
         let buffer = vec![0; SLOT * (RECORDS_PER_CALL + 1)].into_boxed_slice();
-        SealedReader { shared, stream, opener, buffer, filled: 0..0 }
+        SealedReader { stream, opener, buffer, filled: 0..0 }
     }
 
-    /// The next record, if it has arrived; waits for it only if `wait`, and then at most one poll interval.
+    /// The next record, if it has arrived; waits for more only if `wait`, and then at most one poll interval.
+    /// Whoever sends a record byte by byte does not keep the caller from looking around.
     pub(super) fn next(&mut self, wait: bool) -> Result<Received<'_>, LinkEnd> {
-        let record = loop {
-            if let Some(record) = self.whole_record()? {
-                break record;
-            }
+        let mut record = self.whole_record()?;
+        if record.is_none() {
             match self.fill(wait).map_err(LinkEnd::Socket)? {
                 None => return Ok(Received::Nothing),
                 Some(0) => return Ok(Received::End),
-                Some(_) => {}
+                Some(_) => record = self.whole_record()?,
             }
-        };
+        }
+        let Some(record) = record else { return Ok(Received::Piece) };
         self.filled.start = record.end;
         let plain =
             self.opener.open(&mut self.buffer[record]).map_err(|error| LinkEnd::Fault(error.into()))?;
@@ -89,7 +90,6 @@ impl<'s> SealedReader<'s> {
         };
         if let Some(len) = received {
             self.filled.end += len;
-            self.shared.heard(len);
         }
         Ok(received)
     }
@@ -141,6 +141,11 @@ impl<'s> SealedWriter<'s> {
             }
         }
         Ok(())
+    }
+
+    /// Whether the key is nearly used up.
+    pub(super) fn is_worn(&self) -> bool {
+        self.sealer.is_worn()
     }
 
     /// Sends everything that was appended.

@@ -95,6 +95,9 @@ impl<'s> Writer<'s> {
                     }
                 }
                 Err(RecvTimeoutError::Timeout) if self.shared.is_cut() => return Ok(()),
+                Err(RecvTimeoutError::Timeout) if self.out.is_worn() => {
+                    return self.obey(Outgoing::Close(Reason::Renew)).map(drop);
+                }
                 Err(RecvTimeoutError::Timeout) => self.serve_some()?,
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
@@ -214,7 +217,7 @@ impl<'s> Writer<'s> {
     }
 
     fn send_parts(&mut self, run: Run) -> Result<(), LinkEnd> {
-        self.context.given.note(run, Given { to: self.shared.far(), at: clock::now() });
+        self.context.given.sent(run, Given { to: self.shared.far(), at: clock::now() });
         self.say(&Message::Parts(run.into()))?;
         for part in run.parts() {
             self.send_part(part)?;

@@ -1,0 +1,168 @@
+//! One machine among members that mean no good: each link is played by hand.
+
+use super::*;
+use crate::limits::{GOSSIP_HEARD_INTERVAL, ROSTER_MAX, STALL_TIMEOUT};
+use std::time::Duration;
+
+const ME: MemberId = MemberId::from_bytes([0; 16]);
+
+struct Siege {
+    swarm: Swarm,
+    now: Moment,
+    layout: Layout,
+    /// What each link has carried.
+    flows: BTreeMap<LinkId, Flow>,
+}
+
+fn address(host: u8, port: u16) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, host], port))
+}
+
+impl Siege {
+    /// A member that holds nothing of so many parts of this length.
+    fn of(parts: u32, part_len: u32) -> Siege {
+        let mut siege = Siege::unchecked(parts, part_len);
+        siege.step(Input::Checked { run: siege.layout.whole().unwrap(), held: false });
+        siege.step(Input::CheckEnded);
+        siege
+    }
+
+    /// One that does not know yet what it holds.
+    fn unchecked(parts: u32, part_len: u32) -> Siege {
+        let layout = Layout::new(u64::from(parts) * u64::from(part_len), u64::from(part_len)).unwrap();
+        let rules = Rules { member: ME, layout, links_per_member: 1, conductor: false, seed: 3 };
+        let now = Moment::from_micros(1_000_000);
+        Siege { swarm: Swarm::new(now, rules), now, layout, flows: BTreeMap::new() }
+    }
+
+    fn step(&mut self, input: Input) -> Vec<Order> {
+        let mut orders = Vec::new();
+        self.swarm.step(self.now, input, &mut orders);
+        orders
+    }
+
+    /// A link that somebody at `10.0.0.HOST` opened.
+    fn up(&mut self, link: u64, member: u8, host: u8) -> Vec<Order> {
+        let hello = Hello { member: MemberId::from_bytes([member; 16]), port: 1, abilities: 0 };
+        let link = LinkId(link);
+        self.flows.insert(link, Flow::default());
+        self.step(Input::LinkUp { link, hello, remote: address(host, 50_000), dialled: None })
+    }
+
+    /// The same, by somebody who holds everything.
+    fn up_complete(&mut self, link: u64, member: u8) -> Vec<Order> {
+        self.up(link, member, member);
+        self.step(Input::Holds(LinkId(link), PartSet::full(self.layout)))
+    }
+
+    /// Lets time pass in which every link carries a byte each tick.
+    fn drips_for(&mut self, span: Duration) -> Vec<Order> {
+        let end = self.now + span;
+        let mut orders = Vec::new();
+        while self.now < end {
+            self.now = self.now + TICK_INTERVAL;
+            for flow in self.flows.values_mut() {
+                flow.received += 1;
+            }
+            for (link, flow) in self.flows.clone() {
+                orders.extend(self.step(Input::Flowed(link, flow)));
+            }
+            orders.extend(self.step(Input::Tick { held_back: false }));
+        }
+        orders
+    }
+}
+
+fn wanted(orders: &[Order], from: u64) -> Vec<Run> {
+    let wants = orders.iter().filter_map(|order| match order {
+        Order::Want(link, run) if *link == LinkId(from) => Some(*run),
+        _ => None,
+    });
+    wants.collect()
+}
+
+#[test]
+fn two_slow_members_do_not_keep_a_part_from_a_third() {
+    let mut siege = Siege::of(1, 1 << 20);
+    assert_eq!(wanted(&siege.up_complete(1, 1), 1).len(), 1);
+    siege.up_complete(2, 2);
+    let orders = siege.drips_for(Duration::from_secs(1));
+    assert_eq!(wanted(&orders, 2).len(), 1, "the second is asked in the end phase");
+    siege.up_complete(3, 3);
+    let orders = siege.drips_for(STALL_TIMEOUT / 2);
+    assert_eq!(wanted(&orders, 3).len(), 1, "and so is the one who can");
+    let orders = siege.step(Input::Stored(LinkId(3), siege.layout.whole().unwrap()));
+    assert!(orders.contains(&Order::Finish));
+}
+
+#[test]
+fn what_came_from_elsewhere_is_cancelled_in_one_word() {
+    let mut siege = Siege::of(64, 16_384);
+    let first = siege.up_complete(1, 1);
+    assert_eq!(wanted(&first, 1), [siege.layout.whole().unwrap()]);
+    siege.up_complete(2, 2);
+    let again = siege.drips_for(Duration::from_secs(1));
+    let run = wanted(&again, 2)[0];
+    assert_eq!(run.count(), 64);
+    let orders = siege.step(Input::Stored(LinkId(2), run));
+    let cancels: Vec<_> = orders.iter().filter(|order| matches!(order, Order::Cancel(..))).collect();
+    assert_eq!(cancels, [&Order::Cancel(LinkId(1), run)]);
+}
+
+#[test]
+fn answers_may_leave_any_holes() {
+    // The window grows by what arrives, until many runs of 64 parts are in flight.
+    let mut siege = Siege::of(8_192, 16_384);
+    let mut wants = wanted(&siege.up_complete(1, 1), 1);
+    while wants.len() < 8 {
+        let run = wants.remove(0);
+        let orders = siege.step(Input::Stored(LinkId(1), run));
+        wants.extend(wanted(&orders, 1));
+    }
+    for run in wants {
+        for part in run.parts().step_by(2) {
+            siege.step(Input::Refused(LinkId(1), Run::one(part), Denial::Elsewhere));
+        }
+    }
+    assert_eq!(siege.swarm.members(), 1, "odd, and no fault");
+}
+
+#[test]
+fn a_flood_of_addresses_is_heard_once_in_a_while() {
+    let mut siege = Siege::of(1, 1 << 20);
+    siege.up(1, 1, 1);
+    let mut next = 0..u8::MAX;
+    let mut gossip = |siege: &mut Siege| {
+        let hosts: Vec<u8> = next.by_ref().take(ROSTER_MAX).collect();
+        let addresses = hosts.into_iter().map(|host| address(host, 9)).collect();
+        let orders = siege.step(Input::Gossip(LinkId(1), addresses));
+        orders.iter().filter(|order| matches!(order, Order::Dial(_))).count()
+    };
+    let known = gossip(&mut siege);
+    assert!(known > 0);
+    siege.now = siege.now + Duration::from_secs(1);
+    assert_eq!(gossip(&mut siege), 0, "not so soon again");
+    assert_eq!(siege.swarm.meeting.known(), ROSTER_MAX + 1);
+    siege.now = siege.now + GOSSIP_HEARD_INTERVAL;
+    gossip(&mut siege);
+    assert_eq!(siege.swarm.meeting.known(), 2 * ROSTER_MAX + 1);
+}
+
+#[test]
+fn a_borrowed_id_does_not_keep_its_owner_out() {
+    let mut siege = Siege::of(1, 1 << 20);
+    for link in 1..=4 {
+        assert_eq!(siege.up(link, 7, 66), []);
+    }
+    assert_eq!(siege.up(5, 7, 66), [Order::Close(LinkId(5), Reason::TooMany)]);
+    assert_eq!(siege.up(6, 7, 1), [], "the owner, from his own address");
+}
+
+#[test]
+fn two_complete_members_part_even_if_one_is_still_looking_at_its_disk() {
+    let mut siege = Siege::unchecked(1, 1 << 20);
+    siege.up_complete(1, 1);
+    siege.step(Input::Checked { run: siege.layout.whole().unwrap(), held: true });
+    let orders = siege.step(Input::CheckEnded);
+    assert!(orders.contains(&Order::Close(LinkId(1), Reason::Complete)), "{orders:?}");
+}
