@@ -14,7 +14,7 @@ use std::process::{self, Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::bounded;
+use crossbeam_channel::{bounded, never};
 use orchestra::console::{self, About, End, View};
 use orchestra::host::{signal, terminal};
 use orchestra::identity::SwarmId;
@@ -207,7 +207,7 @@ fn program_in_the_terminal() {
         }
         eprintln!("full");
     }
-    let end = console::watch(view, &about, snapshot, stop, &ended, &signals).unwrap();
+    let end = console::watch(view, &about, snapshot, stop, &never(), &ended, &signals).unwrap();
     process::exit(match end {
         End::Ended | End::PipeClosed => 0,
         End::Interrupted => 130,

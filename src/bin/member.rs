@@ -296,6 +296,7 @@ fn show(
         &about,
         || member.snapshot(),
         || member.stop(),
+        member.news(),
         member.ended(),
         signals,
     )?;

@@ -105,6 +105,9 @@ struct State {
     /// When the first byte of a part came; absent until then.
     #[serde(skip_serializing_if = "Option::is_none")]
     first_byte_s: Option<f64>,
+    /// When every part was verified and written; absent until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified_s: Option<f64>,
 }
 
 impl<'a> From<&'a About> for Subject<'a> {
@@ -141,6 +144,7 @@ impl From<&Snapshot> for State {
             members: snapshot.members,
             elapsed_s: snapshot.elapsed.as_secs_f64(),
             first_byte_s: snapshot.first_byte.map(|span| span.as_secs_f64()),
+            verified_s: snapshot.verified.map(|span| span.as_secs_f64()),
         }
     }
 }
@@ -172,6 +176,7 @@ mod tests {
             waiting: None,
             elapsed: Duration::from_millis(1500),
             first_byte: Some(Duration::from_millis(250)),
+            verified: None,
         }
     }
 

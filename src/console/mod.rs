@@ -85,6 +85,7 @@ impl View {
 }
 
 /// Shows a member until it has ended, that is until `ended` yields anything or is disconnected.
+/// Looks at it a few times a second, and whenever `news` yields a word.
 /// Calls `stop` once: at `q`, at a signal, or when standard output is closed.
 ///
 /// # Errors
@@ -94,6 +95,7 @@ pub fn watch(
     about: &About,
     snapshot: impl Fn() -> Snapshot,
     stop: impl Fn(),
+    news: &Receiver<()>,
     ended: &Receiver<()>,
     signals: &Receiver<Signal>,
 ) -> Result<End, HostError> {
@@ -101,17 +103,22 @@ pub fn watch(
     let mut screen = Screen::new(view, about, keys.is_some());
     let mut pressed = keys.as_ref().map_or_else(never, |keys| keys.pressed().clone());
     let mut signals = signals.clone();
+    let mut news = news.clone();
     let mut leaving = false;
     screen.tell(|show| show.start(about, &snapshot()));
     loop {
         screen.progress(&snapshot(), leaving);
-        let wish = match hear(ended, &signals, &pressed) {
+        let wish = match hear(&news, ended, &signals, &pressed) {
             Heard::Ended => break,
             Heard::Signal(signal) => Some(signal),
             Heard::Key(Key::Interrupt) if leaving => Some(Signal::StopNow),
             Heard::Key(Key::Quit | Key::Interrupt) => Some(Signal::Stop),
             Heard::NoMoreSignals => {
                 signals = never();
+                None
+            }
+            Heard::NoMoreNews => {
+                news = never();
                 None
             }
             Heard::NoMoreKeys => {
@@ -152,10 +159,17 @@ enum Heard {
     NoMoreSignals,
     Key(Key),
     NoMoreKeys,
+    NoMoreNews,
 }
 
-fn hear(ended: &Receiver<()>, signals: &Receiver<Signal>, pressed: &Receiver<Key>) -> Heard {
+fn hear(
+    news: &Receiver<()>,
+    ended: &Receiver<()>,
+    signals: &Receiver<Signal>,
+    pressed: &Receiver<Key>,
+) -> Heard {
     select! {
+        recv(news) -> word => word.map_or(Heard::NoMoreNews, |()| Heard::Nothing),
         recv(ended) -> _ => Heard::Ended,
         recv(signals) -> signal => signal.map_or(Heard::NoMoreSignals, Heard::Signal),
         recv(pressed) -> key => key.map_or(Heard::NoMoreKeys, Heard::Key),

@@ -91,6 +91,8 @@ pub(super) struct Director {
     pub(super) context: Arc<Context>,
     pub(super) swarm: Swarm,
     pub(super) inbox: Receiver<Event>,
+    /// Wakes the view when there is something that it should not show a beat later.
+    pub(super) news: Sender<()>,
     /// The way to the conductor, unless there is none.
     pub(super) scout: Option<Sender<Announce>>,
     /// Leave as soon as everything is there.
@@ -210,7 +212,10 @@ impl Actor {
         };
         let members = u32::try_from(swarm.members()).unwrap_or(u32::MAX);
         let waiting = swarm.quiet(clock::now()).map(waiting);
-        self.director.context.progress.publish(phase, members, waiting);
+        if self.director.context.progress.publish(phase, members, waiting) {
+            // Full: the view has not looked yet, and will see this as well.
+            let _known = self.director.news.try_send(());
+        }
     }
 
     fn on_knock(&mut self, stream: TcpStream, remote: SocketAddr) {
@@ -446,6 +451,7 @@ impl Actor {
 
     /// Brings the file to the disk and gives it its name, in a thread of its own: syncing takes its time.
     fn finish(&mut self) {
+        self.director.context.progress.all_verified();
         match files::start_finish(&self.director.context, self.director.check_digest) {
             Ok(thread) => self.finishing = Some(thread),
             Err(error) => self.fail(error.into()),

@@ -124,6 +124,7 @@ pub struct Member {
     context: Arc<Context>,
     address: SocketAddr,
     began: Moment,
+    news: Receiver<()>,
     ended: Receiver<()>,
     outcome: Receiver<Result<Outcome, MemberError>>,
     threads: Vec<Thread>,
@@ -168,10 +169,11 @@ impl Member {
             check_digest: config.check_digest,
             verified: config.verified,
         };
-        let (threads, (ended, outcome)) = start_threads(&context, plan, listener, events, flush_due)
-            // Whoever has started must not go on alone.
-            .inspect_err(|_| context.stopping.store(true, Ordering::Relaxed))?;
-        Ok(Member { context, address, began, ended, outcome, threads })
+        let (threads, Ends { news, ended, outcome }) =
+            start_threads(&context, plan, listener, events, flush_due)
+                // Whoever has started must not go on alone.
+                .inspect_err(|_| context.stopping.store(true, Ordering::Relaxed))?;
+        Ok(Member { context, address, began, news, ended, outcome, threads })
     }
 
     /// Where it listens.
@@ -189,6 +191,13 @@ impl Member {
     /// Asks it to leave; says goodbye to everybody and ends within a second.
     pub fn stop(&self) {
         self.context.report(Event::Stop);
+    }
+
+    /// Yields a word whenever the member goes on to another phase, so that a view need not wait for its next
+    /// look.
+    #[must_use]
+    pub const fn news(&self) -> &Receiver<()> {
+        &self.news
     }
 
     /// Yields one word, or its sender's end, when the member has ended.
@@ -248,8 +257,12 @@ struct Plan {
     verified: bool,
 }
 
-/// What tells of the director's end.
-type Ends = (Receiver<()>, Receiver<Result<Outcome, MemberError>>);
+/// Where the director is heard.
+struct Ends {
+    news: Receiver<()>,
+    ended: Receiver<()>,
+    outcome: Receiver<Result<Outcome, MemberError>>,
+}
 
 fn start_threads(
     context: &Arc<Context>,
@@ -274,7 +287,9 @@ fn start_threads(
         }
         None => None,
     };
+    let (news_sender, news) = crossbeam_channel::bounded(1);
     let director = Director {
+        news: news_sender,
         context: Arc::clone(context),
         swarm: Swarm::new(clock::now(), rules),
         inbox: events,
@@ -282,7 +297,7 @@ fn start_threads(
         leave: plan.leave,
         check_digest: plan.check_digest,
     };
-    let (thread, ends) = start_director(director)?;
+    let (thread, ended, outcome) = start_director(director)?;
     threads.push(thread);
     threads.push(files::start_check(context, plan.verified)?);
     if context.store.is_writable() {
@@ -291,10 +306,13 @@ fn start_threads(
     if !plan.members.is_empty() {
         threads.push(start_resolver(context, plan.members)?);
     }
-    Ok((threads, ends))
+    Ok((threads, Ends { news, ended, outcome }))
 }
 
-fn start_director(director: Director) -> Result<(Thread, Ends), HostError> {
+/// The director's thread, what yields a word at its end, and what it ended with.
+type Started = (Thread, Receiver<()>, Receiver<Result<Outcome, MemberError>>);
+
+fn start_director(director: Director) -> Result<Started, HostError> {
     let (ended_sender, ended): (Sender<()>, _) = crossbeam_channel::bounded(1);
     let (outcome_sender, outcome) = crossbeam_channel::bounded(1);
     let thread = thread::spawn("director", move || {
@@ -303,7 +321,7 @@ fn start_director(director: Director) -> Result<(Thread, Ends), HostError> {
         drop(outcome_sender.send(result));
         let _unheard = ended_sender.send(());
     })?;
-    Ok((thread, (ended, outcome)))
+    Ok((thread, ended, outcome))
 }
 
 /// Looks up the members that the user named; each is dialled as soon as its address is known.

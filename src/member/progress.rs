@@ -27,6 +27,8 @@ pub struct Progress {
     pub wasted_bytes: AtomicU64,
     /// When the first byte of a part came, in microseconds; 0 until then.
     first_byte: AtomicU64,
+    /// When the last part was verified and written, in microseconds; 0 until then.
+    verified: AtomicU64,
     published: Mutex<Published>,
 }
 
@@ -106,13 +108,17 @@ pub struct Snapshot {
     pub elapsed: Duration,
     /// How long after the start the first byte of a part came.
     pub first_byte: Option<Duration>,
+    /// How long after the start every part was verified and written; bringing them safely to the disk, and the
+    /// final name, come after that.
+    pub verified: Option<Duration>,
 }
 
 impl Progress {
-    /// Tells the views what the director knows.
-    pub(super) fn publish(&self, phase: Phase, members: u32, waiting: Option<Waiting>) {
-        *self.published.lock().expect("no thread panics while it holds this lock") =
-            Published { phase, members, waiting };
+    /// Tells the views what the director knows; says whether the member has gone on to another phase.
+    pub(super) fn publish(&self, phase: Phase, members: u32, waiting: Option<Waiting>) -> bool {
+        let mut published = self.published.lock().expect("no thread panics while it holds this lock");
+        let before = std::mem::replace(&mut *published, Published { phase, members, waiting });
+        before.phase != phase
     }
 
     /// Parts were looked at on disk; they are right and have so many bytes, or are missing.
@@ -130,6 +136,11 @@ impl Progress {
             self.first_byte.fetch_max(clock::now().as_micros(), Ordering::Relaxed);
         }
         self.down_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Every part is verified and written.
+    pub(super) fn all_verified(&self) {
+        self.verified.fetch_max(clock::now().as_micros(), Ordering::Relaxed);
     }
 
     /// Right parts came in: so many are new on disk, of so many bytes; the rest was there already.
@@ -152,7 +163,10 @@ impl Progress {
     /// The counters now, for a member that began at `began`.
     #[must_use]
     pub fn snapshot(&self, layout: Layout, began: Moment) -> Snapshot {
-        let first_byte = Moment::from_micros(self.first_byte.load(Ordering::Relaxed));
+        let since_began = |micros: &AtomicU64| {
+            let moment = Moment::from_micros(micros.load(Ordering::Relaxed));
+            (moment != Moment::START).then(|| moment.since(began))
+        };
         let published = *self.published.lock().expect("no thread panics while it holds this lock");
         Snapshot {
             phase: published.phase,
@@ -167,7 +181,8 @@ impl Progress {
             members: published.members,
             waiting: published.waiting,
             elapsed: clock::now().since(began),
-            first_byte: (first_byte != Moment::START).then(|| first_byte.since(began)),
+            first_byte: since_began(&self.first_byte),
+            verified: since_began(&self.verified),
         }
     }
 }
