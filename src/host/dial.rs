@@ -1,7 +1,7 @@
 //! Opening connections: looking up names, connecting, and the options that every connection has.
 
 use std::io;
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -65,6 +65,17 @@ fn wait_until_connected(socket: &Socket, stop: impl Fn() -> bool) -> io::Result<
         }
     }
     Err(io::ErrorKind::TimedOut.into())
+}
+
+/// Wakes whoever waits in [`accept`] on the listener with this address, by a connection that says nothing.
+/// If that fails, it wakes by itself after [`POLL_INTERVAL`].
+pub fn wake_listener(address: SocketAddr) {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    drop(attempt(SocketAddr::new(ip, address.port()), || true));
 }
 
 /// Waits up to [`POLL_INTERVAL`] for a connection to accept; none if there was none.

@@ -76,6 +76,7 @@ pub(super) fn start_flush(context: &Arc<Context>, due: Receiver<()>) -> Result<T
     context.spawn("flush", move |context| {
         while !context.is_stopping() && !context.store.shelf().is_full() {
             if due.recv_timeout(POLL_INTERVAL).is_ok()
+                && !context.is_stopping()
                 && let Err(error) = context.store.flush()
             {
                 // The system tells of a failed write once: the sync at the end would not hear of it again.
@@ -98,6 +99,11 @@ impl FlushCounter {
     pub(super) fn new() -> (FlushCounter, Receiver<()>) {
         let (due, heard) = crossbeam_channel::bounded(1);
         (FlushCounter { written: AtomicU64::new(0), due }, heard)
+    }
+
+    /// Wakes the flusher, so that it sees that the member stops.
+    pub(super) fn wake(&self) {
+        let _awake = self.due.try_send(());
     }
 
     /// So many bytes were written.

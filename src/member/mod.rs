@@ -217,6 +217,8 @@ impl Member {
     }
 
     fn join_threads(&mut self) {
+        dial::wake_listener(self.address);
+        self.context.flush.wake();
         for thread in self.threads.drain(..) {
             // Only the scout may still sit in the system's resolver, which cannot be interrupted.
             thread::join_within(thread, LEAVE_GRACE / 2);
