@@ -3,11 +3,12 @@
 
 use std::error::Error;
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Subcommand};
 
-use crate::text::{chain, parse_size};
+use crate::text::{Escaped, chain, parse_size};
 
 /// How a program ends. Scripts rely on the numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,10 +76,42 @@ pub fn finish(program: &str, result: Result<Exit, Box<dyn Error>>) -> ExitCode {
     exit.into()
 }
 
+/// A path as one word of a command that can be typed.
+#[must_use]
+pub fn shell_word(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let text = if text.starts_with('-') { format!("./{text}") } else { text.into_owned() };
+    let is_plain = |letter: char| letter.is_alphanumeric() || "/._-+,@%:=".contains(letter);
+    if text.chars().all(is_plain) {
+        return text;
+    }
+    format!("'{}'", Escaped(&text.replace('\'', r"'\''")))
+}
+
 /// A value parser for sizes and rates in bytes: `16384`, `16K`, `1MiB`.
 ///
 /// # Errors
 /// The text is not a size.
 pub fn size(text: &str) -> Result<u64, crate::text::NotASize> {
     parse_size(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_become_words_that_can_be_typed() {
+        for (path, word) in [
+            ("song.flac.orch", "song.flac.orch"),
+            ("dir/söng", "dir/söng"),
+            ("my song", "'my song'"),
+            ("it's", r"'it'\''s'"),
+            ("-rf", "./-rf"),
+            ("$(x)", "'$(x)'"),
+            ("a\u{1b}[2J", r"'a\u{1b}[2J'"),
+        ] {
+            assert_eq!(shell_word(Path::new(path)), word);
+        }
+    }
 }

@@ -47,6 +47,10 @@ pub const HASH_THREADS_MAX: usize = 64;
 /// ahead of the other for a moment.
 pub const HASH_BUFFERS: usize = 4;
 
+/// While parts come, the disk is kept busy: it is told to write after so many bytes, so that little is left to
+/// sync when the last part has come.
+pub const FLUSH_BYTES: u64 = 64 * MIB as u64;
+
 // --- The wire between members ---------------------------------------------------------------------------
 
 /// The longest Noise message on the wire (the Noise specification's own bound, section 3).
@@ -126,7 +130,7 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 pub const CLOSE_GRACE: Duration = Duration::from_millis(300);
 /// A member that leaves waits this long for last words, its own and the others'; then it cuts its links, and
 /// after as long again it is gone. So `q` takes less than a second.
-pub const LEAVE_GRACE: Duration = Duration::from_millis(400);
+pub const LEAVE_GRACE: Duration = Duration::from_millis(300);
 /// The first pause before an address is dialled again; it doubles up to [`REDIAL_MAX`].
 pub const REDIAL_MIN: Duration = Duration::from_millis(500);
 /// The longest pause before an address is dialled again.

@@ -1,6 +1,8 @@
 //! The program `composer`, from outside.
 #![expect(clippy::unwrap_used, reason = "clippy takes only functions marked as tests for tests")]
 
+mod common;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
@@ -15,6 +17,8 @@ use std::time::{Duration, Instant};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+
+use common::skipped;
 
 /// No run in these tests takes longer, on any machine, unless it hangs.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -47,11 +51,6 @@ fdca6e77d1cfe307413677b02b424b3f518c0170
 7ad7b3b836aa58ba4afd202cb6baa71418b50281
 546e7ea34648967368d6f297aca9fb65d21ec119
 ";
-
-/// Says so past the test runner, which keeps what passing tests print.
-fn skipped(why: &str) {
-    std::io::stderr().write_all(format!("skipped: {why}\n").as_bytes()).unwrap();
-}
 
 /// A directory with `golden.bin`.
 fn golden_dir() -> TempDir {

@@ -2,10 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy knows test functions, but not the helpers between them")]
 
-use std::fs;
-use std::io::{self, BufRead, BufReader, Read, Write};
+mod common;
+
+use std::io::{self, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,10 @@ use orchestra::conductor::{Caps, Conductor, Config, Stats};
 use orchestra::host::tcp;
 use orchestra::logic::registry::Bounds;
 use orchestra::wire::desk::{Announce, Decoder, Event, Refusal, Reply, Request, Roster, preamble};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
+
+use common::program::{ConductorProgram, binary};
+use common::skipped;
 
 /// How long anything may take before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -157,7 +161,7 @@ fn ipv4_and_ipv6_members_share_a_swarm() {
     let mut four = Client::connect(("127.0.0.1", conductor.port()));
     four.roster(going(1, 4));
     if conductor.address().is_ipv4() {
-        println!("skipped: needs IPv6");
+        skipped("needs IPv6");
         return;
     }
     let mut six = Client::connect(("::1", conductor.port()));
@@ -170,7 +174,7 @@ fn a_loopback_member_is_shown_under_the_address_that_others_use() {
     let conductor = Conductor::start(Config::new("0".parse().unwrap())).unwrap();
     Client::connect(("127.0.0.1", conductor.port())).roster(going(1, 1001));
     let Some(address) = tcp::outward_address() else {
-        println!("skipped: needs a network address besides loopback");
+        skipped("needs a network address besides loopback");
         return;
     };
     let members = Client::connect((address, conductor.port())).roster(going(1, 1002)).members;
@@ -306,7 +310,7 @@ fn one_source_cannot_shut_out_the_others() {
     let silent: Vec<Client> = (0..50).map(|_| Client::silent(("127.0.0.1", conductor.port()))).collect();
     wait_until(&conductor, "the cap", |stats| stats.connections == 10);
     let Some(address) = tcp::outward_address().filter(IpAddr::is_ipv4) else {
-        println!("skipped: needs an IPv4 address besides loopback");
+        skipped("needs an IPv4 address besides loopback");
         return;
     };
     Client::connect((address, conductor.port())).roster(going(1, 1));
@@ -327,69 +331,20 @@ fn honest_members_are_answered_while_hundreds_stay_silent() {
     conductor.join().unwrap();
 }
 
-/// The real program, in a directory of its own; killed when a test fails.
-struct Program {
-    child: Child,
-    dir: tempfile::TempDir,
-    address: SocketAddr,
-}
-
-impl Program {
-    fn start(command: &mut Command) -> Program {
-        let dir = tempfile::tempdir().unwrap();
-        let mut child =
-            command.current_dir(dir.path()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.strip_prefix("conductor: listens on ").and_then(|rest| rest.split(',').next());
-        let Some(address) = address.and_then(|address| address.parse().ok()) else {
-            drop(child.kill());
-            panic!("it said {line:?}");
-        };
-        Program { child, dir, address }
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.dir.path().join(format!("logs/conductor-{}.log", self.child.id()))).unwrap()
-    }
-
-    fn exit_code(&mut self) -> Option<i32> {
-        let start = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code();
-            }
-            assert!(start.elapsed() < PATIENCE, "it does not end");
-            thread::sleep(Duration::from_millis(5));
-        }
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
+/// The real program.
 fn conductor() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_conductor"))
+    Command::new(binary("conductor"))
 }
 
 #[test]
 fn the_program_serves_until_it_is_asked_to_stop() {
     for signal in [Signal::TERM, Signal::INT] {
-        let mut program = Program::start(conductor().args(["--listen", "127.0.0.1:0"]));
+        let program = ConductorProgram::start(conductor().args(["--listen", "127.0.0.1:0"]));
         let mut client = Client::connect(program.address);
         client.roster(Announce { event: Event::Started, ..going(0xab, 1001) });
-        program.signal(signal);
-        assert_eq!(program.exit_code(), Some(0));
+        let (code, log) = program.stop(signal);
+        assert_eq!(code, Some(0));
         assert_eq!(client.reply(), None);
-        let log = program.log();
         assert!(log.contains("abababab 127.0.0.1:1001 started, lacks 1000 bytes: told 0 of 0"), "{log}");
     }
 }
@@ -427,10 +382,10 @@ fn wrong_usage_ends_with_2() {
 #[test]
 #[cfg(target_os = "linux")]
 fn running_out_of_file_descriptors_passes() {
-    let program = Program::start(
+    let program = ConductorProgram::start(
         Command::new("sh")
             .args(["-c", "ulimit -n 24; exec \"$0\" --listen 127.0.0.1:0"])
-            .arg(env!("CARGO_BIN_EXE_conductor")),
+            .arg(binary("conductor")),
     );
     let crowd: Vec<Client> = (0..60).map(|_| Client::silent(program.address)).collect();
     let start = Instant::now();

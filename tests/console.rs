@@ -5,11 +5,12 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "everything here is part of a test")]
 
+mod common;
+
 use std::cell::Cell;
 use std::env;
 use std::io::{self, BufRead, BufReader, Write};
 use std::process::{self, Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,10 +21,11 @@ use orchestra::identity::SwarmId;
 use orchestra::member::progress::{Phase, Snapshot};
 use rustix::process::{Pid, Signal, kill_process};
 
+use common::program::wait;
+use common::terminal::Shell;
+
 /// Set for the program in the terminal: what it should do.
 const ROLE: &str = "ORCHESTRA_TEST_CONSOLE";
-/// How long anything may take on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(30);
 
 #[test]
 fn q_quits_and_the_terminal_is_as_before() {
@@ -125,7 +127,7 @@ fn a_closed_pipe_is_no_failure() {
     let start = lines.find(|line| line.starts_with('{')).unwrap();
     assert!(start.contains("\"event\":\"start\""), "{start}");
     drop(lines);
-    assert_eq!(wait(&mut child), Some(0));
+    assert_eq!(wait(&mut child).code(), Some(0));
 }
 
 #[test]
@@ -137,7 +139,7 @@ fn a_reader_that_sleeps_does_not_keep_it_from_stopping() {
     assert_eq!(told, "full\n");
     let pid = Pid::from_child(&child);
     kill_process(pid, Signal::TERM).unwrap();
-    assert_eq!(wait(&mut child), Some(0));
+    assert_eq!(wait(&mut child).code(), Some(0));
 }
 
 /// This program with a role, and with pipes instead of a terminal.
@@ -152,20 +154,6 @@ fn piped(role: &str) -> Child {
         .unwrap()
 }
 
-fn wait(child: &mut Child) -> Option<i32> {
-    let start = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            return status.code();
-        }
-        if start.elapsed() > DEADLINE {
-            child.kill().unwrap();
-            panic!("it never ended");
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
-}
-
 /// The program in the terminal. As a test of its own it has nothing to do.
 #[test]
 fn program_in_the_terminal() {
@@ -175,6 +163,7 @@ fn program_in_the_terminal() {
         program: "member",
         version: "0",
         name: "a.flac".to_owned(),
+        manifest: "song.orch".into(),
         file: "a.flac".into(),
         listen: "127.0.0.1:10001".parse().unwrap(),
         swarm: SwarmId::from_bytes([0; 32]),
@@ -229,84 +218,4 @@ fn program_in_the_terminal() {
 fn program(role: &str) -> String {
     let path = env::current_exe().unwrap();
     format!("{ROLE}={role} {} --exact program_in_the_terminal --nocapture", path.display())
-}
-
-/// A shell in a terminal of its own.
-struct Shell {
-    /// The server of this terminal; every test has one, so that they may run side by side.
-    server: String,
-    mode: String,
-}
-
-impl Shell {
-    /// None, with a word about it, where there is no tmux.
-    fn open(columns: u32) -> Option<Shell> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let server = format!("orchestra-{}-{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let size = columns.to_string();
-        let mut shell = Shell { server, mode: String::new() };
-        let start =
-            ["-f", "/dev/null", "new-session", "-d", "-x", &size, "-y", "24", "bash --norc --noprofile"];
-        if !shell.tmux(&start).is_some_and(|output| output.status.success()) {
-            eprintln!("skipped: needs tmux and bash");
-            return None;
-        }
-        shell.types("PS1='> '; clear; echo ready");
-        shell.shows("ready\n>");
-        shell.mode = shell.settings();
-        Some(shell)
-    }
-
-    fn tmux(&self, arguments: &[&str]) -> Option<process::Output> {
-        Command::new("tmux").args(["-L", &self.server]).args(arguments).stdin(Stdio::null()).output().ok()
-    }
-
-    fn types(&self, line: &str) {
-        self.tmux(&["send-keys", "-l", line]);
-        self.types_key("Enter");
-    }
-
-    fn types_key(&self, key: &str) {
-        self.tmux(&["send-keys", key]);
-    }
-
-    fn screen(&self) -> String {
-        let output = self.tmux(&["capture-pane", "-p", "-J"]).unwrap();
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn shows(&self, text: &str) -> String {
-        self.until(text, |screen| screen.contains(text))
-    }
-
-    /// Waits until the screen is as expected.
-    fn until(&self, what: &str, is_so: impl Fn(&str) -> bool) -> String {
-        let start = Instant::now();
-        loop {
-            let screen = self.screen();
-            if is_so(&screen) {
-                return screen;
-            }
-            assert!(start.elapsed() < DEADLINE, "{what} never came:\n{screen}");
-            thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    /// How the terminal is set while no program runs in it.
-    fn settings(&self) -> String {
-        let tty = self.tmux(&["display-message", "-p", "#{pane_tty}"]).unwrap();
-        let tty = String::from_utf8(tty.stdout).unwrap();
-        let stty = Command::new("stty").args(["-F", tty.trim(), "-g"]).output().unwrap();
-        String::from_utf8(stty.stdout).unwrap()
-    }
-
-    fn has_its_mode(&self) {
-        self.until("the mode before", |_| self.settings() == self.mode);
-    }
-}
-
-impl Drop for Shell {
-    fn drop(&mut self) {
-        self.tmux(&["kill-server"]);
-    }
 }

@@ -6,22 +6,16 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use clap::Parser;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use orchestra::address::HostPort;
-use orchestra::cli::{self, Exit, Extra};
+use orchestra::cli::{self, Exit, Extra, shell_word};
 use orchestra::composer::{Composed, Request, compose};
-use orchestra::host::clock;
+use orchestra::console::{QUIET_AT_FIRST, WorkBar};
 use orchestra::limits::CONDUCTOR_PORT_DEFAULT;
 use orchestra::part::Layout;
-use orchestra::text::{Escaped, bytes, rate, span};
-use orchestra::time::Moment;
-
-/// Shorter work shows no progress.
-const QUIET_AT_FIRST: Duration = Duration::from_secs(1);
+use orchestra::text::{bytes, span};
 
 /// Make the manifest of a file, so that members can share it
 #[derive(Debug, Parser)]
@@ -66,7 +60,7 @@ fn run(args: Args) -> Result<Exit, Box<dyn Error>> {
     }
     let file = args.file.expect("clap asks for a file when there is no subcommand");
     let request = Request { file, conductor: args.conductor, part_len: args.part_size, output: args.output };
-    let mut bar = Bar { started: clock::now(), shown: None };
+    let mut bar = WorkBar::new();
     let composed = compose(&request, &AtomicBool::new(false), |done, all| {
         if !args.quiet {
             bar.show(done, all);
@@ -133,68 +127,9 @@ fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// A path as one word of a command that can be typed.
-fn shell_word(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    let text = if text.starts_with('-') { format!("./{text}") } else { text.into_owned() };
-    let is_plain = |letter: char| letter.is_alphanumeric() || "/._-+,@%:=".contains(letter);
-    if text.chars().all(is_plain) {
-        return text;
-    }
-    format!("'{}'", Escaped(&text.replace('\'', r"'\''")))
-}
-
-/// The progress bar of long work; it shows itself only on a terminal.
-struct Bar {
-    started: Moment,
-    shown: Option<ProgressBar>,
-}
-
-impl Bar {
-    fn show(&mut self, done: u64, all: u64) {
-        let elapsed = clock::now().since(self.started);
-        if elapsed < QUIET_AT_FIRST {
-            return;
-        }
-        let bar = self.shown.get_or_insert_with(|| {
-            let template = "{percent:>3}% ({binary_bytes} of {binary_total_bytes}) |{bar:24}| {msg}";
-            let style = ProgressStyle::with_template(template).expect("the template is well-formed");
-            ProgressBar::with_draw_target(Some(all), ProgressDrawTarget::stderr())
-                .with_style(style.progress_chars("## "))
-        });
-        bar.set_position(done);
-        // Over all the time so far: the bar itself would count from when it was first shown.
-        let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-        let per_milli = (done / millis).max(1);
-        let left = Duration::from_millis((all - done) / per_milli);
-        bar.set_message(format!("{}, {} left", rate(per_milli.saturating_mul(1_000)), span(left)));
-    }
-
-    fn clear(&self) {
-        if let Some(bar) = &self.shown {
-            bar.finish_and_clear();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn paths_become_words_that_can_be_typed() {
-        for (path, word) in [
-            ("song.flac.orch", "song.flac.orch"),
-            ("dir/söng", "dir/söng"),
-            ("my song", "'my song'"),
-            ("it's", r"'it'\''s'"),
-            ("-rf", "./-rf"),
-            ("$(x)", "'$(x)'"),
-            ("a\u{1b}[2J", r"'a\u{1b}[2J'"),
-        ] {
-            assert_eq!(shell_word(Path::new(path)), word);
-        }
-    }
 
     #[test]
     fn the_command_line_is_well_formed() {

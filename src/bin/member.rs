@@ -7,23 +7,23 @@ use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args, Parser, Subcommand};
 use crossbeam_channel::Receiver;
 
 use orchestra::address::{HostPort, HostPortError};
-use orchestra::cli::{self, Exit, Extra};
-use orchestra::composer::{Request, compose};
+use orchestra::cli::{self, Exit, Extra, shell_word};
+use orchestra::composer::{ComposeError, Composed, Request, compose};
 use orchestra::conductor::{self, Conductor};
-use orchestra::console::{self, About, End, View};
+use orchestra::console::{self, About, End, View, WorkBar};
 use orchestra::host::signal::{self, Signal};
 use orchestra::host::tcp::{self, ListenOn};
 use orchestra::host::{HostError, log, manifest_file};
 use orchestra::limits::CONDUCTOR_PORT_DEFAULT;
 use orchestra::manifest::Manifest;
 use orchestra::member::{Config, Member, Outcome};
-use orchestra::text::{Escaped, chain, parse_size};
+use orchestra::text::{chain, parse_size};
 
 const PROGRAM: &str = "member";
 const LOGS_DEFAULT: &str = "logs";
@@ -55,6 +55,7 @@ struct Arguments {
 enum Command {
     /// Share a file: write its manifest, conduct, and print what to type elsewhere
     #[command(help_template = TEMPLATE, override_usage = SHARE_USAGE, after_help = SHARE_EXAMPLE)]
+    #[command(mut_arg("dir", |dir| dir.help("Folder for the manifest [default: the file's]")))]
     Share {
         /// The file
         file: PathBuf,
@@ -71,8 +72,8 @@ struct Options {
     #[arg(long)]
     dir: Option<PathBuf>,
     /// Listen here [default: port 10001-10100, or any]
-    #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
-    listen: Option<SocketAddr>,
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<ListenOn>,
     /// Ask this conductor, not the manifest's
     #[arg(long, value_name = "HOST:PORT", value_parser = conductor)]
     conductor: Option<HostPort>,
@@ -108,8 +109,6 @@ struct Options {
 /// A text that is not what an option takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 enum Wrong {
-    #[error("an address and a port like 192.168.1.5:10001 or [::]:10001 were expected")]
-    Address,
     #[error("a number of bytes a second like 500K or 2M was expected; without the option there is no limit")]
     Rate,
 }
@@ -138,12 +137,13 @@ impl Options {
         Config {
             manifest,
             dir,
-            listen: self.listen.map(ListenOn::from),
+            listen: self.listen,
             conductor: Some(conductor),
             members: self.members.clone(),
             leave: self.leave,
             repair: self.repair,
             check_digest: self.check_digest,
+            verified: false,
             up: self.up,
             down: self.down,
         }
@@ -161,11 +161,6 @@ impl Options {
             drop(io::stderr().write_all(line.as_bytes()));
         }
     }
-}
-
-/// A value parser for `ADDR:PORT`.
-fn address(text: &str) -> Result<SocketAddr, Wrong> {
-    text.parse().map_err(|_| Wrong::Address)
 }
 
 /// A value parser for `HOST[:PORT]` of a conductor.
@@ -191,7 +186,7 @@ fn get(path: &Path, options: &Options) -> Result<Exit, Box<dyn Error>> {
     let conductor = options.conductor.clone().unwrap_or_else(|| manifest.conductor().clone());
     let signals = signal::watch()?;
     let member = Member::start(options.config(Arc::new(manifest.clone()), dir.clone(), conductor))?;
-    show(member, &manifest, &dir, options, &signals)
+    show(member, about(&manifest, path, &dir), options, &signals)
 }
 
 /// Composes this file, conducts and shares it.
@@ -212,25 +207,54 @@ fn share(file: &Path, options: &Options) -> Result<Exit, Box<dyn Error>> {
         dir.join(name)
     });
     let request = Request { file: file.to_owned(), conductor: conductor.clone(), part_len: None, output };
-    let composed = compose(&request, &AtomicBool::new(false), |_, _| {})?;
+    let shows = matches!(options.view(), View::Live | View::Lines);
+    let composed = match compose_until_stopped(&request, shows, &signals) {
+        Err(ComposeError::Stopped { .. }) => return Ok(Exit::Incomplete),
+        other => other?,
+    };
     let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
     let manifest = Arc::new(composed.manifest.clone());
-    let member = Member::start(options.config(manifest, dir.clone(), conductor))?;
-    if matches!(options.view(), View::Live | View::Lines) {
-        let name = composed.path.file_name().unwrap_or_default().to_string_lossy();
+    let config = Config { verified: true, ..options.config(manifest, dir.clone(), conductor) };
+    let member = Member::start(config)?;
+    if shows {
+        let name = composed.path.file_name().unwrap_or_default();
         let text = format!(
-            "Copy {} to the other computers; on each, type:\n  member {}\n",
-            Escaped(&composed.path.to_string_lossy()),
-            Escaped(&name)
+            "Copy {} to the other computers; there, beside it, type:\n  member {}\n",
+            shell_word(&composed.path),
+            shell_word(Path::new(name))
         );
         tell(&text)?;
     }
-    let exit = show(member, &composed.manifest, &dir, options, &signals);
+    let about = about(&composed.manifest, &composed.path, &dir);
+    let exit = show(member, about, options, &signals);
     if let Some(conducting) = conducting {
         conducting.stop();
         conducting.join()?;
     }
     exit
+}
+
+/// Composes with a progress bar; ^C and the like end it before anything is written.
+fn compose_until_stopped(
+    request: &Request,
+    shows: bool,
+    signals: &Receiver<Signal>,
+) -> Result<Composed, ComposeError> {
+    let stop = AtomicBool::new(false);
+    let mut bar = WorkBar::new();
+    let mut composed = compose(request, &stop, |done, all| {
+        if shows {
+            bar.show(done, all);
+        }
+        if signals.try_recv().is_ok() {
+            stop.store(true, Ordering::Relaxed);
+        }
+    });
+    bar.clear();
+    if stop.load(Ordering::Relaxed) {
+        composed = Err(ComposeError::Stopped { path: request.file.clone() });
+    }
+    composed
 }
 
 /// A conductor at the usual port, or at any if that one is taken.
@@ -246,22 +270,27 @@ fn reach(conductor: &Conductor) -> Result<HostPort, Box<dyn Error>> {
     Ok(SocketAddr::new(host, conductor.port()).to_string().parse()?)
 }
 
-/// Shows the member until it has ended.
-fn show(
-    member: Member,
-    manifest: &Manifest,
-    dir: &Path,
-    options: &Options,
-    signals: &Receiver<Signal>,
-) -> Result<Exit, Box<dyn Error>> {
-    let about = About {
+/// What the views are told of a composition; where the member listens is not known yet.
+fn about(manifest: &Manifest, path: &Path, dir: &Path) -> About {
+    About {
         program: PROGRAM,
         version: env!("CARGO_PKG_VERSION"),
         name: manifest.name().as_str().to_owned(),
+        manifest: path.to_owned(),
         file: dir.join(manifest.name().as_str()),
-        listen: member.address(),
+        listen: (Ipv4Addr::UNSPECIFIED, 0).into(),
         swarm: manifest.swarm_id(),
-    };
+    }
+}
+
+/// Shows the member until it has ended.
+fn show(
+    member: Member,
+    about: About,
+    options: &Options,
+    signals: &Receiver<Signal>,
+) -> Result<Exit, Box<dyn Error>> {
+    let about = About { listen: member.address(), ..about };
     let end = console::watch(
         options.view(),
         &about,
@@ -348,7 +377,7 @@ mod tests {
             ("member --leave share a", "cannot be used with"),
             ("member a.orch --up 0", "500K or 2M"),
             ("member a.orch --down fast", "500K or 2M"),
-            ("member a.orch --listen 10001", "192.168.1.5:10001"),
+            ("member a.orch --listen nowhere", "192.168.1.1:9999"),
             ("member a.orch --member nas.local", "a port from 1 to 65535"),
             ("member a.orch --member nas:0", "a port from 1 to 65535"),
             ("member a.orch --member nas:65536", "a port from 1 to 65535"),

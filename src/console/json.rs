@@ -78,6 +78,8 @@ struct Subject<'a> {
     version: &'a str,
     /// As the manifest has it, not escaped.
     name: &'a str,
+    /// Where its manifest is.
+    manifest: String,
     /// Where it is, or will be, on disk.
     file: String,
     listen: String,
@@ -111,6 +113,7 @@ impl<'a> From<&'a About> for Subject<'a> {
             program: about.program,
             version: about.version,
             name: &about.name,
+            manifest: about.manifest.to_string_lossy().into_owned(),
             file: about.file.to_string_lossy().into_owned(),
             listen: about.listen.to_string(),
             port: about.listen.port(),
@@ -195,6 +198,7 @@ mod tests {
             program: "member",
             version: "0.1.0",
             name: "a\n\"b\".jpg".to_owned(),
+            manifest: "/tmp/a.jpg.orch".into(),
             file: "/tmp/a.jpg".into(),
             listen: "[::]:10001".parse().unwrap(),
             swarm: SwarmId::from_bytes([0xab; 32]),
@@ -202,7 +206,7 @@ mod tests {
         let start = Event::Start { about: Subject::from(&about), state: State::from(&snapshot()) };
         let expected = json!({
             "event": "start", "program": "member", "version": "0.1.0", "name": "a\n\"b\".jpg",
-            "file": "/tmp/a.jpg", "listen": "[::]:10001", "port": 10001, "swarm": "ab".repeat(32)
+            "manifest": "/tmp/a.jpg.orch", "file": "/tmp/a.jpg", "listen": "[::]:10001", "port": 10001, "swarm": "ab".repeat(32)
         });
         assert_eq!(parsed(&start), with_state(expected));
 

@@ -10,6 +10,7 @@ mod live;
 mod output;
 mod rates;
 mod words;
+mod work;
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, never, select};
 
 use self::keys::{Key, Keys};
+pub use self::work::{QUIET_AT_FIRST, WorkBar};
 use crate::host::error::FileAction;
 use crate::host::signal::Signal;
 use crate::host::{HostError, terminal};
@@ -48,6 +50,8 @@ pub struct About {
     pub version: &'static str,
     /// The name of the composition.
     pub name: String,
+    /// Where the manifest is.
+    pub manifest: PathBuf,
     /// Where the composition is, or will be, on disk.
     pub file: PathBuf,
     /// Where the member listens.

@@ -87,6 +87,11 @@ pub enum StoreError {
     },
 }
 
+/// What the system has no words for: a file that had its full size when it was opened.
+#[derive(Clone, Copy, Debug, Error)]
+#[error("the file was cut short meanwhile")]
+struct CutShort;
+
 /// A size that people can compare digit by digit.
 fn exact(bytes: u64) -> String {
     if bytes < 1024 { format!("{bytes} bytes") } else { format!("{bytes} bytes ({})", text::bytes(bytes)) }
@@ -210,6 +215,10 @@ impl Store {
     pub fn read(&self, part: PartIndex, offset: u64, buffer: &mut [u8]) -> Result<(), HostError> {
         self.file
             .read_exact_at(buffer, self.layout.offset(part) + offset)
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::UnexpectedEof => io::Error::new(error.kind(), CutShort),
+                _ => error,
+            })
             .map_err(HostError::file(FileAction::ReadPart(part), &self.path))
     }
 
@@ -224,6 +233,14 @@ impl Store {
             .map_err(HostError::file(FileAction::WritePart(run.first()), &self.path))?;
         let new = run.parts().filter(|&part| self.shelf.put(part));
         Ok(new.fold((0, 0), |(parts, bytes), part| (parts + 1, bytes + u64::from(self.layout.len_of(part)))))
+    }
+
+    /// Brings what was written so far to the disk, to shorten the wait at the end.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn flush(&self) -> Result<(), HostError> {
+        self.file.sync_data().map_err(HostError::file(FileAction::Sync, &self.path))
     }
 
     /// Everything is there: brings it safely to the disk and gives it its final name.
@@ -376,7 +393,9 @@ mod tests {
         assert!(!store.is_writable());
         OpenOptions::new().write(true).open(&place.whole).unwrap().set_len(12).unwrap();
         let error = store.read(layout().part(2).unwrap(), 0, &mut [0; 5]).unwrap_err();
-        assert!(chain(&error).starts_with("cannot read part 3 of "), "{}", chain(&error));
+        let told =
+            format!("cannot read part 3 of {}: the file was cut short meanwhile", place.whole.display());
+        assert_eq!(chain(&error), told);
     }
 
     #[test]

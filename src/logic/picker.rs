@@ -82,7 +82,8 @@ impl Picker {
         self.asked_parts
     }
 
-    /// The first open part that no link in `complete` or otherwise known holds: one of availability 0.
+    /// The first open part that no incomplete link holds, and how many such parts there are. Complete links do
+    /// not count here: whoever asks knows whether there are any.
     #[must_use]
     pub fn unavailable(&self) -> Option<(PartIndex, u32)> {
         let none_holds = &self.open[0];

@@ -88,9 +88,6 @@ pub enum Fault {
     /// The bytes of a part have another digest than the manifest says.
     #[error("part {0} has wrong bytes")]
     WrongPart(PartIndex),
-    /// More bytes came that nobody had asked for than may be.
-    #[error("too many bytes that nobody had asked for")]
-    Unasked,
 }
 
 /// The protocol's order on one link, as the receiving side sees it.

@@ -3,7 +3,7 @@
 //! The window covers the link's rate × its round trip, so that the other side never waits for the next want,
 //! and little more, so that few parts are bound to a link that turns slow.
 //! It starts at [`WINDOW_BYTES_START`] and grows by what arrives (so it doubles every round trip) up to the
-//! rate seen × ([`ROUND_TRIPS`] round trips + [`SLACK`]).
+//! rate seen × (`ROUND_TRIPS` round trips + `SLACK`).
 //! The round trip is the shortest time seen from a want to its parts on disk, so a queue that we built
 //! ourselves does not widen the window further.
 

@@ -24,6 +24,7 @@ use crate::logic::addresses::normalised;
 use crate::logic::swarm::{Input, LinkId, Order, Quiet, Swarm};
 use crate::part::Run;
 use crate::text::{Escaped, chain};
+use crate::time::Moment;
 use crate::wire::desk::{Announce, Event as DeskEvent};
 use crate::wire::member::Reason;
 
@@ -44,6 +45,10 @@ pub(super) enum Event {
     CheckEnded(Result<(), HostError>),
     /// The whole file has its name, or why not.
     Finished(Result<(), files::FinishError>),
+    /// What was written could not be brought to the disk.
+    StoreFailed(HostError),
+    /// A thread of the member panicked: a bug of ours.
+    Panicked,
     /// The user wants to leave.
     Stop,
 }
@@ -110,10 +115,12 @@ struct Actor {
     next_link: u64,
     orders: Vec<Order>,
     /// When the stop began.
-    stopping: Option<crate::time::Moment>,
+    stopping: Option<Moment>,
     /// Questions to the conductor without an answer yet.
     asks: u32,
     finishing: Option<Thread>,
+    /// Every part on disk was looked at.
+    checked: bool,
     finished: bool,
     trouble: Option<MemberError>,
 }
@@ -128,6 +135,7 @@ pub(super) fn run(director: Director) -> Result<Outcome, MemberError> {
         stopping: None,
         asks: 0,
         finishing: None,
+        checked: false,
         finished: false,
         trouble: None,
     };
@@ -166,6 +174,8 @@ impl Actor {
             Event::Checked { run, held } => self.input(Input::Checked { run, held }),
             Event::CheckEnded(outcome) => self.on_check_ended(outcome),
             Event::Finished(outcome) => self.on_finished(outcome),
+            Event::StoreFailed(error) => self.fail(error.into()),
+            Event::Panicked => self.fail(MemberError::Panicked),
             Event::Stop => self.stop(),
         }
     }
@@ -193,7 +203,7 @@ impl Actor {
 
     fn publish(&self) {
         let swarm = &self.director.swarm;
-        let phase = match (swarm.is_checked(), self.finished) {
+        let phase = match (self.checked, self.finished) {
             (false, _) => Phase::Checking,
             (true, true) => Phase::Complete,
             (true, false) => Phase::Getting,
@@ -274,6 +284,10 @@ impl Actor {
             end => log::info!("{id} with {} ended: {}", handle.remote, chain(end)),
         }
         if handle.queue.is_some() {
+            let far = handle.shared.far();
+            if self.links.values().all(|other| other.shared.far() != far) {
+                self.director.context.given.forget(far);
+            }
             self.input(Input::LinkDown(id));
         } else if let Some(address) = handle.dialled {
             self.input(Input::DialFailed(address));
@@ -314,6 +328,7 @@ impl Actor {
             }
             return;
         }
+        self.checked = true;
         let context = &self.director.context;
         let held = context.store.shelf().count();
         let parts = context.layout.parts();
@@ -363,7 +378,13 @@ impl Actor {
         if self.stopping.is_some() {
             return;
         }
-        log::info!("leaving");
+        let sum = self.director.context.progress.snapshot(self.director.context.layout, Moment::START);
+        log::info!(
+            "leaving: received {} bytes ({} of them wasted), sent {}",
+            sum.down_bytes,
+            sum.wasted_bytes,
+            sum.up_bytes
+        );
         self.stopping = Some(clock::now());
         self.director.context.stopping.store(true, Ordering::Relaxed);
         // Links that have not said hello have nothing to say goodbye to.

@@ -3,11 +3,15 @@
 //! Each has a thread of its own, so that neither the hub nor a link waits for the disk.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crossbeam_channel::{Receiver, Sender};
 
 use super::context::Context;
 use super::director::Event;
-use crate::host::thread::{self, Thread};
+use crate::host::thread::Thread;
 use crate::host::{HostError, hashing};
+use crate::limits::{FLUSH_BYTES, POLL_INTERVAL};
 use crate::part::Run;
 
 /// Why a whole file does not get its name.
@@ -19,28 +23,37 @@ pub(super) enum FinishError {
     Contradiction,
 }
 
-/// Starts to verify what is on disk; each part is told to the director, and the end of it.
-pub(super) fn start_check(context: &Arc<Context>) -> Result<Thread, HostError> {
-    let context = Arc::clone(context);
-    thread::spawn("check", move || {
-        let (store, layout) = (&context.store, context.layout);
-        let outcome =
-            hashing::hash_parts(store.file(), store.path(), layout, &context.stopping, |run, digests| {
-                let found: Vec<bool> = run
-                    .parts()
-                    .zip(digests)
-                    .map(|(part, &digest)| digest == context.manifest.part_digest(part))
-                    .collect();
-                let mut rest = Some(run);
-                for alike in found.chunk_by(|one, next| one == next) {
-                    let Some(run) = rest else { break };
-                    let (run, after) = run.split_at(u32::try_from(alike.len()).unwrap_or(u32::MAX));
-                    rest = after;
-                    note(&context, run, alike[0]);
-                }
-            });
+/// Starts to verify what is on disk; the director is told of runs that are held or missing, and of the end.
+pub(super) fn start_check(context: &Arc<Context>, verified: bool) -> Result<Thread, HostError> {
+    context.spawn("check", move |context| {
+        let outcome = if verified { take_for_right(context) } else { check(context) };
         if !context.is_stopping() {
             context.report(Event::CheckEnded(outcome));
+        }
+    })
+}
+
+fn take_for_right(context: &Context) -> Result<(), HostError> {
+    if let Some(whole) = context.layout.whole() {
+        note(context, whole, true);
+    }
+    Ok(())
+}
+
+fn check(context: &Context) -> Result<(), HostError> {
+    let store = &context.store;
+    hashing::hash_parts(store.file(), store.path(), context.layout, &context.stopping, |run, digests| {
+        let found: Vec<bool> = run
+            .parts()
+            .zip(digests)
+            .map(|(part, &digest)| digest == context.manifest.part_digest(part))
+            .collect();
+        let mut rest = Some(run);
+        for alike in found.chunk_by(|one, next| one == next) {
+            let Some(run) = rest else { break };
+            let (run, after) = run.split_at(u32::try_from(alike.len()).unwrap_or(u32::MAX));
+            rest = after;
+            note(context, run, alike[0]);
         }
     })
 }
@@ -55,11 +68,52 @@ fn note(context: &Context, run: Run, held: bool) {
     context.report(Event::Checked { run, held });
 }
 
+/// Starts to keep the disk busy while parts come; ends with the last of them, or when the member stops.
+///
+/// Without it, everything that came would wait in memory for the sync at the end, and the member would stand
+/// at 100 % for as long as the disk takes.
+pub(super) fn start_flush(context: &Arc<Context>, due: Receiver<()>) -> Result<Thread, HostError> {
+    context.spawn("flush", move |context| {
+        while !context.is_stopping() && !context.store.shelf().is_full() {
+            if due.recv_timeout(POLL_INTERVAL).is_ok()
+                && let Err(error) = context.store.flush()
+            {
+                // The system tells of a failed write once: the sync at the end would not hear of it again.
+                context.report(Event::StoreFailed(error));
+                return;
+            }
+        }
+    })
+}
+
+/// Counts what was written, and says when the disk should be told.
+#[derive(Debug)]
+pub(super) struct FlushCounter {
+    written: AtomicU64,
+    due: Sender<()>,
+}
+
+impl FlushCounter {
+    /// A counter and where it is heard.
+    pub(super) fn new() -> (FlushCounter, Receiver<()>) {
+        let (due, heard) = crossbeam_channel::bounded(1);
+        (FlushCounter { written: AtomicU64::new(0), due }, heard)
+    }
+
+    /// So many bytes were written.
+    pub(super) fn wrote(&self, bytes: u64) {
+        let before = self.written.fetch_add(bytes, Ordering::Relaxed);
+        if before / FLUSH_BYTES != (before + bytes) / FLUSH_BYTES {
+            // Full: the flusher knows already.
+            let _known = self.due.try_send(());
+        }
+    }
+}
+
 /// Starts to bring the whole file to the disk and to its name; the director hears of the outcome.
 pub(super) fn start_finish(context: &Arc<Context>, check_digest: bool) -> Result<Thread, HostError> {
-    let context = Arc::clone(context);
-    thread::spawn("finish", move || {
-        let outcome = finish(&context, check_digest);
+    context.spawn("finish", move |context| {
+        let outcome = finish(context, check_digest);
         context.report(Event::Finished(outcome));
     })
 }

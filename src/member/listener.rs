@@ -13,8 +13,7 @@ use crate::limits::POLL_INTERVAL;
 
 /// Starts to accept; ends when the member stops.
 pub(super) fn start(context: &Arc<Context>, listener: TcpListener) -> Result<Thread, HostError> {
-    let context = Arc::clone(context);
-    thread::spawn("listener", move || {
+    context.spawn("listener", move |context| {
         while !context.is_stopping() {
             match dial::accept(&listener) {
                 Ok(Some((stream, remote))) => context.report(Event::Knock(stream, remote)),

@@ -17,12 +17,13 @@
 //!
 //! | actor | threads | owns | waits on |
 //! |---|---|---|---|
-//! | [`director`] | 1 | the swarm, the table of links | its inbox until the machine's deadline, nothing else |
-//! | [`link`] reader | 1 a link | decoder, session, part buffers | its socket, the disk, a buffer, the inbox |
-//! | [`link`] writer | 1 a link | output buffer | its queue, the disk, its socket |
-//! | [`listener`] | 1 | the listening socket | a connection, the inbox |
-//! | [`scout`] | 1 | nothing | its queue, one socket, the inbox |
-//! | [`files`] | 1 while it works | nothing | the disk, the inbox |
+//! | `director` | 1 | the swarm, the table of links | its inbox until the machine's deadline, nothing else |
+//! | `link` reader | 1 a link | decoder, session, part buffers | its socket, the disk, a buffer, the inbox |
+//! | `link` writer | 1 a link | output buffer | its queue, the disk, its socket |
+//! | `listener` | 1 | the listening socket | a connection, the inbox |
+//! | `scout` | 1 | nothing | its queue, one socket, the inbox |
+//! | `files` | 1 while it works, with helpers on other cores | nothing | the disk, the inbox |
+//! | resolver | 1 if the user named members | nothing | the system's name lookup, the inbox |
 //!
 //! Inside the process everybody may wait for the director and the director waits for nobody, so waits form a
 //! tree. A reader never waits for its own writer: the writer's queue is as long as the protocol lets the
@@ -33,34 +34,38 @@ mod buffers;
 mod context;
 mod director;
 mod files;
+mod given;
 mod link;
 mod listener;
 pub mod progress;
 mod scout;
 mod throttle;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_channel::{Receiver, Sender};
 use thiserror::Error;
 
 use self::buffers::Buffers;
-use self::context::{Context, GivenBook};
+use self::context::Context;
 pub use self::director::MemberError;
 use self::director::{Director, Event};
+use self::files::FlushCounter;
+use self::given::GivenBook;
 use self::progress::{Progress, Snapshot};
 use self::throttle::Throttle;
 use crate::address::HostPort;
+use crate::host::error::NetAction;
 use crate::host::store::{Place, Store, StoreError};
 use crate::host::tcp::{self, ListenOn};
 use crate::host::thread::{self, Thread};
 use crate::host::{HostError, clock, dial, entropy};
 use crate::identity::MemberId;
-use crate::limits::{DIRECTOR_INBOX, LINKS_PER_MEMBER_MAX, MEMBER_PORTS, RUN_BYTES_U32};
+use crate::limits::{DIRECTOR_INBOX, LEAVE_GRACE, LINKS_PER_MEMBER_MAX, MEMBER_PORTS, RUN_BYTES_U32};
 use crate::logic::swarm::{Rules, Swarm};
 use crate::manifest::Manifest;
 use crate::text::chain;
@@ -85,6 +90,8 @@ pub struct Config {
     pub repair: bool,
     /// Check the digest of the whole file before it gets its name.
     pub check_digest: bool,
+    /// The whole file is there and was verified a moment ago, by composing it: it is not read again.
+    pub verified: bool,
     /// Bytes per second to send at most.
     pub up: Option<NonZeroU64>,
     /// Bytes per second to receive at most.
@@ -135,9 +142,9 @@ impl Member {
             Some(on) => tcp::listen(on)?,
             None => tcp::listen_on_first(MEMBER_PORTS)?,
         };
-        let address =
-            listener.local_addr().map_err(HostError::net(crate::host::error::NetAction::Listen, "a port"))?;
+        let address = listener.local_addr().map_err(HostError::net(NetAction::Listen, "a port"))?;
         let (inbox, events) = crossbeam_channel::bounded(DIRECTOR_INBOX);
+        let (flush, flush_due) = FlushCounter::new();
         let context = Arc::new(Context {
             layout,
             key: config.manifest.swarm_key(),
@@ -148,41 +155,22 @@ impl Member {
             up: Throttle::new(config.up.map(NonZeroU64::get)),
             down: Throttle::new(config.down.map(NonZeroU64::get)),
             given: GivenBook::new(layout),
+            flush,
             progress: Progress::default(),
             inbox,
             stopping: AtomicBool::new(false),
             manifest: config.manifest,
         });
-        let rules = Rules {
-            member: context.me,
-            layout,
-            links_per_member: links_per_member(),
-            conductor: config.conductor.is_some(),
-            seed: entropy::seed()?,
-        };
-        let mut threads = vec![listener::start(&context, listener)?];
-        let scout = match config.conductor {
-            Some(conductor) => {
-                let (sender, thread) = scout::start(&context, conductor)?;
-                threads.push(thread);
-                Some(sender)
-            }
-            None => None,
-        };
-        let director = Director {
-            context: Arc::clone(&context),
-            swarm: Swarm::new(clock::now(), rules),
-            inbox: events,
-            scout,
+        let plan = Plan {
+            conductor: config.conductor,
+            members: config.members,
             leave: config.leave,
             check_digest: config.check_digest,
+            verified: config.verified,
         };
-        let (thread, ended, outcome) = start_director(director)?;
-        threads.push(thread);
-        threads.push(files::start_check(&context)?);
-        if !config.members.is_empty() {
-            threads.push(start_resolver(&context, config.members)?);
-        }
+        let (threads, (ended, outcome)) = start_threads(&context, plan, listener, events, flush_due)
+            // Whoever has started must not go on alone.
+            .inspect_err(|_| context.stopping.store(true, Ordering::Relaxed))?;
         Ok(Member { context, address, began, ended, outcome, threads })
     }
 
@@ -222,7 +210,7 @@ impl Member {
     fn join_threads(&mut self) {
         for thread in self.threads.drain(..) {
             // Only the scout may still sit in the system's resolver, which cannot be interrupted.
-            thread::join_within(thread, crate::limits::LEAVE_GRACE);
+            thread::join_within(thread, LEAVE_GRACE / 2);
         }
     }
 }
@@ -251,9 +239,62 @@ fn links_per_member() -> usize {
     thread::cores().min(LINKS_PER_MEMBER_MAX)
 }
 
-type Started = (Thread, Receiver<()>, Receiver<Result<Outcome, MemberError>>);
+/// What the threads are told beside the context.
+struct Plan {
+    conductor: Option<HostPort>,
+    members: Vec<HostPort>,
+    leave: bool,
+    check_digest: bool,
+    verified: bool,
+}
 
-fn start_director(director: Director) -> Result<Started, HostError> {
+/// What tells of the director's end.
+type Ends = (Receiver<()>, Receiver<Result<Outcome, MemberError>>);
+
+fn start_threads(
+    context: &Arc<Context>,
+    plan: Plan,
+    listener: TcpListener,
+    events: Receiver<Event>,
+    flush_due: Receiver<()>,
+) -> Result<(Vec<Thread>, Ends), HostError> {
+    let rules = Rules {
+        member: context.me,
+        layout: context.layout,
+        links_per_member: links_per_member(),
+        conductor: plan.conductor.is_some(),
+        seed: entropy::seed()?,
+    };
+    let mut threads = vec![listener::start(context, listener)?];
+    let scout = match plan.conductor {
+        Some(conductor) => {
+            let (sender, thread) = scout::start(context, conductor)?;
+            threads.push(thread);
+            Some(sender)
+        }
+        None => None,
+    };
+    let director = Director {
+        context: Arc::clone(context),
+        swarm: Swarm::new(clock::now(), rules),
+        inbox: events,
+        scout,
+        leave: plan.leave,
+        check_digest: plan.check_digest,
+    };
+    let (thread, ends) = start_director(director)?;
+    threads.push(thread);
+    threads.push(files::start_check(context, plan.verified)?);
+    if context.store.is_writable() {
+        threads.push(files::start_flush(context, flush_due)?);
+    }
+    if !plan.members.is_empty() {
+        threads.push(start_resolver(context, plan.members)?);
+    }
+    Ok((threads, ends))
+}
+
+fn start_director(director: Director) -> Result<(Thread, Ends), HostError> {
     let (ended_sender, ended): (Sender<()>, _) = crossbeam_channel::bounded(1);
     let (outcome_sender, outcome) = crossbeam_channel::bounded(1);
     let thread = thread::spawn("director", move || {
@@ -262,13 +303,12 @@ fn start_director(director: Director) -> Result<Started, HostError> {
         drop(outcome_sender.send(result));
         let _unheard = ended_sender.send(());
     })?;
-    Ok((thread, ended, outcome))
+    Ok((thread, (ended, outcome)))
 }
 
 /// Looks up the members that the user named; each is dialled as soon as its address is known.
 fn start_resolver(context: &Arc<Context>, members: Vec<HostPort>) -> Result<Thread, HostError> {
-    let context = Arc::clone(context);
-    thread::spawn("resolver", move || {
+    context.spawn("resolver", move |context| {
         for member in members {
             match dial::resolve(member.host(), member.port()) {
                 Ok(addresses) => {

@@ -14,9 +14,9 @@ use super::director::Event;
 use crate::address::HostPort;
 use crate::host::error::NetAction;
 use crate::host::patient::{read_exact, write_all};
-use crate::host::thread::{self, Thread};
+use crate::host::thread::Thread;
 use crate::host::{HostError, clock, dial};
-use crate::limits::{DESK_REPLY_MAX, DESK_TIMEOUT};
+use crate::limits::{DESK_REPLY_MAX, DESK_TIMEOUT, LEAVE_GRACE};
 use crate::time::Moment;
 use crate::wire::WireError;
 use crate::wire::desk::{self, Announce, Decoder, Refusal, Reply, Request, Roster};
@@ -55,14 +55,13 @@ pub(super) fn start(
     conductor: HostPort,
 ) -> Result<(Sender<Announce>, Thread), HostError> {
     let (sender, receiver) = crossbeam_channel::bounded(1);
-    let context = Arc::clone(context);
-    let thread = thread::spawn("scout", move || run(&context, &conductor, &receiver))?;
+    let thread = context.spawn("scout", move |context| run(context, &conductor, &receiver))?;
     Ok((sender, thread))
 }
 
 fn run(context: &Context, conductor: &HostPort, asks: &Receiver<Announce>) {
     for announce in asks {
-        let answer = match ask(conductor, announce) {
+        let answer = match ask(context, conductor, announce) {
             Ok(Reply::Roster(roster)) => Answer::Roster(roster),
             Ok(Reply::Refused(refusal)) => Answer::Refused(refusal),
             Err(error) => Answer::Silent(error),
@@ -72,11 +71,11 @@ fn run(context: &Context, conductor: &HostPort, asks: &Receiver<Announce>) {
 }
 
 /// Asks at the first address of the conductor that answers.
-fn ask(conductor: &HostPort, announce: Announce) -> Result<Reply, ScoutError> {
+fn ask(context: &Context, conductor: &HostPort, announce: Announce) -> Result<Reply, ScoutError> {
     let addresses = dial::resolve(conductor.host(), conductor.port()).map_err(ScoutError::Host)?;
     let mut trouble = None;
     for address in addresses {
-        match ask_at(address, announce) {
+        match ask_at(context, address, announce) {
             Ok(reply) => return Ok(reply),
             // The first address is the preferred one: its trouble is the one to tell.
             Err(error) => trouble = trouble.or(Some(error)),
@@ -85,14 +84,18 @@ fn ask(conductor: &HostPort, announce: Announce) -> Result<Reply, ScoutError> {
     Err(trouble.expect("resolving yields at least one address"))
 }
 
-fn ask_at(address: SocketAddr, announce: Announce) -> Result<Reply, ScoutError> {
-    let deadline = clock::now() + DESK_TIMEOUT;
-    let stream = dial::connect(address, || clock::now() >= deadline).map_err(ScoutError::Host)?;
+fn ask_at(context: &Context, address: SocketAddr, announce: Announce) -> Result<Reply, ScoutError> {
+    // Who leaves says goodbye, but waits for nothing else.
+    let leaves = announce.event == desk::Event::Left;
+    let patience = if leaves { LEAVE_GRACE } else { DESK_TIMEOUT };
+    let deadline = clock::now() + patience;
+    let give_up = || clock::now() >= deadline || (context.is_stopping() && !leaves);
+    let stream = dial::connect(address, give_up).map_err(ScoutError::Host)?;
     let mut request = desk::preamble().to_vec();
     Request::Announce(announce).append_to(&mut request);
     let exchanged = dial::prepare(&stream)
-        .and_then(|()| write_all(&stream, &request, DESK_TIMEOUT, || false))
-        .and_then(|()| read_reply(&stream, deadline));
+        .and_then(|()| write_all(&stream, &request, patience, give_up))
+        .and_then(|()| read_reply(&stream, deadline, give_up));
     match exchanged {
         Ok(reply) => reply.map_err(|source| ScoutError::Foreign { address, source }),
         Err(error) => Err(ScoutError::Host(HostError::net(NetAction::Talk, address)(error))),
@@ -100,10 +103,14 @@ fn ask_at(address: SocketAddr, announce: Announce) -> Result<Reply, ScoutError> 
 }
 
 /// One reply: its header first, so that nothing is taken that was not announced.
-fn read_reply(stream: &TcpStream, deadline: Moment) -> io::Result<Result<Reply, WireError>> {
+fn read_reply(
+    stream: &TcpStream,
+    deadline: Moment,
+    give_up: impl Fn() -> bool + Copy,
+) -> io::Result<Result<Reply, WireError>> {
     let mut decoder = Decoder::replies();
     let mut header = [0; HEADER_LEN + 1];
-    read_exact(stream, &mut header, deadline, || false)?;
+    read_exact(stream, &mut header, deadline, give_up)?;
     let len = u32::from_le_bytes([header[0], header[1], header[2], header[3]]);
     if let Err(error) = decoder.next(&mut header.as_slice()) {
         return Ok(Err(error));
@@ -111,7 +118,7 @@ fn read_reply(stream: &TcpStream, deadline: Moment) -> io::Result<Result<Reply, 
     // The decoder has checked the length against the bound of its kind.
     let rest = usize::try_from(len).unwrap_or(usize::MAX).clamp(1, DESK_REPLY_MAX) - 1;
     let mut body = vec![0; rest];
-    read_exact(stream, &mut body, deadline, || false)?;
+    read_exact(stream, &mut body, deadline, give_up)?;
     let reply = decoder.next(&mut body.as_slice());
     Ok(reply.and_then(|reply| reply.ok_or(WireError::Body(header[HEADER_LEN]))))
 }

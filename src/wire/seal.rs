@@ -21,6 +21,9 @@ const PATTERN: &str = "Noise_NNpsk0_25519_AESGCM_BLAKE2s";
 /// Where the pre-shared key enters: before the first message.
 const PSK_POSITION: u8 = 0;
 
+/// Records kept for last words when a key is nearly used up.
+const LAST_RECORDS: u64 = 64;
+
 /// The dialling side, after its first message.
 pub struct Initiator(snow::HandshakeState);
 
@@ -93,6 +96,14 @@ impl Sealer {
         let made = self.0.key.seal_in_place_separate_tag(nonce, Aad::empty(), plain);
         tag.copy_from_slice(made.expect("a record is far below the cipher's bound").as_ref());
         Ok(())
+    }
+}
+
+impl Sealer {
+    /// Whether only the last records are left: time for last words, and for a new link.
+    #[must_use]
+    pub const fn is_worn(&self) -> bool {
+        self.0.next + LAST_RECORDS >= RECORDS_PER_KEY_MAX
     }
 }
 
@@ -204,6 +215,16 @@ mod tests {
         let (initiator, _) = Initiator::start(&KEY, b"prologue");
         let (_, _, answer) = respond(&KEY, b"prologue", &message).unwrap();
         assert!(initiator.finish(&answer).is_err(), "an answer to somebody else's message");
+    }
+
+    #[test]
+    fn a_key_wears_out_before_it_is_used_up() {
+        let ((mut sealer, _), _) = link();
+        assert!(!sealer.is_worn());
+        sealer.0.next = RECORDS_PER_KEY_MAX - LAST_RECORDS;
+        assert!(sealer.is_worn() && sealer.seal(&mut record(b"last words")).is_ok());
+        sealer.0.next = RECORDS_PER_KEY_MAX;
+        assert_eq!(sealer.seal(&mut record(b"one more")), Err(WireError::KeyUsedUp));
     }
 
     #[test]

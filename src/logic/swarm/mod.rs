@@ -300,6 +300,10 @@ impl Swarm {
                 (false, false) => Some(Quiet::Unanswered),
             };
         }
+        if self.links.values().any(Link::is_complete) {
+            // It holds everything, and gives it to others before us.
+            return Some(Quiet::Unanswered);
+        }
         self.picker.unavailable().map(|(first, parts)| Quiet::NoHolder { first, parts })
     }
 

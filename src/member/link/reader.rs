@@ -287,6 +287,7 @@ impl<'s> Intake<'s> {
             // The file is only shared; nobody was asked for anything.
             (0, 0)
         };
+        self.context.flush.wrote(new_bytes);
         self.context.progress.stored(parts, new_bytes, bytes.len() as u64);
         self.report(Fact::Stored(run));
         Ok(())

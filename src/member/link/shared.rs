@@ -72,7 +72,7 @@ impl Shared {
         Flow { received: self.received.load(Ordering::Relaxed), sent: self.sent.load(Ordering::Relaxed) }
     }
 
-    pub(super) fn far(&self) -> u32 {
+    pub(in crate::member) fn far(&self) -> u32 {
         self.far.load(Ordering::Relaxed)
     }
 

@@ -143,6 +143,11 @@ impl<'s> SealedWriter<'s> {
         Ok(())
     }
 
+    /// Whether the key is nearly used up.
+    pub(super) fn is_worn(&self) -> bool {
+        self.sealer.is_worn()
+    }
+
     /// Sends everything that was appended.
     pub(super) fn flush(&mut self) -> Result<(), LinkEnd> {
         if self.plain > 0 {

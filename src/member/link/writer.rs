@@ -95,6 +95,9 @@ impl<'s> Writer<'s> {
                     }
                 }
                 Err(RecvTimeoutError::Timeout) if self.shared.is_cut() => return Ok(()),
+                Err(RecvTimeoutError::Timeout) if self.out.is_worn() => {
+                    return self.obey(Outgoing::Close(Reason::Renew)).map(drop);
+                }
                 Err(RecvTimeoutError::Timeout) => self.serve_some()?,
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }

@@ -1,0 +1,164 @@
+"""The workloads, and how one run of one program becomes numbers."""
+
+import contextlib
+import os
+import time
+from dataclasses import dataclass
+
+from harness.meter import OtherLoad, Trouble, is_done, is_ready, loopback_bytes, touch_memory, wait, warm
+from harness.torrent import NAME, sha1_of
+
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+
+# Buffers of the programs, beside the files that they write.
+BUFFERS = 512 * MIB
+
+
+@dataclass(frozen=True)
+class Workload:
+    name: str
+    title: str
+    what: str
+    # In units of `--size`; None for what has a size of its own.
+    times: int | None = 1
+    part_size: int = MIB
+    getters: int = 1
+
+    def size(self, base):
+        return MIB if self.times is None else self.times * base
+
+
+WORKLOADS = {
+    workload.name: workload
+    for workload in (
+        Workload("1to1", "One gets from one", "get"),
+        Workload("1to4", "Four get from one, and from one another", "get", getters=4),
+        Workload("parts256k", "One gets from one, parts of 256 KiB", "get", part_size=256 * KIB),
+        Workload("parts16k", "One gets from one, parts of 16 KiB", "get", part_size=16 * KIB),
+        Workload("small", "One gets a file of 1 MiB from one", "get", times=None, part_size=16 * KIB),
+        Workload("recheck", "A complete file is verified again", "check"),
+        Workload("compose", "The description of a file is made", "compose", times=4),
+    )
+}
+
+
+def measure(program, workload, run):
+    """One run; what it returns goes to the JSON as it is."""
+    given = os.stat(run.source.path)
+    with contextlib.ExitStack() as ends:
+        result = _transfer(program, run, ends) if workload.what == "get" else _alone(program, workload, run, ends)
+    # The givers hold links to it: a program that wrote there would spoil all later runs.
+    now = os.stat(run.source.path)
+    if (now.st_size, now.st_mtime_ns) != (given.st_size, given.st_mtime_ns):
+        raise Trouble(f"{program.name} changed the source; what follows would be worth nothing")
+    return result
+
+
+def _transfer(program, run, ends):
+    givers = program.share(run)
+    for giver in givers:
+        ends.callback(giver.stop)
+    prepared = [program.prepare(run, 1 + index) for index in range(run.getters)]
+    for process in filter(None, prepared):
+        ends.callback(process.stop)
+    wait(list(filter(None, prepared)), is_ready, run.deadline, "ready", beside=givers)
+    _settle(run, run.getters * run.source.size)
+
+    before = [giver.cpu() for giver in givers]
+    bytes_before, load, begin = loopback_bytes(), OtherLoad(), time.monotonic()
+    getters = []
+    for index, process in enumerate(prepared):
+        if process:
+            process.go()
+        else:
+            process = program.get(run, 1 + index)
+            ends.callback(process.stop)
+        getters.append(process)
+    wait(getters, is_done, run.deadline, "complete", beside=givers)
+    wire = loopback_bytes() - bytes_before
+    give_cpu = sum(giver.cpu() - was for giver, was in zip(givers, before))
+    get_cpu = sum(getter.cpu() - getter.base_cpu for getter in getters)
+    other = load.share(give_cpu + get_cpu)
+    peaks(getters + givers)
+    sync = _sync([run.got(1 + index) / NAME for index in range(run.getters)])
+
+    for process in getters + givers:
+        process.stop()
+    told = [program.facts(getter) for getter in getters]
+    ends_at = [getter.done_at - fact.get("before_sync_s", 0) for getter, fact in zip(getters, told)]
+    result = {
+        "wall_s": max(ends_at) - begin,
+        "synced_s": max(getter.done_at for getter in getters) - begin + sync,
+        "each_s": [end - begin for end in ends_at],
+        "get_cpu_s": get_cpu,
+        "give_cpu_s": give_cpu,
+        "peak_get_kib": max((getter.peak_kib or 0 for getter in getters)) or None,
+        "peak_give_kib": givers[0].peak_kib if givers else None,
+        "wire_bytes": wire,
+        "sent_bytes": program.facts(givers[0]).get("sent_bytes") if givers else None,
+        "first_byte_s": max((fact["first_byte_s"] for fact in told if fact.get("first_byte_s") is not None), default=None),
+        "other_load": other,
+    }
+    for index in range(run.getters):
+        _verify_and_empty(program, run, run.got(1 + index) / NAME)
+    return result
+
+
+def _alone(program, workload, run, ends):
+    beside = getattr(program, "beside_" + workload.what, lambda _: [])(run)
+    for process in beside:
+        ends.callback(process.stop)
+    start = getattr(program, workload.what)
+    _settle(run, 0)
+    load, begin = OtherLoad(), time.monotonic()
+    process = start(run)
+    ends.callback(process.stop)
+    if process.staged:
+        wait([process], is_ready, run.deadline, "ready")
+        load = OtherLoad()
+        process.go()
+        begin = process.started_at
+    wait([process], is_done, run.deadline, "done", beside=beside)
+    cpu = process.cpu() - process.base_cpu
+    other = load.share(cpu)
+    peaks([process])
+    return {
+        "wall_s": process.done_at - begin,
+        "get_cpu_s": cpu,
+        "give_cpu_s": 0.0,
+        "peak_get_kib": process.peak_kib,
+        "other_load": other,
+    }
+
+
+def _settle(run, dirtied):
+    """The source in the page cache, and memory at hand that the host took back since the run before."""
+    warm(run.source.path)
+    with open("/proc/meminfo", encoding="ascii") as file:
+        free = next(int(line.split()[1]) for line in file if line.startswith("MemFree")) * KIB
+    # More than what is free would push the source out of the page cache again.
+    touch_memory(min(dirtied + BUFFERS, int(free * 0.9)))
+
+
+def peaks(processes):
+    for process in processes:
+        if process.usage is None:
+            process.note_peak()
+
+
+def _sync(paths):
+    begin = time.monotonic()
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    return time.monotonic() - begin
+
+
+def _verify_and_empty(program, run, path):
+    if path.stat().st_size != run.source.size or sha1_of(path) != run.source.sha1:
+        raise Trouble(f"{program.name}: {path} is not the file that was shared")
+    # Emptied, not deleted: deleting many files slows down making new ones on ext4; all of it goes at the end.
+    os.truncate(path, 0)
