@@ -1,0 +1,194 @@
+//! Members that ask: for too much, for nothing, again and again, and without listening.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use orchestra::limits::{LINKS_PER_MEMBER_MAX, ROSTER_MAX};
+use orchestra::wire::member::{Denial, Have, Message, Reason};
+
+use crate::peer::{Peer, listen, run_of, span};
+use crate::program::{Program, World, members};
+
+const PART: u64 = 65_536;
+const PARTS: u32 = 64;
+
+fn world() -> World {
+    World::new(PARTS as usize * 65_536, PART)
+}
+
+fn dial(world: &World, to: &Program, number: u8) -> Peer {
+    let mut peer = Peer::dial(to.address, &world.manifest).opened(number, 0, Have::Runs(vec![]));
+    peer.is_welcome();
+    peer
+}
+
+/// The honest one gets everything from the source while others misbehave.
+fn served(world: &World, source: Program, mut getter: Program) {
+    getter.completes(world);
+    getter.is_left_alone();
+    getter.ends();
+    source.is_left_alone();
+    source.ends();
+}
+
+#[test]
+fn who_never_reads_costs_no_memory() {
+    let world = world();
+    let source = world.source(&[]);
+    let mut deaf: Vec<Peer> = (1..=8).map(|number| dial(&world, &source, number)).collect();
+    for peer in &mut deaf {
+        // All that may be asked for at a time, and withdrawn and asked for again in between.
+        for _ in 0..7 {
+            peer.say(&Message::Want(span(0, PARTS))).unwrap();
+        }
+        for part in (0..PARTS).step_by(2) {
+            drop(peer.say(&Message::Cancel(span(part, 1))));
+        }
+    }
+    let getter = world.getter("getter", &members([source.address]));
+    // Told to go because of what it says, the deaf one goes at once, although it hears nothing.
+    let began = Instant::now();
+    deaf.iter_mut().for_each(|peer| drop(peer.say(&Message::Refuse(span(0, 1), Denial::NotHeld))));
+    served(&world, source, getter);
+    assert!(began.elapsed() < Duration::from_secs(15), "not by the timeout of a write");
+}
+
+#[test]
+fn cancelled_wants_are_answered_piece_by_piece() {
+    let world = world();
+    let source = world.source(&["--up".into(), "2M".into()]);
+    let mut peer = dial(&world, &source, 1);
+    peer.say(&Message::Want(span(0, PARTS))).unwrap();
+    // One run in a hundred pieces is more than may be owed, but nothing of it is a fault until more is wanted.
+    for part in (1..PARTS).step_by(2) {
+        peer.say(&Message::Cancel(span(part, 1))).unwrap();
+    }
+    let mut answered = vec![0; PARTS as usize];
+    while answered.contains(&0) {
+        let (answer, came) = match peer.hear().expect("the link lives") {
+            Message::Parts(answer) => (answer, true),
+            Message::Refuse(answer, Denial::Cancelled) => (answer, false),
+            _ => continue,
+        };
+        run_of(&world, answer).parts().for_each(|part| answered[part.at()] += 1);
+        if came {
+            let bytes = world.bytes(answer.first, answer.count);
+            assert!(peer.take(bytes.len()).unwrap() == bytes, "other bytes");
+        }
+    }
+    assert!(answered.iter().all(|&times| times == 1), "{answered:?}");
+    drop(peer);
+    source.is_left_alone();
+    source.ends();
+}
+
+#[test]
+fn a_storm_of_wants_and_cancels_hurts_nobody_else() {
+    let world = world();
+    let source = world.source(&[]);
+    let mut stormy = dial(&world, &source, 1);
+    let storm = std::thread::spawn(move || {
+        let mut round = || {
+            stormy.say(&Message::Want(span(0, PARTS)))?;
+            let mut parts = (0..PARTS).step_by(3);
+            parts.try_for_each(|part| stormy.say(&Message::Cancel(span(part, 1))))?;
+            stormy.say(&Message::Cancel(span(0, PARTS)))
+        };
+        while round().is_ok() {}
+    });
+    let mut getter = world.getter("getter", &members([source.address]));
+    getter.completes(&world);
+    getter.ends();
+    // It may have overrun its window, or still be at it.
+    source.ends();
+    storm.join().unwrap();
+}
+
+#[test]
+fn floods_of_rosters_and_news_hurt_nobody() {
+    let world = world();
+    let source = world.source(&["--up".into(), "4M".into()]);
+    let mut getter = world.getter("getter", &members([source.address]));
+    let mut flooder = dial(&world, &getter, 1);
+    let mut bystander = dial(&world, &source, 2);
+    let flood = std::thread::spawn(move || {
+        let mut number = 0_u32;
+        let mut next = || {
+            number += 1;
+            // Documentation addresses (RFC 5737): nobody is there. And some on which nobody can be.
+            let last = u8::try_from(number % 250).unwrap();
+            SocketAddr::from(([[203, 0, 113, last], [0, 0, 0, 0], [255; 4]][number as usize % 3], 9))
+        };
+        let mut round = || {
+            let roster: Vec<SocketAddr> = std::iter::repeat_with(&mut next).take(ROSTER_MAX).collect();
+            flooder.say(&Message::Roster(roster))?;
+            flooder.say(&Message::Have(Have::Runs(vec![])))
+        };
+        while round().is_ok() {}
+    });
+    getter.completes(&world);
+    assert!(bystander.say(&Message::Roster(vec![])).is_ok());
+    let (_, log) = getter.ends();
+    assert!(!log.contains("0.0.0.0") && !log.contains("255.255.255.255"), "{log}");
+    flood.join().unwrap();
+    drop(bystander);
+    source.is_left_alone();
+    source.ends();
+}
+
+#[test]
+fn many_links_of_one_member_are_too_many() {
+    let world = world();
+    let source = world.source(&["--up".into(), "8M".into()]);
+    let getter = world.getter("getter", &members([source.address]));
+    let mut links: Vec<Peer> = (0..LINKS_PER_MEMBER_MAX).map(|_| dial(&world, &source, 7)).collect();
+    for _ in 0..20 {
+        let mut more = Peer::dial(source.address, &world.manifest).opened(7, 0, Have::Runs(vec![]));
+        assert_eq!(more.is_ended(), Some(Message::Bye(Reason::TooMany)));
+    }
+    for peer in &mut links {
+        peer.say(&Message::Want(span(3, 1))).unwrap();
+        while !matches!(peer.hear().expect("the first ones stay"), Message::Parts(_) | Message::Refuse(..)) {}
+    }
+    drop(links);
+    served(&world, source, getter);
+}
+
+/// One who is never served but reserves everything again and again does not keep it from the others.
+#[test]
+fn reservations_end() {
+    let world = world();
+    let source = world.source(&[]);
+    let mut greedy = dial(&world, &source, 1);
+    let mut ears = greedy.stream.try_clone().unwrap();
+    std::thread::spawn(move || std::io::copy(&mut ears, &mut std::io::sink()));
+    let hoarding = std::thread::spawn(move || {
+        let mut round = || {
+            greedy.say(&Message::Want(span(0, PARTS)))?;
+            greedy.say(&Message::Cancel(span(0, PARTS)))?;
+            std::thread::sleep(Duration::from_millis(200));
+            std::io::Result::Ok(())
+        };
+        while round().is_ok() {}
+    });
+    source.logs("is up", 1);
+    let mut getter = world.getter("getter", &members([source.address]));
+    getter.completes(&world);
+    getter.ends();
+    let (_, log) = source.ends();
+    assert!(!log.contains("broke the protocol"), "{log}");
+    hoarding.join().unwrap();
+}
+
+#[test]
+fn two_who_hold_everything_part() {
+    let world = world();
+    let (listener, address) = listen();
+    let source = world.source(&members([address]));
+    let mut peer = Peer::accept(&listener, &world.manifest).opened(1, address.port(), Have::All);
+    drop(listener);
+    // Both hold everything: nothing is left to say.
+    assert_eq!(peer.is_ended(), Some(Message::Bye(Reason::Complete)));
+    source.is_left_alone();
+    source.ends();
+}
