@@ -173,7 +173,7 @@ fn numbers() -> BTreeMap<String, String> {
     let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap();
     let one_part = Layout::new(1, 1).unwrap();
     let longest = Layout::new(1, limits::PART_LEN_MAX.into()).unwrap();
-    let numbers: [(&str, u64); 35] = [
+    let numbers: [(&str, u64); 37] = [
         ("bytes of a manifest", limits::MANIFEST_LEN_MAX),
         ("bytes of a part", limits::PART_LEN_MAX.into()),
         ("parts", limits::PARTS_MAX.into()),
@@ -203,6 +203,8 @@ fn numbers() -> BTreeMap<String, String> {
         ("ms that owed parts may fail to come", ms(limits::STALL_TIMEOUT)),
         ("ms for the last words", ms(limits::CLOSE_GRACE)),
         ("ms that a given part is kept from others", ms(limits::GIVEN_PATIENCE)),
+        ("ms before it is kept for the same member again", ms(limits::GIVEN_AGAIN_PAUSE)),
+        ("ms between two rosters of a link that are looked at", ms(limits::GOSSIP_HEARD_INTERVAL)),
         ("ms before a refused part is asked for again", ms(limits::ELSEWHERE_PAUSE)),
         ("ms between two gossips", ms(limits::GOSSIP_INTERVAL)),
         ("body bytes of a request", limits::DESK_REQUEST_MAX as u64),
@@ -212,7 +214,7 @@ fn numbers() -> BTreeMap<String, String> {
     ];
     let numbers: BTreeMap<String, String> =
         numbers.into_iter().map(|(name, number)| (name.to_owned(), number.to_string())).collect();
-    assert_eq!(numbers.len(), 35, "every name is used once");
+    assert_eq!(numbers.len(), 37, "every name is used once");
     numbers
 }
 
