@@ -65,6 +65,9 @@ pub const RECORDS_PER_CALL: usize = 4;
 /// How many records one key may seal. AES-GCM stays far from its birthday bound for 2^24 records of
 /// 64 KiB, which is one tebibyte in one direction of one link; the link is then replaced.
 pub const RECORDS_PER_KEY_MAX: u64 = 1 << 24;
+/// Records kept back when a key is nearly used up: for the longest part that may just have begun, and for
+/// last words.
+pub const LAST_RECORDS: u64 = PART_LEN_MAX as u64 / RECORD_PLAIN_MAX as u64 + 64;
 /// Messages without a set in them are a few words long.
 pub const FRAME_SMALL_MAX: usize = 64;
 /// The longest `Have`: the bits of [`PARTS_MAX`] parts and their length.
@@ -81,6 +84,9 @@ pub const FRAME_ROSTER_MAX: usize = ROSTER_MAX * 20 + FRAME_SMALL_MAX;
 pub const RUN_BYTES: u64 = RUN_BYTES_U32 as u64;
 /// The same, where parts are measured.
 pub const RUN_BYTES_U32: u32 = 1024 * 1024;
+/// The most parts that one `Want` asks for: with tiny parts, answers part by part would else cost more than
+/// the parts.
+pub const RUN_PARTS_MAX: u32 = 1_024;
 /// What is asked of a new link before anything is known about its rate.
 pub const WINDOW_BYTES_START: u64 = MIB as u64;
 /// The most bytes that may be asked of one link at a time: 100 ms of 2.6 Gbit/s, or two parts of 16 MiB, so

@@ -302,7 +302,10 @@ fn show(
     )?;
     match end {
         // Nothing is waited for; the system takes back what we hold.
-        End::Interrupted => Ok(Exit::Interrupted),
+        End::Interrupted => {
+            std::mem::forget(member);
+            Ok(Exit::Interrupted)
+        }
         End::PipeClosed => {
             member.join()?;
             Ok(Exit::Done)

@@ -107,7 +107,7 @@ mod tests {
 
     /// Compares the lanes with the `sha1` crate.
     fn check(parts: &[&[u8]]) {
-        let Some(cpu) = ShaNi::detect() else { return println!("skipped: needs the SHA extensions") };
+        let Some(cpu) = ShaNi::detect() else { return eprintln!("skipped: needs the SHA extensions") };
         let mut digests = vec![Digest::from_bytes([0; DIGEST_LEN]); parts.len()];
         fill(cpu, parts, &mut digests);
         for (at, (part, digest)) in parts.iter().zip(digests).enumerate() {

@@ -218,7 +218,7 @@ mod tests {
     /// FIPS 180-4, example "abc", and the `sha1` crate for lanes that differ in every block.
     #[test]
     fn every_lane_goes_its_own_way() {
-        let Some(cpu) = ShaNi::detect() else { return println!("skipped: needs the SHA extensions") };
+        let Some(cpu) = ShaNi::detect() else { return eprintln!("skipped: needs the SHA extensions") };
         let mut abc = [0; BLOCK_LEN];
         abc[..4].copy_from_slice(b"abc\x80");
         abc[63] = 24;

@@ -8,7 +8,7 @@ use rustix::fs::{Access, access};
 use thiserror::Error;
 
 use super::error::FileAction;
-use super::{HostError, regular};
+use super::{HostError, directory, regular};
 use crate::limits::MANIFEST_LEN_MAX;
 use crate::manifest::{Manifest, ManifestError};
 use crate::text::Escaped;
@@ -68,7 +68,7 @@ pub fn read(path: &Path) -> Result<Manifest, ManifestFileError> {
 /// The path is taken by something that is not a regular file, or its directory cannot be written to.
 pub fn check_writable(path: &Path) -> Result<(), HostError> {
     let target = resolve(path)?;
-    access(directory_of(&target), Access::WRITE_OK | Access::EXEC_OK)
+    access(directory::of(&target), Access::WRITE_OK | Access::EXEC_OK)
         .map_err(|error| HostError::file(FileAction::Create, path)(error.into()))
 }
 
@@ -82,9 +82,9 @@ pub fn check_writable(path: &Path) -> Result<(), HostError> {
 /// Anything that the system refuses. Nothing half-written is left behind.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), HostError> {
     let target = resolve(path)?;
-    let directory = directory_of(&target);
+    let folder = directory::of(&target);
     let (mut file, temporary) =
-        Temporary::create(directory).map_err(HostError::file(FileAction::Create, path))?;
+        Temporary::create(folder).map_err(HostError::file(FileAction::Create, path))?;
     let mut write = || {
         file.write_all(bytes)?;
         match fs::metadata(&target) {
@@ -96,7 +96,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), HostError> {
     write().map_err(HostError::file(FileAction::Write, path))?;
     file.sync_all().map_err(HostError::file(FileAction::Sync, path))?;
     temporary.rename_to(&target).map_err(HostError::file(FileAction::Rename, path))?;
-    sync_directory(directory).map_err(HostError::file(FileAction::Sync, path))
+    directory::sync_of(&target)
 }
 
 /// The path at which a file is to be put, after any symbolic link to an existing one.
@@ -108,31 +108,6 @@ fn resolve(path: &Path) -> Result<PathBuf, HostError> {
         Err(error) => Err(error),
     };
     resolved.map_err(HostError::file(FileAction::Create, path))
-}
-
-fn directory_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
-}
-
-/// Makes a rename in the directory last.
-fn sync_directory(directory: &Path) -> io::Result<()> {
-    let synced = File::open(directory).and_then(|directory| directory.sync_all());
-    match synced {
-        // The directory may be writable but not readable, or the file system has no such operation: then
-        // there is no way to ask for more, and the file itself is already safe.
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
-            ) =>
-        {
-            Ok(())
-        }
-        result => result,
-    }
 }
 
 /// A file under a name that nobody uses; removed when dropped.

@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod dial;
+pub mod directory;
 pub mod entropy;
 pub mod error;
 pub mod hashing;

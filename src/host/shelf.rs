@@ -41,8 +41,8 @@ impl Shelf {
         // Release: who sees the bit sees everything that happened before it was set.
         let new = self.bits[part.at() / WORD_BITS].fetch_or(bit, Ordering::AcqRel) & bit == 0;
         if new {
-            // Each part is new once, so there is a place for each.
-            let place = self.taken.fetch_add(1, Ordering::Relaxed) as usize;
+            // Each part is new once, so there is a place for each. Release: who counts the place sees the bit.
+            let place = self.taken.fetch_add(1, Ordering::AcqRel) as usize;
             self.ledger[place].store(part.get() + 1, Ordering::Release);
         }
         new
@@ -95,7 +95,7 @@ impl Shelf {
         (runs, next)
     }
 
-    /// How many entries of the ledger are written without a gap before them.
+    /// How many places of the ledger are taken, less those at its end that are not written yet.
     fn written(&self) -> usize {
         let mut place = self.count() as usize;
         // Places are taken before they are written: step back over those that are not yet.

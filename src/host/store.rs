@@ -11,13 +11,14 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use rustix::fs::{FallocateFlags, OFlags, fallocate};
 use thiserror::Error;
 
-use super::HostError;
 use super::error::FileAction;
 use super::shelf::Shelf;
+use super::{HostError, directory};
 use crate::part::{Layout, PartIndex, Run};
 use crate::text::{self, Escaped};
 
@@ -29,6 +30,9 @@ pub struct Store {
     path: PathBuf,
     origin: Origin,
     shelf: Shelf,
+    /// Whether bringing something to the disk has failed. The system tells of that once, so it is remembered:
+    /// whatever is synced after it proves nothing.
+    sync_failed: Mutex<bool>,
 }
 
 /// What the store was opened on.
@@ -92,6 +96,11 @@ pub enum StoreError {
 #[error("the file was cut short meanwhile")]
 struct CutShort;
 
+/// An earlier sync failed, and what it was about is lost.
+#[derive(Debug, Error)]
+#[error("an earlier write did not reach the disk; run it again to check what is there")]
+struct SyncFailed;
+
 /// A size that people can compare digit by digit.
 fn exact(bytes: u64) -> String {
     if bytes < 1024 { format!("{bytes} bytes") } else { format!("{bytes} bytes ({})", text::bytes(bytes)) }
@@ -114,6 +123,10 @@ impl Store {
                 found: meta.len(),
                 expected: layout.size(),
             }),
+            // A link that leads nowhere takes the name as well.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && place.whole.is_symlink() => {
+                Err(StoreError::NotAFile { path: place.whole.clone() })
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Store::open_partial(place, layout),
             Err(error) => Err(HostError::file(FileAction::Inspect, &place.whole)(error).into()),
         }
@@ -167,7 +180,7 @@ impl Store {
     }
 
     fn new(layout: Layout, file: File, path: PathBuf, origin: Origin) -> Store {
-        Store { layout, file, path, origin, shelf: Shelf::new(layout) }
+        Store { layout, file, path, origin, shelf: Shelf::new(layout), sync_failed: Mutex::new(false) }
     }
 
     /// The file, for hashing what is in it.
@@ -203,9 +216,9 @@ impl Store {
         &self.shelf
     }
 
-    /// A part was found to be on disk and right.
-    pub fn put(&self, part: PartIndex) {
-        self.shelf.put(part);
+    /// A part was found to be on disk and right; says whether that is new.
+    pub fn put(&self, part: PartIndex) -> bool {
+        self.shelf.put(part)
     }
 
     /// Reads bytes of a part that is on the shelf.
@@ -240,7 +253,14 @@ impl Store {
     /// # Errors
     /// The disk fails.
     pub fn flush(&self) -> Result<(), HostError> {
-        self.file.sync_data().map_err(HostError::file(FileAction::Sync, &self.path))
+        self.sync(File::sync_data)
+    }
+
+    fn sync(&self, sync: impl Fn(&File) -> io::Result<()>) -> Result<(), HostError> {
+        let mut failed = self.sync_failed.lock().expect("no thread panics while it holds this lock");
+        let outcome = if *failed { Err(io::Error::other(SyncFailed)) } else { sync(&self.file) };
+        *failed = outcome.is_err();
+        outcome.map_err(HostError::file(FileAction::Sync, &self.path))
     }
 
     /// Everything is there: brings it safely to the disk and gives it its final name.
@@ -252,13 +272,10 @@ impl Store {
         if self.origin == Origin::Whole {
             return Ok(());
         }
-        self.file.sync_all().map_err(HostError::file(FileAction::Sync, &self.path))?;
+        self.sync(File::sync_all)?;
         let Origin::Fetched { to } = &self.origin else { return Ok(()) };
         rename_new(&self.path, to).map_err(HostError::file(FileAction::Rename, to))?;
-        let directory = to.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(directory)
-            .and_then(|directory| directory.sync_all())
-            .map_err(HostError::file(FileAction::Sync, directory))
+        directory::sync_of(to)
     }
 }
 
@@ -358,6 +375,12 @@ mod tests {
         fs::create_dir(&place.whole).unwrap();
         assert!(matches!(Store::open(&place, layout()), Err(StoreError::NotAFile { .. })));
         fs::remove_dir(&place.whole).unwrap();
+        std::os::unix::fs::symlink("nowhere", &place.whole).unwrap();
+        assert!(
+            matches!(Store::open(&place, layout()), Err(StoreError::NotAFile { .. })),
+            "a link to nothing"
+        );
+        fs::remove_file(&place.whole).unwrap();
         std::os::unix::fs::symlink("/etc/passwd", &place.partial).unwrap();
         assert!(matches!(Store::open(&place, layout()), Err(StoreError::Host(_))), "a planted link");
     }

@@ -212,7 +212,7 @@ mod tests {
         if address.is_ipv6() {
             TcpStream::connect((Ipv6Addr::LOCALHOST, address.port())).unwrap();
         } else {
-            println!("skipped: needs IPv6");
+            eprintln!("skipped: needs IPv6");
         }
     }
 

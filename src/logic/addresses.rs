@@ -125,11 +125,18 @@ impl Addresses {
         }
     }
 
-    /// A link to the member that listens there is up.
-    pub fn on_link(&mut self, now: Moment, address: SocketAddr) {
+    /// A link to the member that says it listens there is up; `dialled` proves it.
+    pub fn on_link(&mut self, address: SocketAddr, dialled: bool) {
         if let Some(entry) = self.entries.get_mut(&normalised(address)) {
             entry.links += 1;
-            entry.proven = true;
+            entry.proven |= dialled;
+        }
+    }
+
+    /// A link with the member that listens there brought something: earlier failures are forgotten. A hello
+    /// alone does not count, or a member that always says no would be dialled for ever without a pause.
+    pub fn on_useful(&mut self, now: Moment, address: SocketAddr) {
+        if let Some(entry) = self.entries.get_mut(&normalised(address)) {
             entry.backoff.succeeded(now, Duration::ZERO);
         }
     }
@@ -163,11 +170,6 @@ impl Addresses {
     #[must_use]
     pub fn is_refused(&self, now: Moment, address: SocketAddr) -> bool {
         self.entries.get(&normalised(address)).is_some_and(|entry| entry.refused_until > now)
-    }
-
-    /// Every address becomes due at once: something changed that makes a new try worthwhile.
-    pub fn hurry(&mut self) {
-        self.entries.values_mut().for_each(|entry| entry.backoff.hurry());
     }
 
     /// How many addresses of others are known.
@@ -211,7 +213,11 @@ impl Entry {
 /// The same address in the one form that is kept: IPv4 as such, not mapped into IPv6.
 #[must_use]
 pub fn normalised(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
+    match address.ip().to_canonical() {
+        // As it is: a link-local address is worth nothing without its zone.
+        IpAddr::V6(_) => address,
+        ip => SocketAddr::new(ip, address.port()),
+    }
 }
 
 fn is_dialable(address: SocketAddr) -> bool {
@@ -308,13 +314,35 @@ mod tests {
     }
 
     #[test]
+    fn who_only_says_hello_waits_longer_each_time() {
+        let mut book = book();
+        book.learn(NOW, address(1), Source::Conductor, Duration::ZERO);
+        for _ in 0..20 {
+            book.on_link(address(1), true);
+            book.on_link_gone(NOW, address(1), None);
+        }
+        assert!(book.next_due(NOW + REDIAL_MAX / 2).is_none());
+        book.on_link(address(1), true);
+        book.on_useful(NOW, address(1));
+        book.on_link_gone(NOW, address(1), None);
+        assert!(book.next_due(NOW + REDIAL_MIN).is_some(), "what was useful is soon tried again");
+    }
+
+    #[test]
+    fn a_zone_is_part_of_an_address() {
+        let local: SocketAddr = std::net::SocketAddrV6::new("fe80::1".parse().unwrap(), 1, 0, 7).into();
+        assert_eq!(normalised(local), local);
+    }
+
+    #[test]
     fn only_proven_addresses_are_passed_on() {
         let mut book = book();
         for number in 1..=5 {
             book.learn(NOW, address(number), Source::Conductor, Duration::ZERO);
         }
-        book.on_link(NOW, address(2));
-        book.on_link(NOW, address(3));
+        book.on_link(address(2), true);
+        book.on_link(address(3), true);
+        book.on_link(address(4), false);
         book.on_oneself(address(3));
         assert_eq!(book.sample_proven(10), [address(2)]);
     }

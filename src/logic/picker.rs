@@ -17,7 +17,7 @@
 //!
 //! The picker does not know links, windows or time.
 
-use crate::limits::RUN_BYTES;
+use crate::limits::{RUN_BYTES, RUN_PARTS_MAX};
 use crate::part::{Layout, PartIndex, Run};
 use crate::part_set::PartSet;
 
@@ -51,6 +51,7 @@ impl Picker {
     pub fn new(layout: Layout, seed: u64) -> Picker {
         let parts = layout.parts() as usize;
         let run_parts = u32::try_from(RUN_BYTES / u64::from(layout.part_len())).unwrap_or(u32::MAX);
+        let run_parts = run_parts.min(RUN_PARTS_MAX);
         Picker {
             layout,
             held: PartSet::empty(layout),

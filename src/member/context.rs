@@ -14,7 +14,7 @@ use super::throttle::Throttle;
 use crate::host::HostError;
 use crate::host::store::Store;
 use crate::host::thread::{self, Thread};
-use crate::identity::{MemberId, SwarmKey};
+use crate::identity::{MemberId, SwarmId, SwarmKey};
 use crate::manifest::Manifest;
 use crate::part::Layout;
 
@@ -23,6 +23,7 @@ use crate::part::Layout;
 pub(super) struct Context {
     pub(super) manifest: Arc<Manifest>,
     pub(super) layout: Layout,
+    pub(super) swarm: SwarmId,
     pub(super) key: SwarmKey,
     pub(super) me: MemberId,
     /// The port on which this member accepts links.

@@ -364,6 +364,8 @@ impl Actor {
                     self.stop();
                 }
             }
+            // What was fetched stays as it is; running again resumes.
+            Err(files::FinishError::Stopped) => {}
             Err(files::FinishError::Host(error)) => self.fail(error.into()),
             Err(files::FinishError::Contradiction) => {
                 let name = self.director.context.manifest.name().to_string();
@@ -436,7 +438,7 @@ impl Actor {
     fn announce(&mut self, event: DeskEvent, left: u64) {
         let context = &self.director.context;
         let announce = Announce {
-            swarm: *context.manifest.swarm_id().as_bytes(),
+            swarm: *context.swarm.as_bytes(),
             port: context.port,
             complete: left == 0 && self.director.swarm.is_checked(),
             left,

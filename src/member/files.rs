@@ -21,6 +21,8 @@ pub(super) enum FinishError {
     Host(HostError),
     /// Every part is right, but not the digest of the whole.
     Contradiction,
+    /// The member stopped before the digest of the whole was known.
+    Stopped,
 }
 
 /// Starts to verify what is on disk; the director is told of runs that are held or missing, and of the end.
@@ -60,11 +62,11 @@ fn check(context: &Context) -> Result<(), HostError> {
 
 /// These parts were looked at, and all of them are held or none.
 fn note(context: &Context, run: Run, held: bool) {
-    let held_bytes = held.then(|| context.layout.bytes_of(run));
-    if held {
-        run.parts().for_each(|part| context.store.put(part));
-    }
-    context.progress.checked(run.count(), held_bytes);
+    // A part may have come from a member meanwhile: it is counted once.
+    let new = run.parts().filter(|&part| held && context.store.put(part));
+    let (parts, bytes) =
+        new.fold((0, 0), |(parts, bytes), part| (parts + 1, bytes + u64::from(context.layout.len_of(part))));
+    context.progress.checked(run.count(), parts, bytes);
     context.report(Event::Checked { run, held });
 }
 
@@ -135,7 +137,8 @@ fn finish(context: &Context, check_digest: bool) -> Result<(), FinishError> {
             |_| {},
         )
         .map_err(FinishError::Host)?;
-        if digests.is_some_and(|(whole, _)| whole != context.manifest.digest()) {
+        let (whole, _) = digests.ok_or(FinishError::Stopped)?;
+        if whole != context.manifest.digest() {
             return Err(FinishError::Contradiction);
         }
     }

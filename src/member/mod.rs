@@ -148,6 +148,7 @@ impl Member {
         let (flush, flush_due) = FlushCounter::new();
         let context = Arc::new(Context {
             layout,
+            swarm: config.manifest.swarm_id(),
             key: config.manifest.swarm_key(),
             me: MemberId::from_bytes(entropy::bytes()?),
             port: address.port(),
@@ -219,9 +220,11 @@ impl Member {
     fn join_threads(&mut self) {
         dial::wake_listener(self.address);
         self.context.flush.wake();
+        // A thread may sit in a system call that nothing interrupts (a name server, a slow disk): all of them
+        // together get so long, and then they are left behind.
+        let deadline = clock::now() + LEAVE_GRACE / 2;
         for thread in self.threads.drain(..) {
-            // Only the scout may still sit in the system's resolver, which cannot be interrupted.
-            thread::join_within(thread, LEAVE_GRACE / 2);
+            thread::join_within(thread, deadline.since(clock::now()));
         }
     }
 }

@@ -121,13 +121,11 @@ impl Progress {
         before.phase != phase
     }
 
-    /// Parts were looked at on disk; they are right and have so many bytes, or are missing.
-    pub(super) fn checked(&self, parts: u32, held_bytes: Option<u64>) {
+    /// Parts were looked at on disk; so many of them, with so many bytes, turned out to be right.
+    pub(super) fn checked(&self, parts: u32, held_parts: u32, held_bytes: u64) {
         self.checked_parts.fetch_add(parts, Ordering::Relaxed);
-        if let Some(bytes) = held_bytes {
-            self.parts.fetch_add(parts, Ordering::Relaxed);
-            self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        }
+        self.parts.fetch_add(held_parts, Ordering::Relaxed);
+        self.bytes.fetch_add(held_bytes, Ordering::Relaxed);
     }
 
     /// Part bytes came in.

@@ -10,7 +10,7 @@ use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 
 use super::WireError;
 use crate::identity::SwarmKey;
-use crate::limits::{RECORD_LEN_MAX, RECORD_PLAIN_MAX, RECORD_TAG_LEN, RECORDS_PER_KEY_MAX};
+use crate::limits::{LAST_RECORDS, RECORD_LEN_MAX, RECORD_PLAIN_MAX, RECORD_TAG_LEN, RECORDS_PER_KEY_MAX};
 
 /// The length of each of the two handshake messages: an ephemeral key and a tag.
 pub const HANDSHAKE_LEN: usize = 32 + RECORD_TAG_LEN;
@@ -20,9 +20,6 @@ pub const RECORD_HEADER_LEN: usize = 2;
 const PATTERN: &str = "Noise_NNpsk0_25519_AESGCM_BLAKE2s";
 /// Where the pre-shared key enters: before the first message.
 const PSK_POSITION: u8 = 0;
-
-/// Records kept for last words when a key is nearly used up.
-const LAST_RECORDS: u64 = 64;
 
 /// The dialling side, after its first message.
 pub struct Initiator(snow::HandshakeState);

@@ -61,6 +61,8 @@ pub struct Flow {
     pub received: u64,
     /// Bytes sent.
     pub sent: u64,
+    /// Whether our own reader is what waits: for the user's rate limit, or for a part buffer.
+    pub waits: bool,
 }
 
 impl Link {
@@ -187,7 +189,7 @@ impl Link {
     /// Takes in what the link has carried so far.
     pub(super) fn flowed(&mut self, now: Moment, flow: Flow, span: Duration) {
         let received = flow.received.saturating_sub(self.flow.received);
-        if received > 0 {
+        if received > 0 || flow.waits {
             self.moved = now;
         }
         if flow != self.flow {

@@ -25,6 +25,8 @@ pub(super) struct Meeting {
     announce: Backoff,
     /// An announce is under way.
     asking: bool,
+    /// Something changed since it went out.
+    outdated: bool,
     /// When the last announce went out.
     asked: Moment,
     /// The conductor answered at least once in this run.
@@ -51,6 +53,7 @@ impl Meeting {
             rng,
             announce: Backoff::new(ANNOUNCE_RETRY_MIN, ANNOUNCE_RETRY_MAX),
             asking: false,
+            outdated: false,
             asked: Moment::START,
             known_to_conductor: false,
             event: Event::Started,
@@ -73,12 +76,18 @@ impl Meeting {
         if self.known_to_conductor {
             self.event = Event::Completed;
         }
-        self.announce.hurry();
+        self.hurry_announce();
     }
 
     /// Something changed that the conductor should hear about soon.
     pub(super) fn hurry_announce(&mut self) {
+        self.outdated = self.asking;
         self.announce.hurry();
+    }
+
+    /// A link with the member that listens there brought something.
+    pub(super) fn on_useful(&mut self, now: Moment, address: SocketAddr) {
+        self.addresses.on_useful(now, address);
     }
 
     pub(super) fn on_conductor_refused(&mut self, now: Moment) {
@@ -122,6 +131,9 @@ impl Swarm {
         }
         let interval = Duration::from_millis(u64::from(roster.interval_ms));
         self.meeting.announce.succeeded(now, interval.clamp(ANNOUNCE_INTERVAL_MIN, ANNOUNCE_INTERVAL_MAX));
+        if std::mem::take(&mut self.meeting.outdated) {
+            self.meeting.announce.hurry();
+        }
         self.learn(now, &roster.members, Source::Conductor);
         self.meet(now, orders);
     }
@@ -194,7 +206,7 @@ impl Swarm {
         }
         if let Some(address) = address {
             addresses.learn(now, address, Source::Conductor, Duration::ZERO);
-            addresses.on_link(now, address);
+            addresses.on_link(address, dialled.is_some());
         }
         let mut link = Link::new(now, self.rules.layout, hello.member, address);
         // Newcomers are told at once whom else there is.

@@ -363,7 +363,12 @@ impl Swarm {
         let layout = self.rules.layout;
         if let Some(link) = self.links.get_mut(&id) {
             let (taken, asked_for) = link.answered(run);
-            (link.moved, link.brought) = (now, Some(now));
+            link.moved = now;
+            if link.brought.replace(now).is_none()
+                && let Some(address) = link.address
+            {
+                self.meeting.on_useful(now, address);
+            }
             for asked in &taken {
                 if !asked.cancelled {
                     self.picker.on_returned(asked.run);

@@ -139,7 +139,7 @@ impl<'s> Intake<'s> {
                 plain = rest;
                 self.context.progress.received(len as u64);
                 self.shared.got(len as u64);
-                self.context.down.wait(len, || self.shared.is_closing());
+                self.shared.waiting(|| self.context.down.wait(len, || self.shared.is_closing()));
                 self.touch_down()?;
             } else if let Some(message) = self.decoder.next(&mut plain).map_err(fault)? {
                 self.react(message)?;
@@ -217,7 +217,8 @@ impl<'s> Intake<'s> {
             return Ok(buffer);
         }
         self.settle()?;
-        self.context.buffers.take(|| self.shared.is_closing()).ok_or(LinkEnd::Closed)
+        let taken = self.shared.waiting(|| self.context.buffers.take(|| self.shared.is_closing()));
+        taken.ok_or(LinkEnd::Closed)
     }
 
     /// If the landing is full, its parts wait to be verified, and the next landing begins.

@@ -19,6 +19,8 @@ pub(in crate::member) struct Shared {
     poked: AtomicBool,
     /// The far end's tag, for the book of what was given to whom; known from its hello on.
     far: AtomicU32,
+    /// The reader waits for something of ours, not for the other side.
+    waits: AtomicBool,
     received: AtomicU64,
     sent: AtomicU64,
     owed_bytes: AtomicU64,
@@ -69,11 +71,23 @@ impl Shared {
 
     /// What the link has carried: bytes of parts.
     pub(in crate::member) fn flow(&self) -> Flow {
-        Flow { received: self.received.load(Ordering::Relaxed), sent: self.sent.load(Ordering::Relaxed) }
+        Flow {
+            received: self.received.load(Ordering::Relaxed),
+            sent: self.sent.load(Ordering::Relaxed),
+            waits: self.waits.load(Ordering::Relaxed),
+        }
     }
 
     pub(in crate::member) fn far(&self) -> u32 {
         self.far.load(Ordering::Relaxed)
+    }
+
+    /// Does something that may have to wait, and lets it be known meanwhile: the far end is not to blame.
+    pub(super) fn waiting<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.waits.store(true, Ordering::Relaxed);
+        let done = work();
+        self.waits.store(false, Ordering::Relaxed);
+        done
     }
 
     pub(super) fn introduce(&self, far: u32) {

@@ -38,7 +38,7 @@ pub(in crate::member) enum Outgoing {
 }
 
 /// Whether the link goes on.
-enum Flow {
+enum Next {
     Goes,
     Ends,
 }
@@ -90,7 +90,7 @@ impl<'s> Writer<'s> {
             };
             match next {
                 Ok(order) => {
-                    if let Flow::Ends = self.obey(order)? {
+                    if let Next::Ends = self.obey(order)? {
                         return Ok(());
                     }
                 }
@@ -124,7 +124,7 @@ impl<'s> Writer<'s> {
         self.out.flush()
     }
 
-    fn obey(&mut self, order: Outgoing) -> Result<Flow, LinkEnd> {
+    fn obey(&mut self, order: Outgoing) -> Result<Next, LinkEnd> {
         match order {
             Outgoing::Want(run) => self.say(&Message::Want(run.into()))?,
             Outgoing::Cancel(run) => self.say(&Message::Cancel(run.into()))?,
@@ -139,10 +139,10 @@ impl<'s> Writer<'s> {
                 self.out.flush()?;
                 // The other side reads the last word, then the end; shutting both ways could destroy it.
                 drop(self.stream.shutdown(Shutdown::Write));
-                return Ok(Flow::Ends);
+                return Ok(Next::Ends);
             }
         }
-        Ok(Flow::Goes)
+        Ok(Next::Goes)
     }
 
     fn say(&mut self, message: &Message) -> Result<(), LinkEnd> {
