@@ -1,6 +1,7 @@
 //! Every bound, with its reason.
 //!
-//! A bound that is not here does not exist: nothing may grow, wait or be believed without one of these.
+//! Nothing may grow, wait or be believed without one of these; what only tunes one machine or one room (how
+//! often a die is thrown, how a rate is smoothed) stands at the top of its own file.
 //! Sizes are in bytes unless the name says otherwise.
 
 use std::time::Duration;
@@ -14,7 +15,7 @@ pub const MIB: usize = 1024 * KIB;
 
 /// The longest part. A part is verified in memory before it is written, so it must fit there.
 pub const PART_LEN_MAX: u32 = 16 * 1024 * 1024;
-/// The most parts: a set of them is then at most 128 KiB, and a manifest about 43 MiB.
+/// The most parts: a set of them is then at most 128 KiB, and a manifest about 41 MiB.
 pub const PARTS_MAX: u32 = 1 << 20;
 /// The most parts when nobody asked for a part size: keeps a manifest under 84 KiB.
 pub const PARTS_DEFAULT_MAX: u32 = 2_048;
@@ -130,7 +131,7 @@ pub const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 pub const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// A link that owes parts and sends nothing for this long is replaced.
 pub const STALL_TIMEOUT: Duration = Duration::from_secs(20);
-/// A link on which nothing was asked, given or said for this long may give way to another address.
+/// A link that carried no part, in either direction, for this long may give way to another address.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a link's writer may take over its last words.
 pub const CLOSE_GRACE: Duration = Duration::from_millis(300);

@@ -1,6 +1,6 @@
 //! The hub: owns the swarm, turns events into its inputs and its orders into deeds.
 //!
-//! The director waits on its inbox until the machine's deadline, and on nothing else, ever: whoever sends to
+//! The director waits on its inbox until the machine's deadline, and on nothing else: whoever sends to
 //! it may wait, it sends to others without waiting. Every input and order is logged here and nowhere else.
 
 use std::collections::BTreeMap;
