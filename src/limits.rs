@@ -42,6 +42,8 @@ pub const HASH_STRETCH_MAX: u32 = 4 * 1024 * 1024;
 pub const HASH_STRETCH_PARTS_MAX: u32 = 4_096;
 /// How many parts it takes together if they fit, because several digests at once are faster than in turn.
 pub const HASH_TOGETHER: u32 = 4;
+/// What one write gives to a file: the system holds the file's lock meanwhile, and other links write to it too.
+pub const WRITE_SLICE: usize = 128 * KIB;
 /// Digests of a file's parts are computed by at most this many threads; more only queue for the disk.
 pub const HASH_THREADS_MAX: usize = 64;
 /// Buffers between the thread that reads a file and the one that hashes all of it: enough for either to run

@@ -19,6 +19,7 @@ use thiserror::Error;
 use super::error::FileAction;
 use super::shelf::Shelf;
 use super::{HostError, directory};
+use crate::limits::WRITE_SLICE;
 use crate::part::{Layout, PartIndex, Run};
 use crate::text::{self, Escaped};
 
@@ -235,15 +236,19 @@ impl Store {
             .map_err(HostError::file(FileAction::ReadPart(part), &self.path))
     }
 
-    /// Writes verified parts in one go and puts them on the shelf; returns how many parts and bytes were new.
+    /// Writes verified parts and puts them on the shelf; returns how many parts and bytes were new.
     /// Parts that were there already stay as they are.
     ///
     /// # Errors
     /// The disk is full or fails; none of the parts is on the shelf then.
     pub fn write(&self, run: Run, bytes: &[u8]) -> Result<(u32, u64), HostError> {
-        self.file
-            .write_all_at(bytes, self.layout.offset(run.first()))
-            .map_err(HostError::file(FileAction::WritePart(run.first()), &self.path))?;
+        let mut offset = self.layout.offset(run.first());
+        for slice in bytes.chunks(WRITE_SLICE) {
+            self.file
+                .write_all_at(slice, offset)
+                .map_err(HostError::file(FileAction::WritePart(run.first()), &self.path))?;
+            offset += slice.len() as u64;
+        }
         let new = run.parts().filter(|&part| self.shelf.put(part));
         Ok(new.fold((0, 0), |(parts, bytes), part| (parts + 1, bytes + u64::from(self.layout.len_of(part)))))
     }
