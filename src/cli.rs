@@ -58,10 +58,20 @@ impl Extra {
             }
             Extra::Man => clap_mangen::Man::new(command).render(&mut text)?,
         }
-        match io::stdout().write_all(&text) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
-            _ => Ok(Exit::Done),
-        }
+        tell(&text)?;
+        Ok(Exit::Done)
+    }
+}
+
+/// Prints for the user, on standard output. Nobody need be reading: a closed pipe is no error.
+///
+/// # Errors
+/// Standard output cannot be written, for another reason.
+pub fn tell(text: impl AsRef<[u8]>) -> io::Result<()> {
+    let mut stdout = io::stdout();
+    match stdout.write_all(text.as_ref()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -1,7 +1,6 @@
 //! `composer FILE [CONDUCTOR] [PART_SIZE] [-o OUT]`: makes the manifest of a file.
 
 use std::error::Error;
-use std::io::{self, Write as _};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -71,10 +70,8 @@ fn run(args: Args) -> Result<Exit, Box<dyn Error>> {
     if args.quiet {
         return Ok(Exit::Done);
     }
-    match io::stdout().write_all(summary.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(Exit::Done),
-    }
+    cli::tell(summary)?;
+    Ok(Exit::Done)
 }
 
 /// Reads a part size; what no file can have is wrong usage.

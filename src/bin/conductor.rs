@@ -1,7 +1,6 @@
 //! `conductor`: tells the members of each composition of one another.
 
 use std::error::Error;
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -50,7 +49,7 @@ fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
     let listen = arguments.listen.unwrap_or(ListenOn::EveryAddress(CONDUCTOR_PORT_DEFAULT));
     let conductor = Conductor::start(Config::new(listen))?;
     if !arguments.quiet {
-        tell(&format!(
+        cli::tell(format!(
             "conductor: listens on {}, logs to {}; ^C stops it\nnext: composer FILE {}\n",
             ListenOn::from(conductor.address()),
             text::Escaped(&log.to_string_lossy()),
@@ -73,13 +72,5 @@ fn reach(conductor: &Conductor) -> String {
     match known {
         Some(ip) => std::net::SocketAddr::new(ip, address.port()).to_string(),
         None => format!("localhost:{}", address.port()),
-    }
-}
-
-/// Prints for the user; nobody need be reading.
-fn tell(text: &str) -> io::Result<()> {
-    match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
-        _ => Ok(()),
     }
 }

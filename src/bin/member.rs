@@ -223,7 +223,7 @@ fn share(file: &Path, options: &Options) -> Result<Exit, Box<dyn Error>> {
             shell_word(&composed.path),
             shell_word(Path::new(name))
         );
-        tell(&text)?;
+        cli::tell(&text)?;
     }
     let about = about(&composed.manifest, &composed.path, &dir);
     let exit = show(member, about, options, &signals);
@@ -314,14 +314,6 @@ fn show(
             Outcome::Complete => Exit::Done,
             Outcome::Incomplete => Exit::Incomplete,
         }),
-    }
-}
-
-/// Prints for the user; nobody need be reading.
-fn tell(text: &str) -> io::Result<()> {
-    match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
-        _ => Ok(()),
     }
 }
 
