@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Subcommand};
 
-use crate::text::{Escaped, chain, parse_size};
+use crate::text::{Escaped, chain};
 
 /// How a program ends. Scripts rely on the numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,14 +96,6 @@ pub fn shell_word(path: &Path) -> String {
         return text;
     }
     format!("'{}'", Escaped(&text.replace('\'', r"'\''")))
-}
-
-/// A value parser for sizes and rates in bytes: `16384`, `16K`, `1MiB`.
-///
-/// # Errors
-/// The text is not a size.
-pub fn size(text: &str) -> Result<u64, crate::text::NotASize> {
-    parse_size(text)
 }
 
 #[cfg(test)]

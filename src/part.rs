@@ -106,6 +106,16 @@ impl Run {
         (part.0 == self.first + self.count).then_some(Run { first: self.first, count: self.count + 1 })
     }
 
+    /// The run cut where neighbouring parts differ; `marks` has one for each part.
+    pub fn cut_by(self, marks: &[bool]) -> impl Iterator<Item = (Run, bool)> {
+        let mut rest = Some(self);
+        marks.chunk_by(|one, next| one == next).map_while(move |alike| {
+            let (run, after) = rest?.split_at(u32::try_from(alike.len()).unwrap_or(u32::MAX));
+            rest = after;
+            Some((run, alike[0]))
+        })
+    }
+
     /// The first `count` parts of the run and the rest, if any is left.
     #[must_use]
     pub fn split_at(self, count: u32) -> (Run, Option<Run>) {
@@ -312,6 +322,16 @@ mod tests {
         assert_eq!(run.minus(layout.run(0, 10).unwrap()), [None, None]);
         assert_eq!(run.minus(layout.run(8, 2).unwrap()), [Some(run), None]);
         assert_eq!(run.minus(layout.run(0, 2).unwrap()), [None, Some(run)]);
+    }
+
+    #[test]
+    fn a_run_is_cut_where_marks_change() {
+        let layout = Layout::new(10, 1).unwrap();
+        let run = layout.run(3, 4).unwrap();
+        let cut: Vec<(Run, bool)> = run.cut_by(&[true, true, false, true]).collect();
+        let expected = [(3, 2, true), (5, 1, false), (6, 1, true)];
+        assert_eq!(cut, expected.map(|(first, count, mark)| (layout.run(first, count).unwrap(), mark)));
+        assert_eq!(run.cut_by(&[false; 4]).collect::<Vec<_>>(), [(run, false)]);
     }
 
     proptest! {

@@ -14,7 +14,7 @@ use orchestra::composer::{Composed, Request, compose};
 use orchestra::console::{QUIET_AT_FIRST, WorkBar};
 use orchestra::limits::CONDUCTOR_PORT_DEFAULT;
 use orchestra::part::Layout;
-use orchestra::text::{bytes, span};
+use orchestra::text::{bytes, parse_size, span};
 
 /// Make the manifest of a file, so that members can share it
 #[derive(Debug, Parser)]
@@ -76,7 +76,7 @@ fn run(args: Args) -> Result<Exit, Box<dyn Error>> {
 
 /// Reads a part size; what no file can have is wrong usage.
 fn part_size(text: &str) -> Result<u64, Box<dyn Error + Send + Sync>> {
-    let part_len = cli::size(text)?;
+    let part_len = parse_size(text)?;
     Layout::new(0, part_len)?;
     Ok(part_len)
 }

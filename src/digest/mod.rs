@@ -99,21 +99,13 @@ impl fmt::Debug for Digest {
 #[must_use]
 pub fn of_many(parts: &[&[u8]]) -> Vec<Digest> {
     let mut digests = vec![Digest([0; DIGEST_LEN]); parts.len()];
-    of_many_into(parts, &mut digests);
-    digests
-}
-
-/// Like [`of_many`], into a slice of the caller.
-///
-/// # Panics
-/// There are more parts than digests, or fewer.
-pub fn of_many_into(parts: &[&[u8]], digests: &mut [Digest]) {
-    assert_eq!(parts.len(), digests.len(), "each part has a place for its digest");
     #[cfg(target_arch = "x86_64")]
     if let Some(cpu) = sha_ni::ShaNi::detect() {
-        return lanes::fill(cpu, parts, digests);
+        lanes::fill(cpu, parts, &mut digests);
+        return digests;
     }
-    one_by_one(parts, digests);
+    one_by_one(parts, &mut digests);
+    digests
 }
 
 /// What [`of_many`] does on every other CPU.

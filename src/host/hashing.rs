@@ -6,7 +6,6 @@
 
 use std::fs::File;
 use std::io;
-use std::num::NonZero;
 use std::os::unix::fs::FileExt;
 use std::panic::resume_unwind;
 use std::path::Path;
@@ -63,7 +62,7 @@ pub fn hash_parts(
         zeros: [OnceLock::new(), OnceLock::new()],
         found,
     };
-    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let cores = super::thread::cores();
     let stretches = layout.parts().div_ceil(parts_per_stretch) as usize;
     let helpers = cores.min(HASH_THREADS_MAX).min(stretches).saturating_sub(1);
     thread::scope(|scope| {
@@ -238,12 +237,8 @@ impl<F: Fn(Run, &[Digest]) + Sync> PartsJob<'_, F> {
     ) -> Result<(), HostError> {
         let in_hole: Vec<bool> =
             stretch.parts().map(|part| holes.contain(&self.source.layout.range(Run::one(part)))).collect();
-        let mut rest = Some(stretch);
-        for alike in in_hole.chunk_by(|one, next| one == next) {
-            let Some(run) = rest else { break };
-            let (run, after) = run.split_at(u32::try_from(alike.len()).unwrap_or(u32::MAX));
-            rest = after;
-            if alike[0] {
+        for (run, is_hole) in stretch.cut_by(&in_hole) {
+            if is_hole {
                 let zeros: Vec<Digest> = run.parts().map(|part| self.digest_of_zeros(part)).collect();
                 (self.found)(run, &zeros);
             } else {

@@ -4,7 +4,6 @@
 //! it may wait, it sends to others without waiting. Every input and order is logged here and nowhere else.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -327,10 +326,7 @@ impl Actor {
 
     fn on_check_ended(&mut self, outcome: Result<(), HostError>) {
         if let Err(error) = outcome {
-            // A check that was stopped half way is no trouble.
-            if error.io().kind() != io::ErrorKind::Interrupted {
-                self.fail(error.into());
-            }
+            self.fail(error.into());
             return;
         }
         self.checked = true;

@@ -50,13 +50,7 @@ fn check(context: &Context) -> Result<(), HostError> {
             .zip(digests)
             .map(|(part, &digest)| digest == context.manifest.part_digest(part))
             .collect();
-        let mut rest = Some(run);
-        for alike in found.chunk_by(|one, next| one == next) {
-            let Some(run) = rest else { break };
-            let (run, after) = run.split_at(u32::try_from(alike.len()).unwrap_or(u32::MAX));
-            rest = after;
-            note(context, run, alike[0]);
-        }
+        run.cut_by(&found).for_each(|(run, held)| note(context, run, held));
     })
 }
 
