@@ -8,9 +8,10 @@
 //!
 //! # Why this is sound
 //!
-//! The only file with `unsafe`, in two places:
+//! The only file with `unsafe`, in three places:
 //! - [`ShaNi::compress`] runs code for a CPU with certain features; a [`ShaNi`] exists only where they were
 //!   detected.
+//! - `is_from_amd` asks the CPU who made it, which every x86_64 CPU answers.
 //! - `load` reads 16 bytes through a pointer; the pointer is made from a reference to exactly 16 bytes, and the
 //!   instruction asks for no alignment.
 //!
@@ -19,9 +20,10 @@
 #![allow(unsafe_code)]
 
 use std::arch::x86_64::{
-    __m128i, _mm_add_epi32, _mm_alignr_epi8, _mm_extract_epi32, _mm_loadu_si128, _mm_or_si128, _mm_set_epi32,
-    _mm_set_epi64x, _mm_setzero_si128, _mm_sha1msg1_epu32, _mm_sha1msg2_epu32, _mm_sha1nexte_epu32,
-    _mm_sha1rnds4_epu32, _mm_shuffle_epi8, _mm_slli_epi32, _mm_srli_epi32, _mm_xor_si128,
+    __cpuid, __m128i, _mm_add_epi32, _mm_alignr_epi8, _mm_extract_epi32, _mm_loadu_si128, _mm_or_si128,
+    _mm_set_epi32, _mm_set_epi64x, _mm_setzero_si128, _mm_sha1msg1_epu32, _mm_sha1msg2_epu32,
+    _mm_sha1nexte_epu32, _mm_sha1rnds4_epu32, _mm_shuffle_epi8, _mm_slli_epi32, _mm_srli_epi32,
+    _mm_xor_si128,
 };
 
 /// The bytes that SHA-1 takes in at a time.
@@ -41,7 +43,10 @@ const GROUPS: usize = 20;
 ///
 /// Invariant: made only by [`ShaNi::detect`], where the CPU has every feature that `compress` enables.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ShaNi(());
+pub(super) struct ShaNi {
+    /// Whether `sha1msg2` is worth its time here; see [`next_words`].
+    has_fast_msg2: bool,
+}
 
 impl ShaNi {
     /// The right to use the SHA extensions, if this CPU has them. The answer is cached by the standard library.
@@ -50,7 +55,7 @@ impl ShaNi {
             && is_x86_feature_detected!("sse2")
             && is_x86_feature_detected!("ssse3")
             && is_x86_feature_detected!("sse4.1");
-        present.then_some(ShaNi(()))
+        present.then(|| ShaNi { has_fast_msg2: is_from_amd() })
     }
 
     /// Takes the blocks of each lane into its state, all lanes at the same pace.
@@ -59,14 +64,23 @@ impl ShaNi {
     /// The lanes have different numbers of blocks.
     pub(super) fn compress<const N: usize>(self, lanes: [(&mut State, &[Block]); N]) {
         // SAFETY: the features that `compress` enables were detected when `self` was made.
-        unsafe { compress(lanes) }
+        unsafe { if self.has_fast_msg2 { compress::<N, true>(lanes) } else { compress::<N, false>(lanes) } }
     }
+}
+
+/// Whether AMD made this CPU, or Hygon after AMD's plans.
+fn is_from_amd() -> bool {
+    // SAFETY: every x86_64 CPU has the instruction and its first leaf.
+    #[allow(unused_unsafe)]
+    let leaf = unsafe { __cpuid(0) };
+    let vendor = [leaf.ebx, leaf.edx, leaf.ecx].map(u32::to_le_bytes).concat();
+    [b"AuthenticAMD", b"HygonGenuine"].iter().any(|known| vendor == **known)
 }
 
 // AVX must stay off: a SHA instruction after one that writes upper halves of registers costs 130 ns instead of
 // 1.3 (Emerald Rapids).
 #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
-fn compress<const N: usize>(lanes: [(&mut State, &[Block]); N]) {
+fn compress<const N: usize, const MSG2: bool>(lanes: [(&mut State, &[Block]); N]) {
     let count = lanes.first().map_or(0, |(_, blocks)| blocks.len());
     assert!(lanes.iter().all(|(_, blocks)| blocks.len() == count), "lanes go at the same pace");
     let mut running: [Lane; N] = std::array::from_fn(|at| Lane::new(lanes[at].0));
@@ -76,16 +90,16 @@ fn compress<const N: usize>(lanes: [(&mut State, &[Block]); N]) {
             lane.take_in(&blocks[index]);
         }
         for group in 0..5 {
-            four_rounds::<N, 0>(&mut running, group);
+            four_rounds::<N, 0, MSG2>(&mut running, group);
         }
         for group in 5..10 {
-            four_rounds::<N, 1>(&mut running, group);
+            four_rounds::<N, 1, MSG2>(&mut running, group);
         }
         for group in 10..15 {
-            four_rounds::<N, 2>(&mut running, group);
+            four_rounds::<N, 2, MSG2>(&mut running, group);
         }
         for group in 15..20 {
-            four_rounds::<N, 3>(&mut running, group);
+            four_rounds::<N, 3, MSG2>(&mut running, group);
         }
         for (lane, (abcd, e)) in running.iter_mut().zip(before) {
             lane.add(abcd, e);
@@ -102,10 +116,10 @@ fn compress<const N: usize>(lanes: [(&mut State, &[Block]); N]) {
 /// The lanes take turns here, after each group: often enough that the CPU sees work of several lanes at once.
 #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
 #[inline]
-fn four_rounds<const N: usize, const F: i32>(lanes: &mut [Lane; N], group: usize) {
+fn four_rounds<const N: usize, const F: i32, const MSG2: bool>(lanes: &mut [Lane; N], group: usize) {
     for lane in lanes {
         if group >= 4 {
-            lane.words[group] = next_words(&lane.words, group);
+            lane.words[group] = next_words::<MSG2>(&lane.words, group);
         }
         let words = lane.words[group];
         let words_and_e =
@@ -121,8 +135,9 @@ fn four_rounds<const N: usize, const F: i32>(lanes: &mut [Lane; N], group: usize
 /// W[t] = rotl1(W[t-3] ^ W[t-8] ^ W[t-14] ^ W[t-16])
 /// ```
 ///
-/// The last word of a group depends on its first through W\[t-3\]. `sha1msg2` solves that, but slowly: on Emerald
-/// Rapids it takes longer than the four rounds that its words are for.
+/// The last word of a group depends on its first through W\[t-3\]. `sha1msg2` solves that: at once on AMD's
+/// CPUs (with it, four lanes make 4.6 GB/s on Genoa instead of 3.1), slowly on Intel's, where it takes longer
+/// than the four rounds that its words are for (Emerald Rapids).
 /// From t = 32 on there is a way round: the same equation put in for each of the four words, what stands there
 /// twice cancelled, gives
 ///
@@ -131,8 +146,8 @@ fn four_rounds<const N: usize, const F: i32>(lanes: &mut [Lane; N], group: usize
 /// ```
 #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
 #[inline]
-fn next_words(words: &[__m128i; GROUPS], group: usize) -> __m128i {
-    if group < 8 {
+fn next_words<const MSG2: bool>(words: &[__m128i; GROUPS], group: usize) -> __m128i {
+    if group < 8 || MSG2 {
         let mixed = _mm_sha1msg1_epu32(words[group - 4], words[group - 3]);
         return _mm_sha1msg2_epu32(_mm_xor_si128(mixed, words[group - 2]), words[group - 1]);
     }
@@ -215,10 +230,16 @@ fn load(bytes: &[u8; 16]) -> __m128i {
 mod tests {
     use super::*;
 
-    /// FIPS 180-4, example "abc", and the `sha1` crate for lanes that differ in every block.
     #[test]
     fn every_lane_goes_its_own_way() {
-        let Some(cpu) = ShaNi::detect() else { return eprintln!("skipped: needs the SHA extensions") };
+        let Some(detected) = ShaNi::detect() else { return eprintln!("skipped: needs the SHA extensions") };
+        for has_fast_msg2 in [detected.has_fast_msg2, !detected.has_fast_msg2] {
+            check(ShaNi { has_fast_msg2 });
+        }
+    }
+
+    /// FIPS 180-4, example "abc", and the `sha1` crate for lanes that differ in every block.
+    fn check(cpu: ShaNi) {
         let mut abc = [0; BLOCK_LEN];
         abc[..4].copy_from_slice(b"abc\x80");
         abc[63] = 24;
