@@ -187,11 +187,14 @@ pub const TICK_INTERVAL: Duration = Duration::from_millis(250);
 
 // --- The member's memory --------------------------------------------------------------------------------
 
-/// Received parts are hashed together once there are this many of them on a link: hashing several at a time
-/// is what makes it fast.
-pub const SETTLE_PARTS: u32 = 8;
-/// Or once they have this many bytes together.
-pub const SETTLE_BYTES: usize = 4 * MIB;
+/// Received parts that wait are hashed together up to so many bytes: several at a time is what makes it fast,
+/// and the first of them should not wait long for the last.
+pub const VERIFY_BYTES: usize = 4 * MIB;
+/// Threads that verify and write received parts; more only wait for each other's lock on the file.
+pub const VERIFIERS_MAX: usize = 4;
+/// Buffers of parts, and ends of links, that wait for one verifying thread. With more, readers run further ahead,
+/// and what they received has left the cache when it is verified.
+pub const VERIFY_QUEUE: usize = 4;
 /// Part buffers in all. A reader waits for its share before it takes a part from its socket.
 pub const PART_BUFFERS_BYTES: u64 = 32 * MIB as u64;
 /// A link that has begun a part must bring [`LANDING_BYTES_MIN`] of it in each such span while others wait for a

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use thiserror::Error;
 
 use crate::limits::{HAVE_RUNS_MAX, OWED_RUNS_MAX, PART_LEN_MAX, ROSTER_MAX, WINDOW_BYTES_MAX};
-use crate::part::{Layout, PartIndex, Run};
+use crate::part::{Layout, Run};
 use crate::part_set::PartSet;
 use crate::wire::WireError;
 use crate::wire::member::{Denial, Have, Hello, Message, Reason, Span};
@@ -85,9 +85,6 @@ pub enum Fault {
     /// The same parts said to be new again and again.
     #[error("more parts were said to be new than there are")]
     StaleNews,
-    /// The bytes of a part have another digest than the manifest says.
-    #[error("part {0} has wrong bytes")]
-    WrongPart(PartIndex),
 }
 
 /// The protocol's order on one link, as the receiving side sees it.

@@ -11,6 +11,7 @@ use super::files::FlushCounter;
 use super::given::GivenBook;
 use super::progress::Progress;
 use super::throttle::Throttle;
+use super::verifier::Verifiers;
 use crate::host::HostError;
 use crate::host::store::Store;
 use crate::host::thread::{self, Thread};
@@ -30,6 +31,7 @@ pub(super) struct Context {
     pub(super) port: u16,
     pub(super) store: Store,
     pub(super) buffers: Buffers,
+    pub(super) verifiers: Verifiers,
     pub(super) up: Throttle,
     pub(super) down: Throttle,
     pub(super) given: GivenBook,

@@ -7,26 +7,28 @@
 //!  listener ─Knock─▶ ┌──────────┐ ──Announce──▶ scout ──tcp── conductor
 //!  scout ───Answer─▶ │ director │
 //!  check ──Checked─▶ │  Swarm   │ ──Outgoing (try)──▶ link writer ──▶ other member
-//!  link reader ─Fact▶└──────────┘                        ▲
-//!                                      link reader ─Outgoing (try)
-//!                                           │  ▲
-//!                                    pwrite │  │ sealed records ◀── other member
-//!                                           v  │
-//!                                      Store (shared, no lock)
+//!  link reader ─Fact▶│          │                        ▲
+//!  verifier ────Fact▶└──────────┘                        │
+//!     ▲ │                              link reader ─Outgoing (try)
+//!     │ │ pwrite                            │  ▲
+//!     │ v                                   │  │ sealed records ◀── other member
+//!     │ Store (shared, no lock)             │  │
+//!     └────────────Landed (a buffer)────────┘
 //! ```
 //!
 //! | actor | threads | owns | waits on |
 //! |---|---|---|---|
 //! | `director` | 1 | the swarm, the table of links | its inbox until the machine's deadline, nothing else |
-//! | `link` reader | 1 a link | decoder, session, part buffers | its socket, the disk, a buffer, the inbox |
+//! | `link` reader | 1 a link | decoder, session, a part buffer | its socket, a buffer, a verifier's queue, the inbox |
 //! | `link` writer | 1 a link | output buffer | its queue, the disk, its socket |
+//! | `verifier` | half the cores | what it verifies together | its queue, the disk, the inbox |
 //! | `listener` | 1 | the listening socket | a connection, the inbox |
 //! | `scout` | 1 | nothing | its queue, one socket, the inbox |
 //! | `files` | 1 while it works, with helpers on other cores | nothing | the disk, the inbox |
 //! | resolver | 1 if the user named members | nothing | the system's name lookup, the inbox |
 //!
-//! Inside the process everybody may wait for the director and the director waits for nobody, so waits form a
-//! tree. A reader never waits for its own writer: the writer's queue is as long as the protocol lets the
+//! Inside the process everybody may wait for the director and the director waits for nobody; a reader may wait
+//! for a verifier, and a verifier for no link; so waits form a tree. A reader never waits for its own writer: the writer's queue is as long as the protocol lets the
 //! other side fill it, and overfilling is that side's fault. So each side always keeps reading, and each
 //! side's writes always move.
 
@@ -40,6 +42,7 @@ mod listener;
 pub mod progress;
 mod scout;
 mod throttle;
+mod verifier;
 
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroU64;
@@ -58,6 +61,7 @@ use self::files::FlushCounter;
 use self::given::GivenBook;
 use self::progress::{Progress, Snapshot};
 use self::throttle::Throttle;
+use self::verifier::{Verifiers, Work};
 use crate::address::HostPort;
 use crate::host::error::NetAction;
 use crate::host::store::{Place, Store, StoreError};
@@ -146,6 +150,7 @@ impl Member {
         let address = listener.local_addr().map_err(HostError::net(NetAction::Listen, "a port"))?;
         let (inbox, events) = crossbeam_channel::bounded(DIRECTOR_INBOX);
         let (flush, flush_due) = FlushCounter::new();
+        let (verifiers, landed) = Verifiers::new();
         let context = Arc::new(Context {
             layout,
             swarm: config.manifest.swarm_id(),
@@ -154,6 +159,7 @@ impl Member {
             port: address.port(),
             store,
             buffers: Buffers::new(layout.part_len().max(RUN_BYTES_U32) as usize),
+            verifiers,
             up: Throttle::new(config.up.map(NonZeroU64::get)),
             down: Throttle::new(config.down.map(NonZeroU64::get)),
             given: GivenBook::new(layout),
@@ -171,9 +177,13 @@ impl Member {
             verified: config.verified,
         };
         let (threads, Ends { news, ended, outcome }) =
-            start_threads(&context, plan, listener, events, flush_due)
-                // Whoever has started must not go on alone.
-                .inspect_err(|_| context.stopping.store(true, Ordering::Relaxed))?;
+            start_threads(&context, plan, listener, Inboxes { events, flush_due, landed }).inspect_err(
+                |_| {
+                    // Whoever has started must not go on alone.
+                    context.stopping.store(true, Ordering::Relaxed);
+                    context.verifiers.leave();
+                },
+            )?;
         Ok(Member { context, address, began, news, ended, outcome, threads })
     }
 
@@ -220,6 +230,7 @@ impl Member {
     fn join_threads(&mut self) {
         dial::wake_listener(self.address);
         self.context.flush.wake();
+        self.context.verifiers.leave();
         // A thread may sit in a system call that nothing interrupts (a name server, a slow disk): all of them
         // together get so long, and then they are left behind.
         let deadline = clock::now() + LEAVE_GRACE / 2;
@@ -262,6 +273,13 @@ struct Plan {
     verified: bool,
 }
 
+/// What the threads hear.
+struct Inboxes {
+    events: Receiver<Event>,
+    flush_due: Receiver<()>,
+    landed: Vec<Receiver<Work>>,
+}
+
 /// Where the director is heard.
 struct Ends {
     news: Receiver<()>,
@@ -273,8 +291,7 @@ fn start_threads(
     context: &Arc<Context>,
     plan: Plan,
     listener: TcpListener,
-    events: Receiver<Event>,
-    flush_due: Receiver<()>,
+    inboxes: Inboxes,
 ) -> Result<(Vec<Thread>, Ends), HostError> {
     let rules = Rules {
         member: context.me,
@@ -284,6 +301,7 @@ fn start_threads(
         seed: entropy::seed()?,
     };
     let mut threads = vec![listener::start(context, listener)?];
+    threads.extend(verifier::start(context, inboxes.landed)?);
     let scout = match plan.conductor {
         Some(conductor) => {
             let (sender, thread) = scout::start(context, conductor)?;
@@ -297,7 +315,7 @@ fn start_threads(
         news: news_sender,
         context: Arc::clone(context),
         swarm: Swarm::new(clock::now(), rules),
-        inbox: events,
+        inbox: inboxes.events,
         scout,
         leave: plan.leave,
         check_digest: plan.check_digest,
@@ -306,7 +324,7 @@ fn start_threads(
     threads.push(thread);
     threads.push(files::start_check(context, plan.verified)?);
     if context.store.is_writable() {
-        threads.push(files::start_flush(context, flush_due)?);
+        threads.push(files::start_flush(context, inboxes.flush_due)?);
     }
     if !plan.members.is_empty() {
         threads.push(start_resolver(context, plan.members)?);

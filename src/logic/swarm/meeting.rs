@@ -214,10 +214,11 @@ impl Swarm {
         self.links.insert(id, link);
     }
 
-    pub(super) fn on_corrupt(&mut self, now: Moment, id: LinkId) {
+    pub(super) fn on_corrupt(&mut self, now: Moment, id: LinkId, orders: &mut Vec<Order>) {
         if let Some(address) = self.links.get(&id).and_then(|link| link.address) {
             self.meeting.addresses.on_blame(now, address);
         }
+        orders.push(Order::Close(id, Reason::Fault));
         self.forget(now, id, None);
     }
 

@@ -236,7 +236,7 @@ impl Swarm {
             Input::HoldsAlso(link, runs) => self.on_holds_also(now, link, &runs, orders),
             Input::Stored(link, run) => self.on_stored(now, link, run, orders),
             Input::Refused(link, run, denial) => self.on_refused(now, link, run, denial, orders),
-            Input::Corrupt(link, _) => self.on_corrupt(now, link),
+            Input::Corrupt(link, _) => self.on_corrupt(now, link, orders),
             Input::Flowed(link, flow) => self.on_flowed(now, link, flow),
             Input::LinkDown(link) => self.on_link_down(now, link, orders),
             Input::Gossip(link, addresses) => self.on_gossip(now, link, &addresses, orders),

@@ -1,8 +1,8 @@
 //! One connection to another member: a reader thread and a writer thread.
 //!
-//! The reader opens records, receives parts into buffers, verifies and stores them, and tells the director in
-//! a word; the writer sends what the director and the reader order.
-//! Part bytes never leave these two threads. Neither decides anything: the session judges messages, the
+//! The reader opens records and receives parts into buffers, which the verifiers take over; the writer sends
+//! what the director and the reader order.
+//! Neither decides anything: the session judges messages, the
 //! swarm (in the director) judges the rest.
 //!
 //! The reader dials or accepts as its first act, starts its writer after the handshake, and joins it before
@@ -26,7 +26,6 @@ use self::stream::SealedReader;
 pub(super) use self::writer::Outgoing;
 use self::writer::Writer;
 use super::context::Context;
-use super::director::Event;
 use crate::host::patient::{read_exact, write_all};
 use crate::host::thread::{self, Thread};
 use crate::host::{HostError, clock, dial};
@@ -137,7 +136,7 @@ struct Report<'c> {
 impl Drop for Report<'_> {
     fn drop(&mut self) {
         let end = std::mem::replace(&mut self.end, LinkEnd::Closed);
-        self.context.report(Event::Link(self.id, Fact::Ended(end)));
+        self.context.verifiers.ended(self.id, end);
     }
 }
 

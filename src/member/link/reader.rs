@@ -1,52 +1,56 @@
-//! The receiving thread of a link, after the handshake: records to messages and parts, parts to the disk.
+//! The receiving thread of a link, after the handshake: records to messages and parts, parts to whoever verifies.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 
 use super::stream::{Received, SealedReader};
 use super::{Fact, LinkEnd, Outgoing, Shared};
-use crate::digest;
 use crate::host::clock;
-use crate::limits::{CLOSE_GRACE, LANDING_BYTES_MIN, LANDING_PATIENCE, SETTLE_BYTES, SETTLE_PARTS};
+use crate::limits::{CLOSE_GRACE, LANDING_BYTES_MIN, LANDING_PATIENCE};
 use crate::logic::giving::{Given, longest_to_give, may_give, tag_of};
 use crate::logic::session::{Fault, Reaction, Session};
 use crate::logic::swarm::LinkId;
 use crate::member::context::Context;
 use crate::member::director::Event;
-use crate::part::{PartIndex, Run};
+use crate::member::verifier::Landed;
+use crate::part::Run;
 use crate::time::Moment;
 use crate::wire::member::{Decoder, Denial, Message};
 
 /// Receives until the link ends.
 pub(super) fn run(input: &mut SealedReader<'_>, intake: &mut Intake<'_>) -> LinkEnd {
+    match receive(input, intake) {
+        Ok(never) => match never {},
+        Err(end) => end,
+    }
+}
+
+fn receive(input: &mut SealedReader<'_>, intake: &mut Intake<'_>) -> Result<Infallible, LinkEnd> {
     let mut closed = None;
     loop {
         if intake.shared.is_cut() {
-            return LinkEnd::Closed;
+            return Err(LinkEnd::Closed);
         }
-        // Parts that are complete are looked at as soon as the socket is dry: they wait for nobody.
-        let outcome = match input.next(!intake.has_landed()) {
+        match input.next(intake.place()) {
+            Ok(Received::Placed(len)) => intake.came(len),
             Ok(Received::Record(plain)) => intake.take(plain),
-            Ok(Received::Piece) => Ok(()),
-            Ok(Received::Nothing) => intake.settle(),
-            Ok(Received::End) if intake.shared.is_closing() => return LinkEnd::Closed,
-            Ok(Received::End) => intake.settle().and(Err(LinkEnd::Gone)),
+            Ok(Received::Piece | Received::Nothing) => Ok(()),
+            Ok(Received::End) if intake.shared.is_closing() => Err(LinkEnd::Closed),
+            Ok(Received::End) => Err(LinkEnd::Gone),
             Err(end) => Err(end),
-        };
-        if let Err(end) = outcome {
-            // What came whole before the end is kept.
-            return intake.settle().err().unwrap_or(end);
-        }
+        }?;
         if intake.shared.is_closing() {
             let since = *closed.get_or_insert_with(clock::now);
             if clock::now().since(since) >= CLOSE_GRACE {
-                return LinkEnd::Closed;
+                return Err(LinkEnd::Closed);
             }
         } else if intake.is_late() {
-            return LinkEnd::Late;
+            return Err(LinkEnd::Late);
         } else if intake.hoards() {
-            return LinkEnd::Slow;
+            return Err(LinkEnd::Slow);
         }
     }
 }
@@ -54,7 +58,7 @@ pub(super) fn run(input: &mut SealedReader<'_>, intake: &mut Intake<'_>) -> Link
 /// What the reader knows beside the stream.
 pub(super) struct Intake<'s> {
     context: &'s Context,
-    shared: &'s Shared,
+    shared: &'s Arc<Shared>,
     id: LinkId,
     remote: SocketAddr,
     queue: Sender<Outgoing>,
@@ -66,8 +70,6 @@ pub(super) struct Intake<'s> {
     coming: Option<Run>,
     /// Where bytes of parts go now.
     landing: Option<Landing>,
-    /// Whole parts, not yet verified.
-    landed: Vec<Landing>,
 }
 
 /// Consecutive parts on their way into one buffer.
@@ -82,10 +84,17 @@ struct Landing {
     paced: (Moment, usize),
 }
 
+impl Landing {
+    /// The room for what has not come yet.
+    fn rest(&mut self) -> &mut [u8] {
+        &mut self.buffer[self.filled..self.len]
+    }
+}
+
 impl<'s> Intake<'s> {
     pub(super) fn new(
         context: &'s Context,
-        shared: &'s Shared,
+        shared: &'s Arc<Shared>,
         id: LinkId,
         remote: SocketAddr,
         queue: Sender<Outgoing>,
@@ -102,12 +111,7 @@ impl<'s> Intake<'s> {
             deadline: Some(deadline),
             coming: None,
             landing: None,
-            landed: Vec::new(),
         }
-    }
-
-    fn has_landed(&self) -> bool {
-        !self.landed.is_empty()
     }
 
     fn is_late(&self) -> bool {
@@ -128,24 +132,39 @@ impl<'s> Intake<'s> {
             && self.context.buffers.are_short()
     }
 
+    /// Where the next bytes belong if they are bytes of parts, and nowhere else.
+    fn place(&mut self) -> &mut [u8] {
+        match &mut self.landing {
+            Some(landing) if !self.shared.is_closing() => landing.rest(),
+            _ => &mut [],
+        }
+    }
+
     /// Takes the plain bytes of one record.
     fn take(&mut self, mut plain: &[u8]) -> Result<(), LinkEnd> {
         while !plain.is_empty() && !self.shared.is_closing() {
             if let Some(landing) = &mut self.landing {
                 let len = plain.len().min(landing.len - landing.filled);
                 let (bytes, rest) = plain.split_at(len);
-                landing.buffer[landing.filled..landing.filled + len].copy_from_slice(bytes);
-                landing.filled += len;
+                landing.rest()[..len].copy_from_slice(bytes);
                 plain = rest;
-                self.context.progress.received(len as u64);
-                self.shared.got(len as u64);
-                self.shared.waiting(|| self.context.down.wait(len, || self.shared.is_closing()));
-                self.touch_down()?;
+                self.came(len)?;
             } else if let Some(message) = self.decoder.next(&mut plain).map_err(fault)? {
                 self.react(message)?;
             }
         }
         Ok(())
+    }
+
+    /// So many more bytes are in the landing.
+    fn came(&mut self, len: usize) -> Result<(), LinkEnd> {
+        if let Some(landing) = &mut self.landing {
+            landing.filled += len;
+        }
+        self.context.progress.received(len as u64);
+        self.shared.got(len as u64);
+        self.shared.waiting(|| self.context.down.wait(len, || self.shared.is_closing()));
+        self.touch_down()
     }
 
     fn react(&mut self, message: Message) -> Result<(), LinkEnd> {
@@ -163,11 +182,7 @@ impl<'s> Intake<'s> {
             Reaction::Serve(run) => self.serve(run)?,
             Reaction::Withdraw(run) => self.order(Outgoing::Withdraw(run))?,
             Reaction::Receive(run) => self.begin(run)?,
-            Reaction::Refused(run, denial) => {
-                // Parts that came before this answer are told before it.
-                self.settle()?;
-                self.report(Fact::Refused(run, denial));
-            }
+            Reaction::Refused(run, denial) => self.report(Fact::Refused(run, denial)),
             Reaction::Roster(addresses) => self.report(Fact::Gossip(addresses)),
             Reaction::Ended(reason) => return Err(LinkEnd::Bye(reason)),
         }
@@ -211,87 +226,23 @@ impl<'s> Intake<'s> {
         Ok(())
     }
 
-    /// A part buffer. Before waiting for one, the link gives back those that it can.
-    fn buffer(&mut self) -> Result<Vec<u8>, LinkEnd> {
-        if let Some(buffer) = self.context.buffers.try_take() {
-            return Ok(buffer);
-        }
-        self.settle()?;
-        let taken = self.shared.waiting(|| self.context.buffers.take(|| self.shared.is_closing()));
-        taken.ok_or(LinkEnd::Closed)
+    fn buffer(&self) -> Result<Vec<u8>, LinkEnd> {
+        let buffers = &self.context.buffers;
+        buffers
+            .try_take()
+            .or_else(|| self.shared.waiting(|| buffers.take(|| self.shared.is_closing())))
+            .ok_or(LinkEnd::Closed)
     }
 
-    /// If the landing is full, its parts wait to be verified, and the next landing begins.
+    /// If the landing is full, its parts are verified elsewhere, and the next landing begins.
     fn touch_down(&mut self) -> Result<(), LinkEnd> {
         let Some(landing) = self.landing.take_if(|landing| landing.filled == landing.len) else {
             return Ok(());
         };
-        self.landed.push(landing);
-        let parts: u32 = self.landed.iter().map(|landing| landing.run.count()).sum();
-        let bytes: usize = self.landed.iter().map(|landing| landing.len).sum();
-        if parts >= SETTLE_PARTS || bytes >= SETTLE_BYTES {
-            self.settle()?;
-        }
+        let (link, shared) = (self.id, Arc::clone(self.shared));
+        let Landing { run, buffer, len, .. } = landing;
+        self.shared.waiting(|| self.context.verifiers.verify(Landed { link, shared, run, buffer, len }));
         self.next_landing()
-    }
-
-    /// Verifies what has landed and stores what is right.
-    fn settle(&mut self) -> Result<(), LinkEnd> {
-        if self.landed.is_empty() {
-            return Ok(());
-        }
-        let landed = std::mem::take(&mut self.landed);
-        let layout = self.context.layout;
-        let parts: Vec<(PartIndex, &[u8])> = landed
-            .iter()
-            .flat_map(|landing| {
-                let pieces = landing.buffer[..landing.len].chunks(layout.part_len() as usize);
-                landing.run.parts().zip(pieces)
-            })
-            .collect();
-        let bytes: Vec<&[u8]> = parts.iter().map(|&(_, bytes)| bytes).collect();
-        let digests = digest::of_many(&bytes);
-        let is_right = |at: usize| digests[at] == self.context.manifest.part_digest(parts[at].0);
-        let wrong = (0..parts.len()).find(|&at| !is_right(at)).map(|at| parts[at]);
-        let mut outcome = Ok(());
-        let mut first = 0;
-        for landing in &landed {
-            let all = first..first + landing.run.count() as usize;
-            first = all.end;
-            if outcome.is_ok() && all.clone().all(is_right) {
-                outcome = self.store(landing.run, &landing.buffer[..landing.len]);
-            } else if outcome.is_ok() {
-                let right = all.filter(|&at| is_right(at));
-                outcome =
-                    right.map(|at| parts[at]).try_for_each(|(part, bytes)| self.store(Run::one(part), bytes));
-            }
-        }
-        if let (Ok(()), Some((part, _))) = (&outcome, wrong) {
-            let wasted =
-                (0..parts.len()).filter(|&at| !is_right(at)).map(|at| parts[at].1.len() as u64).sum();
-            self.context.progress.wasted(wasted);
-            self.report(Fact::Corrupt(part));
-            outcome = Err(LinkEnd::Fault(Fault::WrongPart(part)));
-        }
-        landed.into_iter().for_each(|landing| self.context.buffers.give_back(landing.buffer));
-        outcome
-    }
-
-    /// Writes verified parts, unless all of them are there, and tells the director.
-    fn store(&self, run: Run, bytes: &[u8]) -> Result<(), LinkEnd> {
-        let shelf = self.context.store.shelf();
-        let (parts, new_bytes) = if run.parts().all(|part| shelf.has(part)) {
-            (0, 0)
-        } else if self.context.store.is_writable() {
-            self.context.store.write(run, bytes).map_err(LinkEnd::Store)?
-        } else {
-            // The file is only shared; nobody was asked for anything.
-            (0, 0)
-        };
-        self.context.flush.wrote(new_bytes);
-        self.context.progress.stored(parts, new_bytes, bytes.len() as u64);
-        self.report(Fact::Stored(run));
-        Ok(())
     }
 
     fn report(&self, fact: Fact) {
@@ -303,10 +254,6 @@ impl Drop for Intake<'_> {
     /// Buffers go back whatever happens; bytes of a part that never became whole are wasted.
     fn drop(&mut self) {
         if let Some(landing) = self.landing.take() {
-            self.context.progress.wasted(landing.filled as u64);
-            self.context.buffers.give_back(landing.buffer);
-        }
-        for landing in self.landed.drain(..) {
             self.context.progress.wasted(landing.filled as u64);
             self.context.buffers.give_back(landing.buffer);
         }

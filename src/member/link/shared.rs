@@ -15,6 +15,8 @@ pub(in crate::member) struct Shared {
     closing: AtomicBool,
     /// Nothing more may be waited for.
     cut: AtomicBool,
+    /// It brought wrong bytes, and the director was told.
+    blamed: AtomicBool,
     /// The writer was told that there is news to publish and has not looked yet.
     poked: AtomicBool,
     /// The far end's tag, for the book of what was given to whom; known from its hello on.
@@ -57,6 +59,12 @@ impl Shared {
 
     pub(in crate::member) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Relaxed)
+    }
+
+    /// The link brought wrong bytes: nothing more is taken from it. Says whether that is new.
+    pub(in crate::member) fn blame(&self) -> bool {
+        self.close();
+        !self.blamed.swap(true, Ordering::Relaxed)
     }
 
     /// Whether the writer must be told of news; until it looked, further news need no further word.

@@ -1,6 +1,7 @@
 //! The sealed stream on a socket: plain bytes in and out, in records, with few system calls.
 //!
-//! Both halves own their buffer; a record is opened where it was received and sealed where it was written.
+//! Both halves own their buffer; a record is opened where it was received, or into
+//! the place of the part that it brings, and sealed where it was written.
 
 use std::io::{self, Read};
 use std::net::TcpStream;
@@ -8,7 +9,6 @@ use std::ops::Range;
 
 use super::LinkEnd;
 use super::shared::Shared;
-use crate::host::dial;
 use crate::host::patient::{is_pause, write_all};
 use crate::limits::{RECORD_LEN_MAX, RECORD_PLAIN_MAX, RECORD_TAG_LEN, RECORDS_PER_CALL, WRITE_TIMEOUT};
 use crate::wire::seal::{Opener, RECORD_HEADER_LEN, Sealer, record_len};
@@ -20,6 +20,8 @@ const SLOT: usize = RECORD_HEADER_LEN + RECORD_LEN_MAX;
 pub(super) enum Received<'a> {
     /// The plain bytes of the next record.
     Record(&'a [u8]),
+    /// The next record had so many plain bytes, and they are where they belong.
+    Placed(usize),
     /// More has arrived, but not yet all of a record.
     Piece,
     /// Nothing more has arrived yet.
@@ -43,12 +45,14 @@ impl<'s> SealedReader<'s> {
         SealedReader { stream, opener, buffer, filled: 0..0 }
     }
 
-    /// The next record, if it has arrived; waits for more only if `wait`, and then at most one poll interval.
+    /// The next record, if it has arrived; waits at most one poll interval for more.
+    /// Its bytes go to `place` if all of them have room there.
+    ///
     /// Whoever sends a record byte by byte does not keep the caller from looking around.
-    pub(super) fn next(&mut self, wait: bool) -> Result<Received<'_>, LinkEnd> {
+    pub(super) fn next(&mut self, place: &mut [u8]) -> Result<Received<'_>, LinkEnd> {
         let mut record = self.whole_record()?;
         if record.is_none() {
-            match self.fill(wait).map_err(LinkEnd::Socket)? {
+            match self.fill().map_err(LinkEnd::Socket)? {
                 None => return Ok(Received::Nothing),
                 Some(0) => return Ok(Received::End),
                 Some(_) => record = self.whole_record()?,
@@ -56,9 +60,13 @@ impl<'s> SealedReader<'s> {
         }
         let Some(record) = record else { return Ok(Received::Piece) };
         self.filled.start = record.end;
-        let plain =
-            self.opener.open(&mut self.buffer[record]).map_err(|error| LinkEnd::Fault(error.into()))?;
-        Ok(Received::Record(plain))
+        let sealed = &mut self.buffer[record];
+        let plain_len = sealed.len() - RECORD_TAG_LEN;
+        let received = match place.get_mut(..plain_len) {
+            Some(place) => self.opener.open_into(sealed, place).map(|()| Received::Placed(plain_len)),
+            None => self.opener.open(sealed).map(|plain| Received::Record(plain)),
+        };
+        received.map_err(|error| LinkEnd::Fault(error.into()))
     }
 
     /// Where the sealed bytes of the next record are, if all of them are there.
@@ -71,7 +79,7 @@ impl<'s> SealedReader<'s> {
     }
 
     /// Receives more; 0 bytes mean the end, none that nothing has arrived.
-    fn fill(&mut self, wait: bool) -> io::Result<Option<usize>> {
+    fn fill(&mut self) -> io::Result<Option<usize>> {
         if self.filled.is_empty() {
             self.filled = 0..0;
         } else if self.buffer.len() - self.filled.start < SLOT {
@@ -79,14 +87,10 @@ impl<'s> SealedReader<'s> {
             self.filled = 0..self.filled.len();
         }
         let room = &mut self.buffer[self.filled.end..];
-        let received = if wait {
-            match self.stream.read(room) {
-                Ok(len) => Some(len),
-                Err(error) if is_pause(&error) => None,
-                Err(error) => return Err(error),
-            }
-        } else {
-            dial::receive_now(self.stream, room)?
+        let received = match self.stream.read(room) {
+            Ok(len) => Some(len),
+            Err(error) if is_pause(&error) => None,
+            Err(error) => return Err(error),
         };
         if let Some(len) = received {
             self.filled.end += len;
