@@ -32,11 +32,13 @@ pub const MEMBER_PORTS: std::ops::RangeInclusive<u16> = 10_001..=10_100;
 
 // --- Hashing and files ----------------------------------------------------------------------------------
 
-/// What one read takes of a long part that is hashed: small enough to stay in a core's own cache.
+/// What one read takes of a longer part that is hashed: small enough that the slices of [`HASH_TOGETHER`] parts
+/// stay in a core's own cache.
 pub const READ_SLICE: usize = 256 * KIB;
 /// What a hashing thread takes of a file at a time: many short parts, so that taking them costs nothing.
 pub const HASH_STRETCH: u32 = 1024 * 1024;
-/// The most it takes at a time, which is the memory of a hashing thread. Longer parts are hashed in slices.
+/// The most that is read at a time where the whole file is hashed as well, and wants its bytes in their order.
+/// Longer parts are read in slices there.
 pub const HASH_STRETCH_MAX: u32 = 4 * 1024 * 1024;
 /// The most parts it takes at a time: parts of one byte cost as much as parts of 64.
 pub const HASH_STRETCH_PARTS_MAX: u32 = 4_096;

@@ -7,7 +7,51 @@ use super::{DIGEST_LEN, Digest, LANES};
 
 /// Fills in the digest of each part; both slices have the same length.
 pub(super) fn fill(cpu: ShaNi, parts: &[&[u8]], digests: &mut [Digest]) {
-    let mut waiting = parts.iter().zip(digests).map(|(part, digest)| Lane::new(part, digest));
+    fill_on(cpu, Begun::default(), parts, digests);
+}
+
+/// Parts whose first bytes were taken in already, as many of each, in whole blocks.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Begun {
+    /// The state of each part; none stands for a part of which nothing was taken in.
+    states: Vec<State>,
+    /// How many bytes of each.
+    taken: u64,
+}
+
+impl Begun {
+    /// Takes in the next blocks of each part.
+    ///
+    /// # Panics
+    /// There are other parts than before, or they do not all have as many blocks.
+    pub(super) fn take_in(&mut self, cpu: ShaNi, parts: &[&[u8]]) {
+        if self.taken == 0 {
+            self.states = vec![INITIAL; parts.len()];
+        }
+        assert_eq!(self.states.len(), parts.len(), "the same parts go on");
+        let len = parts.first().map_or(0, |part| part.len());
+        assert!(len.is_multiple_of(BLOCK_LEN), "blocks are whole");
+        self.taken += len as u64;
+        for (states, parts) in self.states.chunks_mut(LANES).zip(parts.chunks(LANES)) {
+            let mut lanes: Vec<(&mut State, &[Block])> =
+                states.iter_mut().zip(parts.iter().map(|part| part.as_chunks().0)).collect();
+            compress(cpu, &mut lanes);
+        }
+    }
+
+    /// The digests of all parts, with what is left of each.
+    pub(super) fn finish(self, cpu: ShaNi, ends: &[&[u8]], digests: &mut [Digest]) {
+        fill_on(cpu, self, ends, digests);
+    }
+}
+
+fn fill_on(cpu: ShaNi, begun: Begun, parts: &[&[u8]], digests: &mut [Digest]) {
+    let states = begun.states.into_iter().chain(std::iter::repeat(INITIAL));
+    let mut waiting = parts
+        .iter()
+        .zip(states)
+        .zip(digests)
+        .map(|((part, state), digest)| Lane::new(state, begun.taken, part, digest));
     let mut lanes: Vec<Lane<'_>> = waiting.by_ref().take(LANES).collect();
     // All go as far as the first of them that ends something; where that was a part, one that waits takes its
     // place, or the others go on without it.
@@ -30,14 +74,24 @@ pub(super) fn fill(cpu: ShaNi, parts: &[&[u8]], digests: &mut [Digest]) {
 
 /// Takes in the next `count` blocks of every lane.
 fn advance(cpu: ShaNi, lanes: &mut [Lane<'_>], count: usize) {
+    let mut taken: Vec<(&mut State, &[Block])> = lanes.iter_mut().map(|lane| lane.take(count)).collect();
+    compress(cpu, &mut taken);
+}
+
+/// Takes some blocks into each state, as many into each.
+fn compress(cpu: ShaNi, lanes: &mut [(&mut State, &[Block])]) {
     const { assert!(LANES == 4, "there is a case for every number of lanes") };
     match lanes {
         [] => {}
-        [a] => cpu.compress([a.take(count)]),
-        [a, b] => cpu.compress([a.take(count), b.take(count)]),
-        [a, b, c] => cpu.compress([a.take(count), b.take(count), c.take(count)]),
-        [a, b, c, d, ..] => cpu.compress([a.take(count), b.take(count), c.take(count), d.take(count)]),
+        [a] => cpu.compress([on(a)]),
+        [a, b] => cpu.compress([on(a), on(b)]),
+        [a, b, c] => cpu.compress([on(a), on(b), on(c)]),
+        [a, b, c, d, ..] => cpu.compress([on(a), on(b), on(c), on(d)]),
     }
+}
+
+fn on<'l>(lane: &'l mut (&mut State, &[Block])) -> (&'l mut State, &'l [Block]) {
+    (lane.0, lane.1)
 }
 
 /// One part on its way through the CPU.
@@ -53,7 +107,8 @@ struct Lane<'a> {
 }
 
 impl<'a> Lane<'a> {
-    fn new(part: &'a [u8], digest: &'a mut Digest) -> Lane<'a> {
+    /// A part of which `taken` bytes have led to `state`, and `part` is left.
+    fn new(state: State, taken: u64, part: &'a [u8], digest: &'a mut Digest) -> Lane<'a> {
         const BITS_LEN: usize = size_of::<u64>();
         let (body, end) = part.as_chunks::<BLOCK_LEN>();
         let mut tail = [[0; BLOCK_LEN]; 2];
@@ -61,9 +116,9 @@ impl<'a> Lane<'a> {
         let tail_next = usize::from(end.len() + 1 + BITS_LEN <= BLOCK_LEN);
         tail[tail_next][..end.len()].copy_from_slice(end);
         tail[tail_next][end.len()] = 0x80;
-        let bits = part.len() as u64 * 8;
+        let bits = (taken + part.len() as u64) * 8;
         tail[1][BLOCK_LEN - BITS_LEN..].copy_from_slice(&bits.to_be_bytes());
-        Lane { state: INITIAL, body, tail, tail_next, digest }
+        Lane { state, body, tail, tail_next, digest }
     }
 
     /// How many blocks lie in a row, ready to be taken in; 0 only at the end.

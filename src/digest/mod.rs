@@ -117,8 +117,75 @@ fn one_by_one(parts: &[&[u8]], digests: &mut [Digest]) {
     }
 }
 
+/// The digests of several parts in the making, for parts that are read side by side in slices: so that little
+/// memory is touched, and all of it again and again.
+#[derive(Debug)]
+pub struct SideBySide(Way);
+
+/// What [`SideBySide`] needs on this CPU.
+#[derive(Debug)]
+enum Way {
+    #[cfg(target_arch = "x86_64")]
+    Lanes(sha_ni::ShaNi, lanes::Begun),
+    OneByOne(Vec<Hasher>),
+}
+
+impl SideBySide {
+    /// How many bytes come in a whole slice, or a multiple of it.
+    pub const SLICE_UNIT: usize = 64;
+
+    /// Begins the digests of `count` parts.
+    #[must_use]
+    pub fn new(count: usize) -> SideBySide {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(cpu) = sha_ni::ShaNi::detect() {
+            return SideBySide(Way::Lanes(cpu, lanes::Begun::default()));
+        }
+        SideBySide(Way::OneByOne(vec![Hasher::default(); count]))
+    }
+
+    /// Takes in the next bytes of each part.
+    ///
+    /// # Panics
+    /// The slices have different lengths, or not a multiple of [`SideBySide::SLICE_UNIT`], or there are more or
+    /// fewer of them than before.
+    pub fn update(&mut self, slices: &[&[u8]]) {
+        let len = slices.first().map_or(0, |slice| slice.len());
+        assert!(len.is_multiple_of(Self::SLICE_UNIT), "slices are whole");
+        assert!(slices.iter().all(|slice| slice.len() == len), "parts go on side by side");
+        match &mut self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Way::Lanes(cpu, begun) => begun.take_in(*cpu, slices),
+            Way::OneByOne(hashers) => {
+                assert_eq!(hashers.len(), slices.len(), "the same parts go on");
+                hashers.iter_mut().zip(slices).for_each(|(hasher, slice)| hasher.update(slice));
+            }
+        }
+    }
+
+    /// The digests, with what is left of each part: any number of bytes.
+    #[must_use]
+    pub fn finish(self, ends: &[&[u8]]) -> Vec<Digest> {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Way::Lanes(cpu, begun) => {
+                let mut digests = vec![Digest([0; DIGEST_LEN]); ends.len()];
+                begun.finish(cpu, ends, &mut digests);
+                digests
+            }
+            Way::OneByOne(hashers) => {
+                let ended = hashers.into_iter().zip(ends).map(|(mut hasher, end)| {
+                    hasher.update(end);
+                    hasher.finish()
+                });
+                ended.collect()
+            }
+        }
+    }
+}
+
 /// A digest in the making, for bytes that come in slices.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Hasher(sha1::Sha1);
 
 impl Hasher {
@@ -159,6 +226,30 @@ mod tests {
         assert_eq!(expected.last(), Some(&Digest::of(&bytes[9 * 1_024..])));
         assert_eq!(of_many(&parts), expected);
         assert_eq!(of_many(&[]), []);
+    }
+
+    #[test]
+    fn side_by_side_is_the_same_as_one_by_one() {
+        let bytes: Vec<u8> = (0..=250).cycle().take(9_000).collect();
+        for count in 0..=6 {
+            for slices in 0..4 {
+                for end_len in [0, 1, 55, 56, 63, 64, 65, 200] {
+                    let len = slices * 128 + end_len;
+                    let parts: Vec<&[u8]> = (0..count).map(|at| &bytes[at * 900..at * 900 + len]).collect();
+                    let expected: Vec<Digest> = parts.iter().map(|part| Digest::of(part)).collect();
+                    for mut way in
+                        [SideBySide::new(count), SideBySide(Way::OneByOne(vec![Hasher::default(); count]))]
+                    {
+                        for slice in 0..slices {
+                            let range = slice * 128..(slice + 1) * 128;
+                            way.update(&parts.iter().map(|part| &part[range.clone()]).collect::<Vec<_>>());
+                        }
+                        let ends: Vec<&[u8]> = parts.iter().map(|part| &part[slices * 128..]).collect();
+                        assert_eq!(way.finish(&ends), expected, "{count} parts of {len} bytes");
+                    }
+                }
+            }
+        }
     }
 
     #[test]

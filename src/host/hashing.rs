@@ -18,7 +18,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::HostError;
 use super::error::{FileAction, SystemAction};
 use super::holes::Holes;
-use crate::digest::{self, Digest, Hasher};
+use crate::digest::{self, Digest, Hasher, SideBySide};
 use crate::limits::{
     HASH_BUFFERS, HASH_STRETCH, HASH_STRETCH_MAX, HASH_STRETCH_PARTS_MAX, HASH_THREADS_MAX, HASH_TOGETHER,
     READ_SLICE,
@@ -51,7 +51,8 @@ pub fn hash_parts(
             io::ErrorKind::UnexpectedEof.into(),
         ));
     }
-    let parts_per_stretch = parts_per_stretch(layout);
+    let cores = super::thread::cores();
+    let parts_per_stretch = parts_per_thread(layout, cores);
     let job = PartsJob {
         source: Source { file, path, layout },
         file_len,
@@ -62,7 +63,6 @@ pub fn hash_parts(
         zeros: [OnceLock::new(), OnceLock::new()],
         found,
     };
-    let cores = super::thread::cores();
     let stretches = layout.parts().div_ceil(parts_per_stretch) as usize;
     let helpers = cores.min(HASH_THREADS_MAX).min(stretches).saturating_sub(1);
     thread::scope(|scope| {
@@ -121,7 +121,14 @@ pub fn digest_whole_and_parts(
     })
 }
 
-/// How many consecutive parts one thread takes at a time: [`HASH_STRETCH`] bytes, or as much more (up to
+/// How many consecutive parts a thread of [`hash_parts`] takes at a time: [`HASH_STRETCH`] bytes, or
+/// [`HASH_TOGETHER`] parts if the other cores have their share then, too.
+fn parts_per_thread(layout: Layout, cores: usize) -> u32 {
+    let share = layout.parts().div_ceil(u32::try_from(cores).unwrap_or(u32::MAX));
+    (HASH_STRETCH / layout.part_len()).max(HASH_TOGETHER.min(share)).clamp(1, HASH_STRETCH_PARTS_MAX)
+}
+
+/// How many consecutive parts [`digest_whole_and_parts`] reads at a time: [`HASH_STRETCH`] bytes, or as much more (up to
 /// [`HASH_STRETCH_MAX`]) as [`HASH_TOGETHER`] parts need.
 fn parts_per_stretch(layout: Layout) -> u32 {
     let part_len = layout.part_len();
@@ -167,10 +174,9 @@ impl Source<'_> {
         })
     }
 
-    /// Reads some bytes of one part, from `start` bytes after its beginning on.
-    fn read_slice(&self, part: PartIndex, start: u32, buffer: &mut Vec<u8>) -> Result<(), HostError> {
-        buffer.resize(READ_SLICE.min((self.layout.len_of(part) - start) as usize), 0);
-        fill(self.file, buffer, self.layout.offset(part) + u64::from(start))
+    /// Fills `slice` with bytes of one part, from `start` bytes after its beginning on.
+    fn read_slice(&self, part: PartIndex, start: usize, slice: &mut [u8]) -> Result<(), HostError> {
+        fill(self.file, slice, self.layout.offset(part) + start as u64)
             .map_err(|(_, error)| HostError::file(FileAction::ReadPart(part), self.path)(error))
     }
 
@@ -249,21 +255,47 @@ impl<F: Fn(Run, &[Digest]) + Sync> PartsJob<'_, F> {
     }
 
     fn hash_run(&self, run: Run, buffer: &mut Vec<u8>) -> Result<(), HostError> {
-        if self.source.has_long_parts() {
-            return run.parts().try_for_each(|part| self.hash_long_part(part, buffer));
+        let mut rest = Some(run);
+        if self.source.layout.part_len() as usize > READ_SLICE {
+            while let Some(run) = rest {
+                let (together, after) = run.split_at(HASH_TOGETHER);
+                self.hash_side_by_side(together, buffer)?;
+                rest = after;
+            }
+            return Ok(());
         }
         self.source.read_run(run, buffer)?;
         (self.found)(run, &self.source.digests(buffer));
         Ok(())
     }
 
-    fn hash_long_part(&self, part: PartIndex, buffer: &mut Vec<u8>) -> Result<(), HostError> {
-        let mut hasher = Hasher::default();
-        for start in (0..self.source.layout.len_of(part)).step_by(READ_SLICE) {
-            self.source.read_slice(part, start, buffer)?;
-            hasher.update(buffer);
+    /// Reads a slice of each part in turn, so that what is hashed is still in the core's cache.
+    fn hash_side_by_side(&self, run: Run, buffer: &mut Vec<u8>) -> Result<(), HostError> {
+        const { assert!(READ_SLICE.is_multiple_of(SideBySide::SLICE_UNIT), "slices are whole") };
+        let layout = self.source.layout;
+        let (first, last) = (layout.len_of(run.first()) as usize, layout.len_of(run.last()) as usize);
+        if first != last {
+            // The last part of the composition goes alone, unless it is as long as the others.
+            let (others, last) = run.split_at(run.count() - 1);
+            self.hash_side_by_side(others, buffer)?;
+            return last.map_or(Ok(()), |last| self.hash_side_by_side(last, buffer));
         }
-        (self.found)(Run::one(part), &[hasher.finish()]);
+        let mut digests = SideBySide::new(run.count() as usize);
+        let mut start = 0;
+        while !self.stop.load(Ordering::Relaxed) {
+            let len = READ_SLICE.min(first - start);
+            buffer.resize(len * run.count() as usize, 0);
+            for (part, slice) in run.parts().zip(buffer.chunks_mut(len)) {
+                self.source.read_slice(part, start, slice)?;
+            }
+            let slices: Vec<&[u8]> = buffer.chunks(len).collect();
+            start += len;
+            if start == first {
+                (self.found)(run, &digests.finish(&slices));
+                break;
+            }
+            digests.update(&slices);
+        }
         Ok(())
     }
 
@@ -304,9 +336,12 @@ impl<F: FnMut(u64)> OnePass<'_, F> {
             let Some(stretch) = stretch(layout, parts_per_stretch(layout), number) else { break };
             if self.source.has_long_parts() {
                 let mut hasher = Hasher::default();
-                for start in (0..layout.len_of(stretch.first())).step_by(READ_SLICE) {
+                let part = stretch.first();
+                let len = layout.len_of(part) as usize;
+                for start in (0..len).step_by(READ_SLICE) {
                     let Some(mut buffer) = self.next_buffer() else { return Ok(None) };
-                    self.source.read_slice(stretch.first(), start, &mut buffer)?;
+                    buffer.resize(READ_SLICE.min(len - start), 0);
+                    self.source.read_slice(part, start, &mut buffer)?;
                     hasher.update(&buffer);
                     self.pass_on(buffer);
                 }
