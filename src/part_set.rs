@@ -6,6 +6,10 @@
 use crate::part::{Layout, PartIndex, Run};
 
 const WORD_BITS: usize = 64;
+/// Words that are compared at once.
+const BLOCK_WORDS: usize = 16;
+/// The parts that one word of the summary stands for.
+pub const STRETCH_PARTS: u32 = 64 * 64;
 
 /// Which parts of one composition somebody has, wants, or may be asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,9 +34,12 @@ impl PartSet {
     #[must_use]
     pub fn full(layout: Layout) -> PartSet {
         let mut set = PartSet::empty(layout);
-        for part in layout.all() {
-            set.insert(part);
+        set.words.fill(!0);
+        let spare_bits = set.words.len() * WORD_BITS - layout.parts() as usize;
+        if let Some(last) = set.words.last_mut() {
+            *last >>= spare_bits;
         }
+        set.recount();
         set
     }
 
@@ -151,32 +158,37 @@ impl PartSet {
     /// The first part from `start` on, and round the end, that is in both sets.
     #[must_use]
     pub fn common_from(&self, other: &PartSet, start: PartIndex) -> Option<PartIndex> {
+        self.common_near(other, start, u32::MAX)
+    }
+
+    /// The same, but gives up after `stretches` stretches of [`STRETCH_PARTS`] parts of which both sets have some:
+    /// two sets of a million parts may each be half full and have nothing in common.
+    #[must_use]
+    pub fn common_near(&self, other: &PartSet, start: PartIndex, stretches: u32) -> Option<PartIndex> {
         let start_word = start.at() / WORD_BITS;
         let head = self.words[start_word] & other.words[start_word] & !(bit(start.at()) - 1);
         if head != 0 {
             return self.part(start_word * WORD_BITS + lowest(head));
         }
-        self.common_in(other, start_word + 1, self.words.len())
-            .or_else(|| self.common_in(other, 0, start_word + 1))
+        let mut left = stretches;
+        self.common_in(other, start_word + 1, self.words.len(), &mut left)
+            .or_else(|| self.common_in(other, 0, start_word + 1, &mut left))
     }
 
     /// The first common part in the words `from..to`.
-    fn common_in(&self, other: &PartSet, from: usize, to: usize) -> Option<PartIndex> {
+    fn common_in(&self, other: &PartSet, from: usize, to: usize, left: &mut u32) -> Option<PartIndex> {
         let mut at = from;
-        while at < to {
-            let group = at / WORD_BITS;
-            let both = self.summary[group] & other.summary[group] & !(bit(at) - 1);
-            for offset in bits_of(both) {
-                let word = group * WORD_BITS + offset;
-                if word >= to {
-                    return None;
-                }
-                let common = self.words[word] & other.words[word];
-                if common != 0 {
-                    return self.part(word * WORD_BITS + lowest(common));
+        while at < to && *left > 0 {
+            let stretch = at / WORD_BITS;
+            let end = to.min((stretch + 1) * WORD_BITS);
+            if self.summary[stretch] & other.summary[stretch] & !(bit(at) - 1) != 0 {
+                *left -= 1;
+                let (mine, theirs) = (&self.words[at..end], &other.words[at..end]);
+                if let Some((offset, common)) = first_common(mine, theirs) {
+                    return self.part((at + offset) * WORD_BITS + lowest(common));
                 }
             }
-            at = (group + 1) * WORD_BITS;
+            at = end;
         }
         None
     }
@@ -200,6 +212,20 @@ const fn bit(at: usize) -> u64 {
 
 const fn lowest(word: u64) -> usize {
     word.trailing_zeros() as usize
+}
+
+/// Where two equally long slices first have bits in common, and which they are.
+fn first_common(mine: &[u64], theirs: &[u64]) -> Option<(usize, u64)> {
+    let mut at = 0;
+    // As a whole a block takes a third of the time that its words take one by one.
+    for (mine, theirs) in mine.chunks(BLOCK_WORDS).zip(theirs.chunks(BLOCK_WORDS)) {
+        if mine.iter().zip(theirs).fold(0, |all, (mine, theirs)| all | (mine & theirs)) != 0 {
+            let both = mine.iter().zip(theirs).map(|(mine, theirs)| mine & theirs);
+            return both.enumerate().find(|&(_, both)| both != 0).map(|(offset, both)| (at + offset, both));
+        }
+        at += BLOCK_WORDS;
+    }
+    None
 }
 
 /// The positions of the bits that are set, lowest first.
@@ -243,6 +269,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_full_set_has_every_part(parts in 0u32..10_000) {
+            let layout = Layout::new(u64::from(parts), 1).unwrap();
+            let all = layout.all().map(PartIndex::get).collect();
+            prop_assert_eq!(PartSet::full(layout), set_of(layout, &all));
+        }
+
         /// The set against a plain ordered set, over three summary groups.
         #[test]
         fn behaves_like_a_set(
@@ -250,6 +283,7 @@ mod tests {
             changes in proptest::collection::vec((any::<u32>(), any::<bool>()), 0..200),
             others in proptest::collection::btree_set(any::<u32>(), 0..100),
             start in any::<u32>(),
+            stretches in 0u8..6,
         ) {
             let layout = Layout::new(u64::from(parts), 1).unwrap();
             let (mut set, mut model) = (PartSet::empty(layout), BTreeSet::new());
@@ -274,6 +308,10 @@ mod tests {
             let common: BTreeSet<u32> = model.intersection(&others).copied().collect();
             let expected = common.range(start.get()..).next().or_else(|| common.first()).copied();
             prop_assert_eq!(set.common_from(&other, start).map(PartIndex::get), expected);
+            let near = set.common_near(&other, start, u32::from(stretches)).map(PartIndex::get);
+            prop_assert!(near.is_none() || near == expected);
+            // Three stretches, and the one of the start once more.
+            prop_assert!(stretches < 4 || near == expected);
             prop_assert_eq!(set.lacks_some_of(&other), !others.is_subset(&model));
         }
     }

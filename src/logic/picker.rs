@@ -8,7 +8,7 @@
 //!    never make one rarer than another).
 //!
 //! Open parts are kept in one set for each availability, so the rarest part that a link holds is found by
-//! intersecting bits: no work per part grows with the number of parts or links.
+//! intersecting bits, a bounded number of them: no work per part grows with the number of parts or links.
 //!
 //! Rarest first; ties go on from where the member was, so that it reads and asks in runs; where that is not
 //! possible they are broken at random. Landing at random inside a gap, rather than at its start, keeps
@@ -17,14 +17,32 @@
 //!
 //! The picker does not know links, windows or time.
 
+use std::ops::Range;
+
 use crate::limits::{RUN_BYTES, RUN_PARTS_MAX};
 use crate::part::{Layout, PartIndex, Run};
-use crate::part_set::PartSet;
+use crate::part_set::{PartSet, STRETCH_PARTS};
 
 /// Parts that more links hold than this are all equally common.
 const LEVEL_MAX: usize = 15;
 /// How often a random position is drawn again to land on an open part instead of beside one.
 const DRAWS: usize = 8;
+/// How many stretches of a level are looked through for a part that a link holds, before a level that is less rare
+/// has its turn: a whole level of a million parts takes ten times as long as everything else.
+const STRETCHES: u32 = 32;
+/// With this many parts `STRETCHES` are all that there are: the stretch of the start may be looked at twice.
+const SEEN_PARTS: u32 = (STRETCHES - 1) * STRETCH_PARTS;
+
+/// Which of the parts that a link holds may be asked of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Among {
+    /// All that a complete link holds.
+    All,
+    /// What a complete link holds and no incomplete one does.
+    Rare,
+    /// All that an incomplete link holds. It counts itself, so nobody looks among the parts that none holds.
+    Counted,
+}
 
 /// The state of every part of a composition, as far as asking for it goes.
 #[derive(Debug)]
@@ -110,29 +128,24 @@ impl Picker {
 
     /// An incomplete link turned out to hold this part.
     pub fn on_have(&mut self, part: PartIndex) {
-        let was_open = self.close(part);
-        self.availability[part.at()] = self.availability[part.at()].saturating_add(1);
-        if was_open {
-            self.open(part);
-        }
+        self.set_availability(part, self.availability[part.at()].saturating_add(1));
     }
 
     /// An incomplete link that held this part is gone, or became complete.
     pub fn on_lost(&mut self, part: PartIndex) {
-        let was_open = self.close(part);
-        self.availability[part.at()] = self.availability[part.at()].saturating_sub(1);
-        if was_open {
-            self.open(part);
-        }
+        self.set_availability(part, self.availability[part.at()].saturating_sub(1));
     }
 
     /// The parts to ask next of a link that holds `theirs`: at most about [`RUN_BYTES`], at least one part.
     /// They count as asked once more from here on.
-    ///
-    /// With `only_rare`, parts that an incomplete link holds are left alone.
-    pub fn pick(&mut self, theirs: &PartSet, only_rare: bool) -> Option<Run> {
-        let levels = if only_rare { 1 } else { self.open.len() };
-        let (level, part) = (0..levels).find_map(|level| Some((level, self.find(level, theirs)?)))?;
+    pub fn pick(&mut self, theirs: &PartSet, among: Among) -> Option<Run> {
+        let levels = match among {
+            Among::All => 0..self.open.len(),
+            Among::Rare => 0..1,
+            Among::Counted => 1..self.open.len(),
+        };
+        let near = levels.clone().find_map(|level| Some((level, self.find(level, theirs)?)));
+        let (level, part) = near.or_else(|| self.search(levels, theirs))?;
         let run = self.run_around(level, part, theirs);
         for part in run.parts() {
             self.ask(part);
@@ -168,7 +181,8 @@ impl Picker {
         self.asked[part.at()]
     }
 
-    /// The part of this level to begin with: where the member goes on, else at random.
+    /// The part of this level to begin with: where the member goes on, else at random. Where the link holds hardly
+    /// any of a level, it may not be found, and a part that is less rare comes first.
     fn find(&mut self, level: usize, theirs: &PartSet) -> Option<PartIndex> {
         let open = &self.open[level];
         if open.is_empty() {
@@ -187,7 +201,16 @@ impl Picker {
                 return start;
             }
         }
-        open.common_from(theirs, start?)
+        open.common_near(theirs, start?, STRETCHES)
+    }
+
+    /// The rarest part of these levels, wherever it is.
+    fn search(&mut self, mut levels: Range<usize>, theirs: &PartSet) -> Option<(usize, PartIndex)> {
+        if self.layout.parts() <= SEEN_PARTS {
+            return None;
+        }
+        let start = self.layout.part(self.rng.u32(0..self.layout.parts()))?;
+        levels.find_map(|level| Some((level, self.open[level].common_from(theirs, start)?)))
     }
 
     /// The longest run of open parts of this level around `part` that stays between two multiples of the
@@ -218,6 +241,15 @@ impl Picker {
             self.asked_parts += 1;
         }
         *asked = asked.saturating_add(1);
+    }
+
+    fn set_availability(&mut self, part: PartIndex, links: u8) {
+        let before = self.level(part);
+        self.availability[part.at()] = links;
+        // Beyond the last level nothing moves.
+        if self.level(part) != before && self.open.get_mut(before).is_some_and(|open| open.remove(part)) {
+            self.open(part);
+        }
     }
 
     fn level(&self, part: PartIndex) -> usize {
@@ -319,8 +351,8 @@ mod tests {
     }
 
     /// Everything that link `link` is asked for until nothing is left for it, as runs in the order of asking.
-    fn asked(world: &mut World, link: usize, only_rare: bool) -> Vec<String> {
-        std::iter::from_fn(|| world.picker.pick(&world.links[link], only_rare))
+    fn asked(world: &mut World, link: usize, among: Among) -> Vec<String> {
+        std::iter::from_fn(|| world.picker.pick(&world.links[link], among))
             .map(|run| run.to_string())
             .collect()
     }
@@ -331,7 +363,7 @@ mod tests {
     #[test]
     fn rarest_parts_come_first() {
         let mut world = draw("......", &["######", "####..", "##..#.", "##...."], ALONE);
-        let order = asked(&mut world, 0, false);
+        let order = asked(&mut world, 0, Among::All);
         assert_eq!(order.len(), 6);
         assert_eq!(order[0], "6", "held by no incomplete link");
         let mut singles = order[1..4].to_vec();
@@ -345,7 +377,7 @@ mod tests {
     #[test]
     fn only_rare_leaves_the_rest_to_others() {
         let mut world = draw("......", &["######", "####.."], ALONE);
-        let mut order = asked(&mut world, 0, true);
+        let mut order = asked(&mut world, 0, Among::Rare);
         order.sort();
         assert_eq!(order, ["5", "6"]);
     }
@@ -353,7 +385,7 @@ mod tests {
     #[test]
     fn held_asked_and_unseen_parts_are_left_alone() {
         let mut world = draw("#.a?..", &["######"], ALONE);
-        let mut order = asked(&mut world, 0, false);
+        let mut order = asked(&mut world, 0, Among::All);
         order.sort();
         assert_eq!(order, ["2", "5", "6"]);
     }
@@ -361,16 +393,39 @@ mod tests {
     #[test]
     fn a_link_is_asked_only_for_what_it_holds() {
         let mut world = draw("......", &[".#..#."], ALONE);
-        let mut order = asked(&mut world, 0, false);
+        let mut order = asked(&mut world, 0, Among::Counted);
         order.sort();
         assert_eq!(order, ["2", "5"]);
+    }
+
+    #[test]
+    fn the_one_part_among_a_million_is_found() {
+        // The link holds the even parts, which are held, and of the odd ones, which others hold, a single one.
+        let layout = Layout::new(1 << 20, 1).unwrap();
+        let single = layout.part(777_777).unwrap();
+        for seed in 0..3 {
+            let mut picker = Picker::new(layout, seed);
+            let mut link = PartSet::empty(layout);
+            for part in layout.all() {
+                picker.on_have(part);
+                if part.get() % 2 == 0 {
+                    link.insert(part);
+                    picker.on_held(part);
+                } else {
+                    picker.on_missing(part);
+                }
+            }
+            link.insert(single);
+            assert_eq!(picker.pick(&link, Among::Counted), Some(Run::one(single)));
+            assert_eq!(picker.pick(&link, Among::Counted), None);
+        }
     }
 
     #[test]
     fn small_parts_are_asked_in_aligned_runs() {
         // Four parts of 256 KiB make one run; the sixth part is held, so its run has two sides.
         let mut world = draw(".....#......", &["############"], ALONE / 4);
-        let mut order = asked(&mut world, 0, false);
+        let mut order = asked(&mut world, 0, Among::All);
         order.sort();
         assert_eq!(order, ["1-4", "5", "7-8", "9-12"]);
     }
@@ -381,7 +436,7 @@ mod tests {
         let mut world = draw(&".".repeat(100), &[&drawn], ALONE);
         let mut jumps = 0;
         let mut last = None;
-        while let Some(run) = world.picker.pick(&world.links[0], false) {
+        while let Some(run) = world.picker.pick(&world.links[0], Among::All) {
             jumps += usize::from(last != Some(run.first().get().wrapping_sub(1)));
             last = Some(run.last().get());
         }
@@ -409,7 +464,7 @@ mod tests {
             .filter_map(|seed| {
                 let mut picker = Picker::new(layout, seed);
                 layout.all().for_each(|part| picker.on_missing(part));
-                picker.pick(&full, false).map(|run| run.first().get())
+                picker.pick(&full, Among::All).map(|run| run.first().get())
             })
             .collect();
         assert!(firsts.len() > 15);
@@ -434,13 +489,17 @@ mod tests {
                     1 => drop(picker.on_held(part)),
                     2 => if link.insert(part) { picker.on_have(part) },
                     3 => if link.remove(part) { picker.on_lost(part) },
-                    4 => in_flight.extend(picker.pick(if number % 2 == 0 { &full } else { &link }, number % 3 == 0)),
+                    4 => in_flight.extend(match number % 3 {
+                        0 => picker.pick(&full, Among::All),
+                        1 => picker.pick(&full, Among::Rare),
+                        _ => picker.pick(&link, Among::Counted),
+                    }),
                     _ => if let Some(run) = in_flight.pop() { picker.on_returned(run) },
                 }
                 picker.check_invariants(in_flight.iter().copied(), std::iter::once(&link));
             }
             layout.all().for_each(|part| picker.on_missing(part));
-            while let Some(run) = picker.pick(&full, false) {
+            while let Some(run) = picker.pick(&full, Among::All) {
                 in_flight.push(run);
             }
             picker.check_invariants(in_flight.iter().copied(), std::iter::once(&link));

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::link::Link;
 use super::{LinkId, Order, Swarm};
 use crate::limits::{END_PHASE_PATIENCE, END_PHASE_PATIENCE_MORE, SECOND_HAND_PATIENCE};
+use crate::logic::picker::Among;
 use crate::part::{PartIndex, Run};
 use crate::part_set::PartSet;
 use crate::time::Moment;
@@ -13,13 +14,13 @@ impl Swarm {
     /// Asks a link for as much as its window allows.
     pub(super) fn ask(&mut self, now: Moment, id: LinkId, orders: &mut Vec<Order>) {
         let layout = self.rules.layout;
-        let second_hand = self.may_ask_second_hand(now, id);
-        let Some(link) = self.links.get_mut(&id) else { return };
-        if link.dry {
+        let Some(link) = self.links.get(&id).filter(|link| !link.dry && link.has_room(layout)) else {
             return;
-        }
+        };
+        let among = self.among(now, link);
+        let Some(link) = self.links.get_mut(&id) else { return };
         while link.has_room(layout) {
-            let Some(run) = self.picker.pick(&link.askable, !second_hand) else {
+            let Some(run) = self.picker.pick(&link.askable, among) else {
                 link.dry = true;
                 return;
             };
@@ -46,16 +47,15 @@ impl Swarm {
     ///
     /// A complete member's upload is what everybody needs, so it is not spent on parts that incomplete
     /// members are about to bring anyway.
-    fn may_ask_second_hand(&self, now: Moment, id: LinkId) -> bool {
-        let Some(link) = self.links.get(&id) else { return false };
+    fn among(&self, now: Moment, link: &Link) -> Among {
         if !link.is_complete() {
-            return true;
+            return Among::Counted;
         }
         let incomplete = self.links.values().filter(|link| link.incomplete_set().is_some());
         let rate = incomplete.map(|link| link.expected_rate(now)).fold(0, u64::saturating_add);
         let soon = rate.saturating_mul(SECOND_HAND_PATIENCE.as_secs());
         let open = u64::from(self.picker.open_count()) * u64::from(self.rules.layout.part_len());
-        open > soon
+        if open > soon { Among::All } else { Among::Rare }
     }
 
     /// The end phase: nothing is open, so links with nothing to do are asked for what others are slow to
