@@ -103,6 +103,17 @@ impl PartSet {
         self.words[part.at() / WORD_BITS] & bit(part.at()) != 0
     }
 
+    /// Whether some part of the run is in the set.
+    #[must_use]
+    pub fn has_some_of(&self, run: Run) -> bool {
+        let (first, last) = (run.first().at(), run.last().at());
+        (first / WORD_BITS..=last / WORD_BITS).any(|at| {
+            let from = if at == first / WORD_BITS { !(bit(first) - 1) } else { !0 };
+            let to = if at == last / WORD_BITS { !0 >> (WORD_BITS - 1 - last % WORD_BITS) } else { !0 };
+            self.words[at] & from & to != 0
+        })
+    }
+
     /// Adds the part; says whether it was new.
     pub fn insert(&mut self, part: PartIndex) -> bool {
         let at = part.at() / WORD_BITS;
@@ -284,6 +295,7 @@ mod tests {
             others in proptest::collection::btree_set(any::<u32>(), 0..100),
             start in any::<u32>(),
             stretches in 0u8..6,
+            count in 1u32..300,
         ) {
             let layout = Layout::new(u64::from(parts), 1).unwrap();
             let (mut set, mut model) = (PartSet::empty(layout), BTreeSet::new());
@@ -301,6 +313,10 @@ mod tests {
             prop_assert!(from_runs.into_iter().eq(model.iter().copied()));
             let again = PartSet::from_bytes(layout, &set.to_bytes());
             prop_assert_eq!(again.as_ref(), Some(&set));
+
+            let run = layout.run(start % parts, count.min(parts - start % parts)).unwrap();
+            let has_some = run.parts().any(|part| model.contains(&part.get()));
+            prop_assert_eq!(set.has_some_of(run), has_some);
 
             let others: BTreeSet<u32> = others.into_iter().map(|index| index % parts).collect();
             let other = set_of(layout, &others);

@@ -95,6 +95,12 @@ impl Picker {
         self.open.iter().map(PartSet::count).sum()
     }
 
+    /// Whether the part is missing and asked of nobody.
+    #[must_use]
+    pub fn is_open(&self, part: PartIndex) -> bool {
+        self.open.get(self.level(part)).is_some_and(|open| open.contains(part))
+    }
+
     /// The number of parts that are missing and asked of somebody.
     #[must_use]
     pub const fn asked_count(&self) -> u32 {

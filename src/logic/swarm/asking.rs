@@ -31,14 +31,26 @@ impl Swarm {
 
     /// Asks every link that may have become able to give something.
     pub(super) fn ask_everybody(&mut self, now: Moment, orders: &mut Vec<Order>) {
+        self.ask_those(now, |_, _| true, orders);
+    }
+
+    /// Link `id` does not bring these parts: it has room again, and links that had nothing left to give may hold them.
+    /// To look again at everything that all links hold would take too long for each refusal.
+    pub(super) fn ask_elsewhere(&mut self, now: Moment, id: LinkId, run: Run, orders: &mut Vec<Order>) {
+        let may_give =
+            |other, link: &Link| if link.dry { link.askable.has_some_of(run) } else { other == id };
+        self.ask_those(now, may_give, orders);
+    }
+
+    fn ask_those(&mut self, now: Moment, which: impl Fn(LinkId, &Link) -> bool, orders: &mut Vec<Order>) {
+        let mut chosen = Vec::new();
+        for (&id, link) in self.links.iter_mut().filter(|(id, link)| which(**id, link)) {
+            link.dry = false;
+            chosen.push((link.is_complete(), id));
+        }
         // Incomplete members first: what only complete ones hold can wait for them, the rest need not.
-        let mut ids: Vec<(bool, LinkId)> =
-            self.links.iter().map(|(&id, link)| (link.is_complete(), id)).collect();
-        ids.sort_unstable();
-        for (_, id) in ids {
-            if let Some(link) = self.links.get_mut(&id) {
-                link.dry = false;
-            }
+        chosen.sort_unstable();
+        for (_, id) in chosen {
             self.ask(now, id, orders);
         }
     }

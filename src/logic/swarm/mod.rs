@@ -350,11 +350,11 @@ impl Swarm {
             if theirs.insert(part) {
                 self.picker.on_have(part);
             }
+            link.dry &= !self.picker.is_open(part);
         }
         if theirs.is_full() {
             theirs.iter().for_each(|part| self.picker.on_lost(part));
         }
-        link.dry = false;
         self.close_if_both_complete(now, id, orders);
         self.ask(now, id, orders);
     }
@@ -395,8 +395,10 @@ impl Swarm {
         if !asked_for {
             orders.push(Order::Close(id, Reason::Fault));
             self.forget(now, id, None);
+            self.ask_everybody(now, orders);
+            return;
         }
-        self.ask_everybody(now, orders);
+        self.ask_elsewhere(now, id, run, orders);
     }
 
     /// The parts are on disk.

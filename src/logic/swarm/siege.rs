@@ -110,6 +110,28 @@ fn what_came_from_elsewhere_is_cancelled_in_one_word() {
 }
 
 #[test]
+fn what_one_refuses_is_asked_of_another() {
+    let mut siege = Siege::of(1, 1 << 20);
+    let run = wanted(&siege.up_complete(1, 1), 1)[0];
+    assert_eq!(wanted(&siege.up_complete(2, 2), 2), [], "one is asked for it");
+    let orders = siege.step(Input::Refused(LinkId(1), run, Denial::Elsewhere));
+    assert_eq!(wanted(&orders, 2), [run]);
+    assert_eq!(wanted(&orders, 1), []);
+}
+
+#[test]
+fn who_had_nothing_to_give_is_asked_for_what_it_gets() {
+    let mut siege = Siege::of(2, 1 << 20);
+    siege.up(1, 1, 1);
+    assert_eq!(siege.step(Input::Holds(LinkId(1), PartSet::empty(siege.layout))), []);
+    for at in [0, 1] {
+        let run = siege.layout.run(at, 1).unwrap();
+        assert_eq!(wanted(&siege.step(Input::HoldsAlso(LinkId(1), vec![run])), 1), [run]);
+        siege.step(Input::Stored(LinkId(1), run));
+    }
+}
+
+#[test]
 fn answers_may_leave_any_holes() {
     // The window grows by what arrives, until many runs of 64 parts are in flight.
     let mut siege = Siege::of(8_192, 16_384);
