@@ -122,12 +122,17 @@ class Process:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, number)
 
+    def freeze(self):
+        """Stops it where it stands, until it is asked to leave."""
+        self.signal_group(signal.SIGSTOP)
+
     def stop(self):
         """Asks it to leave, then makes it; its last words are kept. Does nothing the second time."""
         if self.pidfd is None:
             return
         if self.usage is None:
             self.signal_group(signal.SIGTERM)
+            self.signal_group(signal.SIGCONT)
             self._await_exit(time.monotonic() + LEAVE_GRACE)
             self.signal_group(signal.SIGKILL)
             self.collect()

@@ -225,7 +225,8 @@ class Libtorrent(Program):
     def facts(self, process):
         said = dict(line.split(" ", 1) for _, line in process.lines if line.startswith(("complete ", "left ")))
         complete, left = json.loads(said.get("complete", "{}")), json.loads(said.get("left", "{}"))
-        return {"first_byte_s": complete.get("first_byte_s"), "sent_bytes": left.get("up_bytes")}
+        facts = {name: complete.get(name) for name in ("first_byte_s", "flush_s")}
+        return {**facts, "sent_bytes": left.get("up_bytes")}
 
 
 def find_libtorrents(tools):

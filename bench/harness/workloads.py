@@ -75,12 +75,18 @@ def _transfer(program, run, ends):
             ends.callback(process.stop)
         getters.append(process)
     wait(getters, is_done, run.deadline, "complete", beside=givers)
+    # Whoever says that the file is complete must not be writing it any more: others read it from here on.
+    for getter in getters:
+        getter.freeze()
     wire = loopback_bytes() - bytes_before
     give_cpu = sum(giver.cpu() - was for giver, was in zip(givers, before))
     get_cpu = sum(getter.cpu() - getter.base_cpu for getter in getters)
     other = load.share(give_cpu + get_cpu)
     peaks(getters + givers)
-    sync = _sync([run.got(1 + index) / NAME for index in range(run.getters)])
+    paths = [run.got(1 + index) / NAME for index in range(run.getters)]
+    sync = _sync(paths)
+    for path in paths:
+        _verify(program, run, path)
 
     for process in getters + givers:
         process.stop()
@@ -96,12 +102,18 @@ def _transfer(program, run, ends):
         "peak_give_kib": givers[0].peak_kib if givers else None,
         "wire_bytes": wire,
         "sent_bytes": program.facts(givers[0]).get("sent_bytes") if givers else None,
-        "first_byte_s": max((fact["first_byte_s"] for fact in told if fact.get("first_byte_s") is not None), default=None),
+        "first_byte_s": _slowest(told, "first_byte_s"),
+        "flush_s": _slowest(told, "flush_s"),
         "other_load": other,
     }
-    for index in range(run.getters):
-        _verify_and_empty(program, run, run.got(1 + index) / NAME)
+    for path in paths:
+        # Emptied, not deleted: deleting many files slows down making new ones on ext4; all of it goes at the end.
+        os.truncate(path, 0)
     return result
+
+
+def _slowest(told, name):
+    return max((facts[name] for facts in told if facts.get(name) is not None), default=None)
 
 
 def _alone(program, workload, run, ends):
@@ -157,8 +169,6 @@ def _sync(paths):
     return time.monotonic() - begin
 
 
-def _verify_and_empty(program, run, path):
+def _verify(program, run, path):
     if path.stat().st_size != run.source.size or sha1_of(path) != run.source.sha1:
-        raise Trouble(f"{program.name}: {path} is not the file that was shared")
-    # Emptied, not deleted: deleting many files slows down making new ones on ext4; all of it goes at the end.
-    os.truncate(path, 0)
+        raise Trouble(f"{program.name} said that it was complete, but {path} was not the file that was shared")

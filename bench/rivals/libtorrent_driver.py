@@ -3,7 +3,7 @@
 `share` says `ready` when every piece was checked, and gives until it is asked to leave. `get`, `check` and
 `compose` load the library, say `ready`, and begin when a line comes on standard input, so that neither the
 start of Python nor the import counts against libtorrent. They say `complete` and what the harness wants to know as
-JSON; `left` is the last line.
+JSON; `left` is the last line. `get` says it when others can read the whole file.
 """
 
 import argparse
@@ -27,7 +27,9 @@ TCP_ONLY = {
     "enable_natpmp": False,
     "enable_outgoing_utp": False,
     "enable_incoming_utp": False,
-    "alert_mask": lt.alert.category_t.status_notification | lt.alert.category_t.error_notification,
+    "alert_mask": lt.alert.category_t.status_notification
+    | lt.alert.category_t.error_notification
+    | lt.alert.category_t.storage_notification,
     # All peers of a run live on one machine.
     "allow_multiple_connections_per_ip": True,
 }
@@ -89,6 +91,15 @@ def await_go():
     sys.stdin.readline()
 
 
+def alerts(started, milliseconds):
+    """The alerts that came, after waiting for one; those that end everything do so."""
+    started.wait_for_alert(milliseconds)
+    for alert in started.pop_alerts():
+        if isinstance(alert, (lt.torrent_error_alert, lt.file_error_alert, lt.listen_failed_alert)):
+            sys.exit(f"libtorrent: {alert.message()}")
+        yield alert
+
+
 def await_seeding(started, handle, watch_first_byte):
     """Waits until libtorrent says that all is there; returns when the first byte came, in seconds."""
     begin = time.monotonic()
@@ -96,14 +107,24 @@ def await_seeding(started, handle, watch_first_byte):
     while True:
         # Looking often costs the client time, so only until the first byte is there.
         looking = watch_first_byte and first_byte is None
-        started.wait_for_alert(2 if looking else 200)
-        for alert in started.pop_alerts():
-            if isinstance(alert, (lt.torrent_error_alert, lt.file_error_alert, lt.listen_failed_alert)):
-                sys.exit(f"libtorrent: {alert.message()}")
+        for alert in alerts(started, 2 if looking else 200):
             if isinstance(alert, (lt.torrent_finished_alert, lt.torrent_checked_alert)) and handle.status().is_seeding:
                 return first_byte
         if looking and handle.status().total_payload_download:
             first_byte = time.monotonic() - begin
+
+
+def await_written(started, handle):
+    """Waits until everything is written to the file; returns how long that took, in seconds.
+
+    libtorrent 2.1 hashes pieces in its own cache and says that it is finished while it still writes them: others who
+    read the file then find holes in it.
+    """
+    begin = time.monotonic()
+    handle.flush_cache()
+    while not any(isinstance(alert, lt.cache_flushed_alert) for alert in alerts(started, 200)):
+        pass
+    return time.monotonic() - begin
 
 
 def compose(arguments):
@@ -127,8 +148,10 @@ def transfer(arguments):
     first_byte = await_seeding(started, handle, arguments.what == "get")
     if arguments.what == "share":
         say("ready", version=lt.__version__)
+    elif arguments.what == "get":
+        say("complete", first_byte_s=first_byte, flush_s=await_written(started, handle))
     else:
-        say("complete", first_byte_s=first_byte)
+        say("complete")
     while not leaving.wait(0.2):
         pass
     say("left", up_bytes=handle.status().total_payload_upload)
