@@ -24,7 +24,9 @@ OURS, RIVAL, FLOOR = "ours", "rival", "floor"
 HUB = "10.77.0.1"
 CONDUCTOR = f"{HUB}:9999"
 TRACKER_PORT = 6969
-ADDRESSES = 16
+GETTERS_MAX = 16
+# Of the hub, of the giver and of the getters.
+ADDRESSES = 2 + GETTERS_MAX
 PEER_PORT = 6881
 
 

@@ -4,6 +4,7 @@ import contextlib
 import os
 import time
 from dataclasses import dataclass
+from fractions import Fraction
 
 from harness.meter import OtherLoad, Trouble, is_done, is_ready, loopback_bytes, touch_memory, wait, warm
 from harness.torrent import NAME, sha1_of
@@ -13,6 +14,16 @@ KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 # Buffers of the programs, beside the files that they write.
 BUFFERS = 512 * MIB
 
+PARTS_DEFAULT_MAX = 2048
+
+
+def default_part_size(total):
+    """As composer cuts a file when nobody asks for a part size."""
+    size = 16 * KIB
+    while size < 16 * MIB and total > PARTS_DEFAULT_MAX * size:
+        size *= 2
+    return size
+
 
 @dataclass(frozen=True)
 class Workload:
@@ -20,12 +31,18 @@ class Workload:
     title: str
     what: str
     # In units of `--size`; None for what has a size of its own.
-    times: int | None = 1
-    part_size: int = MIB
+    times: int | Fraction | None = 1
+    # None: as composer cuts a file of that size.
+    part_size: int | None = MIB
     getters: int = 1
+    # The table that it is a row of.
+    curve: str | None = None
 
     def size(self, base):
-        return MIB if self.times is None else self.times * base
+        return MIB if self.times is None else int(self.times * base)
+
+    def parts_of(self, base):
+        return self.part_size or default_part_size(self.size(base))
 
 
 WORKLOADS = {
@@ -40,6 +57,29 @@ WORKLOADS = {
         Workload("compose", "The description of a file is made", "compose", times=4),
     )
 }
+
+
+# Rows of one table each. They take hours and tens of gigabytes, so they are run when they are named.
+CURVES = {
+    "sizes": [
+        Workload(f"sizes-{index}", "One gets from one, by the size of the file", "get", times, None, curve="sizes")
+        for index, times in enumerate((Fraction(1, 1024), Fraction(1, 64), Fraction(1, 4), 1, 4, 16))
+    ],
+    # 2^20 parts where `--size` is 1 GiB: the most that there may be.
+    "manifest": [Workload("manifest", "One gets from one, as many parts as there may be", "get", 16, 16 * KIB, curve="manifest")],
+    # A quarter: with sixteen of them, what is received must find room beside what is sent.
+    "members": [
+        Workload(f"members-{getters}", "Several get at once", "get", Fraction(1, 4), getters=getters, curve="members")
+        for getters in (1, 2, 4, 8, 16)
+    ],
+}
+ALL_CURVES = "curves"
+
+
+def named(names):
+    """The workloads of these names, of all curves where it is said so; without names, those that are no curve."""
+    names = [name for word in names or WORKLOADS for name in (CURVES if word == ALL_CURVES else [word])]
+    return [workload for name in dict.fromkeys(names) for workload in CURVES.get(name) or [WORKLOADS[name]]]
 
 
 def measure(program, workload, run):
@@ -148,7 +188,7 @@ def _settle(run, dirtied):
     warm(run.source.path)
     with open("/proc/meminfo", encoding="ascii") as file:
         free = next(int(line.split()[1]) for line in file if line.startswith("MemFree")) * KIB
-    # More than what is free would push the source out of the page cache again.
+    # More than what is free would push the source out of the page cache again, and what is not free has been touched.
     touch_memory(min(dirtied + BUFFERS, int(free * 0.9)))
 
 

@@ -34,6 +34,9 @@ TCP_ONLY = {
     "allow_multiple_connections_per_ip": True,
 }
 
+# Without them, torrents of a million pieces are refused.
+LIMITS = {"max_buffer_size": 64 << 20, "max_pieces": 1 << 21}
+
 # On top of libtorrent's own preset for fast networks, `high_performance_seed`.
 TUNED = {
     "out_enc_policy": 2,
@@ -72,7 +75,7 @@ def session(arguments):
 
 def add(started, arguments):
     wanted = lt.add_torrent_params()
-    wanted.ti = lt.torrent_info(arguments.torrent)
+    wanted.ti = lt.torrent_info(arguments.torrent, LIMITS)
     wanted.save_path = arguments.dir
     wanted.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
     handle = started.add_torrent(wanted)
