@@ -243,6 +243,20 @@ def touch_memory(size):
     subprocess.run([sys.executable, "-c", text, str(size)], check=True, timeout=600)
 
 
+def touch_page_cache(path, size):
+    """Fills the page cache with a file and empties it: what a program writes gets other pages than its memory does.
+
+    Half in large and half in small writes, because the system gives each kind pages of its own. The file stays, empty.
+    """
+    pattern = os.urandom(1 << 17)
+    with open(path, "wb", buffering=0) as file:
+        for _ in range(size >> 18):
+            file.write(pattern)
+            for at in range(0, len(pattern), 1 << 14):
+                file.write(pattern[at : at + (1 << 14)])
+        file.truncate(0)
+
+
 def warm(path):
     """Reads a file once, so that it is in the page cache."""
     buffer = bytearray(1 << 22)
