@@ -17,7 +17,7 @@ use super::link::{Fact, LinkEnd, Shared};
 use crate::digest;
 use crate::host::HostError;
 use crate::host::thread::{self, Thread};
-use crate::limits::{VERIFIERS_MAX, VERIFY_BYTES, VERIFY_QUEUE};
+use crate::limits::{POLL_INTERVAL, VERIFIERS_MAX, VERIFY_BYTES, VERIFY_QUEUE};
 use crate::logic::swarm::LinkId;
 use crate::part::Run;
 
@@ -74,8 +74,8 @@ impl Verifiers {
     /// Ends the threads once nobody sends any more.
     pub(super) fn leave(&self) {
         for queue in &self.queues {
-            // Full: the thread sits in a system call and is left behind.
-            let _stuck = queue.try_send(Work::Leave);
+            // Still full then: the thread sits in a system call and is left behind.
+            let _stuck = queue.send_timeout(Work::Leave, POLL_INTERVAL);
         }
     }
 

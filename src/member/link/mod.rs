@@ -2,8 +2,7 @@
 //!
 //! The reader opens records and receives parts into buffers, which the verifiers take over; the writer sends
 //! what the director and the reader order.
-//! Neither decides anything: the session judges messages, the
-//! swarm (in the director) judges the rest.
+//! Neither decides anything: the session judges messages, the swarm (in the director) judges the rest.
 //!
 //! The reader dials or accepts as its first act, starts its writer after the handshake, and joins it before
 //! it reports the end, so the end of a link is one event.
