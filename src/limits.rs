@@ -313,6 +313,10 @@ const _: () = {
     assert!(WINDOW_BYTES_MAX >= 2 * PART_LEN_MAX as u64, "a window holds two of any parts");
     assert!(WINDOW_BYTES_MAX / RUN_BYTES <= WINDOW_RUNS_MAX as u64, "the runs never narrow the window");
     assert!(PART_BUFFERS_BYTES >= PART_LEN_MAX as u64, "every part finds room");
+    assert!(
+        HASH_STRETCH as usize / READ_SLICE <= HASH_TOGETHER as usize,
+        "longer parts come no more at a time than are hashed together"
+    );
     assert!(HASH_STRETCH <= HASH_STRETCH_MAX && READ_SLICE <= HASH_STRETCH_MAX as usize);
     assert!(
         PARTS_MAX as u64 * HASH_THREADS_MAX as u64 <= u32::MAX as u64,

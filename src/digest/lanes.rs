@@ -5,93 +5,77 @@
 use super::sha_ni::{BLOCK_LEN, Block, INITIAL, ShaNi, State};
 use super::{DIGEST_LEN, Digest, LANES};
 
-/// Fills in the digest of each part; both slices have the same length.
-pub(super) fn fill(cpu: ShaNi, parts: &[&[u8]], digests: &mut [Digest]) {
-    fill_on(cpu, Begun::default(), parts, digests);
-}
-
-/// Parts whose first bytes were taken in already, as many of each, in whole blocks.
-#[derive(Clone, Debug, Default)]
+/// Parts whose first bytes may have been taken in already: as many of each, in whole blocks.
+#[derive(Clone, Debug)]
 pub(super) struct Begun {
-    /// The state of each part; none stands for a part of which nothing was taken in.
     states: Vec<State>,
-    /// How many bytes of each.
+    /// How many bytes of each part.
     taken: u64,
 }
 
 impl Begun {
-    /// Takes in the next blocks of each part.
+    /// So many parts of which nothing was taken in.
+    pub(super) fn new(count: usize) -> Begun {
+        Begun { states: vec![INITIAL; count], taken: 0 }
+    }
+
+    /// Takes in the next blocks of each part, as many of each.
     ///
     /// # Panics
-    /// There are other parts than before, or they do not all have as many blocks.
+    /// There are more or fewer parts than at first.
     pub(super) fn take_in(&mut self, cpu: ShaNi, parts: &[&[u8]]) {
-        if self.taken == 0 {
-            self.states = vec![INITIAL; parts.len()];
-        }
         assert_eq!(self.states.len(), parts.len(), "the same parts go on");
-        let len = parts.first().map_or(0, |part| part.len());
-        assert!(len.is_multiple_of(BLOCK_LEN), "blocks are whole");
-        self.taken += len as u64;
+        self.taken += parts.first().map_or(0, |part| part.len() as u64);
         for (states, parts) in self.states.chunks_mut(LANES).zip(parts.chunks(LANES)) {
             let mut lanes: Vec<(&mut State, &[Block])> =
                 states.iter_mut().zip(parts.iter().map(|part| part.as_chunks().0)).collect();
-            compress(cpu, &mut lanes);
+            compress(cpu, &mut lanes, |(state, blocks)| (state, blocks));
         }
     }
 
-    /// The digests of all parts, with what is left of each.
+    /// Fills in the digest of each part, with what is left of it; both slices have the same length.
     pub(super) fn finish(self, cpu: ShaNi, ends: &[&[u8]], digests: &mut [Digest]) {
-        fill_on(cpu, self, ends, digests);
-    }
-}
-
-fn fill_on(cpu: ShaNi, begun: Begun, parts: &[&[u8]], digests: &mut [Digest]) {
-    let states = begun.states.into_iter().chain(std::iter::repeat(INITIAL));
-    let mut waiting = parts
-        .iter()
-        .zip(states)
-        .zip(digests)
-        .map(|((part, state), digest)| Lane::new(state, begun.taken, part, digest));
-    let mut lanes: Vec<Lane<'_>> = waiting.by_ref().take(LANES).collect();
-    // All go as far as the first of them that ends something; where that was a part, one that waits takes its
-    // place, or the others go on without it.
-    while let Some(count) = lanes.iter().map(Lane::ready).min() {
-        advance(cpu, &mut lanes, count);
-        let mut at = 0;
-        while let Some(lane) = lanes.get_mut(at) {
-            if lane.ready() > 0 {
-                at += 1;
-                continue;
-            }
-            lane.finish();
-            match waiting.next() {
-                Some(next) => *lane = next,
-                None => drop(lanes.swap_remove(at)),
+        let taken = self.taken;
+        let mut waiting = ends
+            .iter()
+            .zip(self.states)
+            .zip(digests)
+            .map(|((end, state), digest)| Lane::new(state, taken, end, digest));
+        let mut lanes: Vec<Lane<'_>> = waiting.by_ref().take(LANES).collect();
+        // All go as far as the first of them that ends something; where that was a part, one that waits takes its
+        // place, or the others go on without it.
+        while let Some(count) = lanes.iter().map(Lane::ready).min() {
+            compress(cpu, &mut lanes, |lane| lane.take(count));
+            let mut at = 0;
+            while let Some(lane) = lanes.get_mut(at) {
+                if lane.ready() > 0 {
+                    at += 1;
+                    continue;
+                }
+                lane.finish();
+                match waiting.next() {
+                    Some(next) => *lane = next,
+                    None => drop(lanes.swap_remove(at)),
+                }
             }
         }
     }
 }
 
-/// Takes in the next `count` blocks of every lane.
-fn advance(cpu: ShaNi, lanes: &mut [Lane<'_>], count: usize) {
-    let mut taken: Vec<(&mut State, &[Block])> = lanes.iter_mut().map(|lane| lane.take(count)).collect();
-    compress(cpu, &mut taken);
-}
-
-/// Takes some blocks into each state, as many into each.
-fn compress(cpu: ShaNi, lanes: &mut [(&mut State, &[Block])]) {
+/// Takes the same number of blocks into the state of each lane; `take` says which.
+fn compress<T>(
+    cpu: ShaNi,
+    lanes: &mut [T],
+    take: impl for<'t> Fn(&'t mut T) -> (&'t mut State, &'t [Block]),
+) {
     const { assert!(LANES == 4, "there is a case for every number of lanes") };
     match lanes {
         [] => {}
-        [a] => cpu.compress([on(a)]),
-        [a, b] => cpu.compress([on(a), on(b)]),
-        [a, b, c] => cpu.compress([on(a), on(b), on(c)]),
-        [a, b, c, d, ..] => cpu.compress([on(a), on(b), on(c), on(d)]),
+        [a] => cpu.compress([take(a)]),
+        [a, b] => cpu.compress([take(a), take(b)]),
+        [a, b, c] => cpu.compress([take(a), take(b), take(c)]),
+        [a, b, c, d, ..] => cpu.compress([take(a), take(b), take(c), take(d)]),
     }
-}
-
-fn on<'l>(lane: &'l mut (&mut State, &[Block])) -> (&'l mut State, &'l [Block]) {
-    (lane.0, lane.1)
 }
 
 /// One part on its way through the CPU.
@@ -164,7 +148,7 @@ mod tests {
     fn check(parts: &[&[u8]]) {
         let Some(cpu) = ShaNi::detect() else { return eprintln!("skipped: needs the SHA extensions") };
         let mut digests = vec![Digest::from_bytes([0; DIGEST_LEN]); parts.len()];
-        fill(cpu, parts, &mut digests);
+        Begun::new(parts.len()).finish(cpu, parts, &mut digests);
         for (at, (part, digest)) in parts.iter().zip(digests).enumerate() {
             let lens = || parts.iter().map(|part| part.len()).collect::<Vec<_>>();
             assert_eq!(digest, Digest::of(part), "part {at} of parts with {:?} bytes", lens());

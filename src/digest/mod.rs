@@ -100,21 +100,7 @@ impl fmt::Debug for Digest {
 /// on in fewer lanes.
 #[must_use]
 pub fn of_many(parts: &[&[u8]]) -> Vec<Digest> {
-    let mut digests = vec![Digest([0; DIGEST_LEN]); parts.len()];
-    #[cfg(target_arch = "x86_64")]
-    if let Some(cpu) = sha_ni::ShaNi::detect() {
-        lanes::fill(cpu, parts, &mut digests);
-        return digests;
-    }
-    one_by_one(parts, &mut digests);
-    digests
-}
-
-/// What [`of_many`] does on every other CPU.
-fn one_by_one(parts: &[&[u8]], digests: &mut [Digest]) {
-    for (part, digest) in parts.iter().zip(digests) {
-        *digest = Digest::of(part);
-    }
+    SideBySide::new(parts.len()).finish(parts)
 }
 
 /// The digests of several parts in the making, for parts that are read side by side in slices: so that little
@@ -139,7 +125,7 @@ impl SideBySide {
     pub fn new(count: usize) -> SideBySide {
         #[cfg(target_arch = "x86_64")]
         if let Some(cpu) = sha_ni::ShaNi::detect() {
-            return SideBySide(Way::Lanes(cpu, lanes::Begun::default()));
+            return SideBySide(Way::Lanes(cpu, lanes::Begun::new(count)));
         }
         SideBySide(Way::OneByOne(vec![Hasher::default(); count]))
     }
@@ -221,8 +207,7 @@ mod tests {
     fn many_at_once_are_the_same_as_one_by_one() {
         let bytes: Vec<u8> = (0..=255).cycle().take(10_000).collect();
         let parts: Vec<&[u8]> = bytes.chunks(1_024).collect();
-        let mut expected = vec![Digest::from_bytes([0; DIGEST_LEN]); parts.len()];
-        one_by_one(&parts, &mut expected);
+        let expected: Vec<Digest> = parts.iter().map(|part| Digest::of(part)).collect();
         assert_eq!(expected.last(), Some(&Digest::of(&bytes[9 * 1_024..])));
         assert_eq!(of_many(&parts), expected);
         assert_eq!(of_many(&[]), []);

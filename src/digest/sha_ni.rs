@@ -25,6 +25,7 @@ use std::arch::x86_64::{
     _mm_sha1nexte_epu32, _mm_sha1rnds4_epu32, _mm_shuffle_epi8, _mm_slli_epi32, _mm_srli_epi32,
     _mm_xor_si128,
 };
+use std::sync::LazyLock;
 
 /// The bytes that SHA-1 takes in at a time.
 pub(super) const BLOCK_LEN: usize = 64;
@@ -49,13 +50,15 @@ pub(super) struct ShaNi {
 }
 
 impl ShaNi {
-    /// The right to use the SHA extensions, if this CPU has them. The answer is cached by the standard library.
+    /// The right to use the SHA extensions, if this CPU has them. The answer is cached.
     pub(super) fn detect() -> Option<ShaNi> {
         let present = is_x86_feature_detected!("sha")
             && is_x86_feature_detected!("sse2")
             && is_x86_feature_detected!("ssse3")
             && is_x86_feature_detected!("sse4.1");
-        present.then(|| ShaNi { has_fast_msg2: is_from_amd() })
+        // The instruction that tells leaves a virtual machine each time, and this is asked for each few parts.
+        static IS_FROM_AMD: LazyLock<bool> = LazyLock::new(is_from_amd);
+        present.then(|| ShaNi { has_fast_msg2: *IS_FROM_AMD })
     }
 
     /// Takes the blocks of each lane into its state, all lanes at the same pace.
@@ -71,6 +74,7 @@ impl ShaNi {
 /// Whether AMD made this CPU, or Hygon after AMD's plans.
 fn is_from_amd() -> bool {
     // SAFETY: every x86_64 CPU has the instruction and its first leaf.
+    // Newer compilers know that, and call it safe.
     #[allow(unused_unsafe)]
     let leaf = unsafe { __cpuid(0) };
     let vendor = [leaf.ebx, leaf.edx, leaf.ecx].map(u32::to_le_bytes).concat();

@@ -255,14 +255,8 @@ impl<F: Fn(Run, &[Digest]) + Sync> PartsJob<'_, F> {
     }
 
     fn hash_run(&self, run: Run, buffer: &mut Vec<u8>) -> Result<(), HostError> {
-        let mut rest = Some(run);
         if self.source.layout.part_len() as usize > READ_SLICE {
-            while let Some(run) = rest {
-                let (together, after) = run.split_at(HASH_TOGETHER);
-                self.hash_side_by_side(together, buffer)?;
-                rest = after;
-            }
-            return Ok(());
+            return self.hash_side_by_side(run, buffer);
         }
         self.source.read_run(run, buffer)?;
         (self.found)(run, &self.source.digests(buffer));

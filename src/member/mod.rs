@@ -28,9 +28,9 @@
 //! | resolver | 1 if the user named members | nothing | the system's name lookup, the inbox |
 //!
 //! Inside the process everybody may wait for the director and the director waits for nobody; a reader may wait
-//! for a verifier, and a verifier for no link; so waits form a tree. A reader never waits for its own writer: the writer's queue is as long as the protocol lets the
-//! other side fill it, and overfilling is that side's fault. So each side always keeps reading, and each
-//! side's writes always move.
+//! for a verifier, and a verifier for no link; so waits form a tree. A reader never waits for its own writer: the
+//! writer's queue is as long as the protocol lets the other side fill it, and overfilling is that side's fault.
+//! So each side always keeps reading, and each side's writes always move.
 
 mod buffers;
 mod context;
@@ -181,7 +181,7 @@ impl Member {
                 |_| {
                     // Whoever has started must not go on alone.
                     context.stopping.store(true, Ordering::Relaxed);
-                    context.verifiers.leave();
+                    context.verifiers.leave(began);
                 },
             )?;
         Ok(Member { context, address, began, news, ended, outcome, threads })
@@ -230,10 +230,10 @@ impl Member {
     fn join_threads(&mut self) {
         dial::wake_listener(self.address);
         self.context.flush.wake();
-        self.context.verifiers.leave();
         // A thread may sit in a system call that nothing interrupts (a name server, a slow disk): all of them
         // together get so long, and then they are left behind.
         let deadline = clock::now() + LEAVE_GRACE / 2;
+        self.context.verifiers.leave(deadline);
         for thread in self.threads.drain(..) {
             thread::join_within(thread, deadline.since(clock::now()));
         }

@@ -1,7 +1,7 @@
 //! The verifying threads: what has landed in a buffer is hashed, written, and told to the director.
 //!
-//! What the links of a member receive waits in one queue, and whoever verifies takes all that waits there, up to
-//! a bound: several digests at a time are faster than in turn (see [`digest::of_many`]), and readers that wrote
+//! What several links receive waits in one queue, and the thread that verifies takes all that waits there, up to a
+//! bound: several digests at a time are faster than in turn (see [`digest::of_many`]), and readers that wrote
 //! themselves would fight over the file's lock.
 //! Nothing waits for company: a part that comes alone is verified alone.
 //!
@@ -15,11 +15,12 @@ use super::context::Context;
 use super::director::Event;
 use super::link::{Fact, LinkEnd, Shared};
 use crate::digest;
-use crate::host::HostError;
 use crate::host::thread::{self, Thread};
-use crate::limits::{POLL_INTERVAL, VERIFIERS_MAX, VERIFY_BYTES, VERIFY_QUEUE};
+use crate::host::{HostError, clock};
+use crate::limits::{VERIFIERS_MAX, VERIFY_BYTES, VERIFY_QUEUE};
 use crate::logic::swarm::LinkId;
 use crate::part::Run;
+use crate::time::Moment;
 
 /// The ways to the verifying threads.
 #[derive(Debug)]
@@ -71,11 +72,11 @@ impl Verifiers {
         self.send(link, Work::Ended(link, end));
     }
 
-    /// Ends the threads once nobody sends any more.
-    pub(super) fn leave(&self) {
+    /// Ends the threads, now that nobody sends any more.
+    pub(super) fn leave(&self, deadline: Moment) {
         for queue in &self.queues {
             // Still full then: the thread sits in a system call and is left behind.
-            let _stuck = queue.send_timeout(Work::Leave, POLL_INTERVAL);
+            let _stuck = queue.send_timeout(Work::Leave, deadline.since(clock::now()));
         }
     }
 

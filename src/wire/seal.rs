@@ -3,8 +3,8 @@
 //! Handshake: `NNpsk0_25519_AESGCM_BLAKE2s` (Noise specification, revision 34) by the crate `snow`, with the
 //! swarm key as pre-shared key and the preamble as prologue, so a changed preamble breaks the handshake.
 //! Records: a `u16` length (big endian), then one Noise transport message of that length.
-//! They are sealed with `aws-lc-rs` directly, on the two keys that the handshake yields, because `snow` copies each
-//! record once more than needed; a test opens ours with `snow` and the other way round.
+//! They are sealed with `aws-lc-rs` directly, on the two keys that the handshake yields, because `snow` copies
+//! each record once more than needed; a test opens ours with `snow` and the other way round.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 

@@ -218,6 +218,11 @@ impl Swarm {
         if let Some(address) = self.links.get(&id).and_then(|link| link.address) {
             self.meeting.addresses.on_blame(now, address);
         }
+        self.expel(now, id, orders);
+    }
+
+    /// Ends a link whose far end broke the protocol or sent wrong bytes.
+    pub(super) fn expel(&mut self, now: Moment, id: LinkId, orders: &mut Vec<Order>) {
         orders.push(Order::Close(id, Reason::Fault));
         self.forget(now, id, None);
     }

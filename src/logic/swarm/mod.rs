@@ -376,8 +376,7 @@ impl Swarm {
                 link.window.answered(now, layout.bytes_of(asked.run), now.since(asked.since));
             }
             if !asked_for {
-                orders.push(Order::Close(id, Reason::Fault));
-                self.forget(now, id, None);
+                self.expel(now, id, orders);
             }
         }
         // Right bytes are right whoever asked: they count even from a link that is gone.
@@ -393,12 +392,11 @@ impl Swarm {
             self.picker.on_returned(asked.run);
         }
         if !asked_for {
-            orders.push(Order::Close(id, Reason::Fault));
-            self.forget(now, id, None);
+            self.expel(now, id, orders);
             self.ask_everybody(now, orders);
-            return;
+        } else {
+            self.ask_elsewhere(now, id, run, orders);
         }
-        self.ask_elsewhere(now, id, run, orders);
     }
 
     /// The parts are on disk.
