@@ -44,8 +44,9 @@ pub const HASH_STRETCH_MAX: u32 = 4 * 1024 * 1024;
 pub const HASH_STRETCH_PARTS_MAX: u32 = 4_096;
 /// How many parts it takes together if they fit, because several digests at once are faster than in turn.
 pub const HASH_TOGETHER: u32 = 4;
-/// What one write gives to a file: the system holds the file's lock meanwhile, and other links write to it too.
-pub const WRITE_SLICE: usize = 128 * KIB;
+/// What one write gives to a file: the system holds the file's lock meanwhile. For longer writes Linux also takes
+/// memory in blocks of 128 KiB and more, the kind that a virtual machine gives back to its host as soon as it is free.
+pub const WRITE_SLICE: usize = 64 * KIB;
 /// Digests of a file's parts are computed by at most this many threads; more only queue for the disk.
 pub const HASH_THREADS_MAX: usize = 64;
 /// Buffers between the thread that reads a file and the one that hashes all of it: enough for either to run
@@ -53,7 +54,8 @@ pub const HASH_THREADS_MAX: usize = 64;
 pub const HASH_BUFFERS: usize = 4;
 
 /// While parts come, the disk is kept busy: it is told to write after so many bytes, so that little is left to
-/// sync when the last part has come.
+/// sync when the last part has come. What was brought to the disk is forgotten in memory one such step later: long
+/// enough for other members to get it from memory.
 pub const FLUSH_BYTES: u64 = 64 * MIB as u64;
 
 // --- The wire between members ---------------------------------------------------------------------------
