@@ -157,7 +157,7 @@ pub const END_PHASE_PATIENCE: Duration = Duration::from_millis(500);
 pub const END_PHASE_PATIENCE_MORE: Duration = Duration::from_secs(5);
 /// If incomplete members are about to bring the parts that they hold within this time, complete ones are not
 /// asked for them: their upload is what the others need.
-pub const SECOND_HAND_PATIENCE: Duration = Duration::from_secs(1);
+pub const SECOND_HAND_PATIENCE: Duration = Duration::from_secs(3);
 /// Parts that a member gave away are not given to another one for this long: the first one shares them.
 pub const GIVEN_PATIENCE: Duration = Duration::from_secs(2);
 /// A member to which parts were given is not given them for itself again for this long: who asks for everything
