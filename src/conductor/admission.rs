@@ -3,9 +3,10 @@
 //! Pure counting; the sockets are elsewhere.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 use crate::limits;
+use crate::logic::addresses::source_of;
 
 /// How many connections a conductor serves at a time before it refuses the newest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,17 +102,6 @@ impl Count {
     fn close(&mut self, was_pending: bool) {
         self.all -= 1;
         self.pending -= usize::from(was_pending);
-    }
-}
-
-/// What is counted as one source.
-fn source_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        address @ IpAddr::V4(_) => address,
     }
 }
 

@@ -4,7 +4,7 @@
 //! It does not know links beyond their number, nor what they carry.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use super::backoff::Backoff;
@@ -217,6 +217,19 @@ pub fn normalised(address: SocketAddr) -> SocketAddr {
         // As it is: a link-local address is worth nothing without its zone.
         IpAddr::V6(_) => address,
         ip => SocketAddr::new(ip, address.port()),
+    }
+}
+
+/// What counts as one source of connections: an address, or for IPv6 its /64, since whoever has one address there
+/// has them all.
+#[must_use]
+pub fn source_of(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(ip) => {
+            let [a, b, c, d, ..] = ip.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+        ip @ IpAddr::V4(_) => ip,
     }
 }
 
