@@ -178,11 +178,16 @@ impl Addresses {
         self.entries.values().filter(|entry| !entry.oneself).count()
     }
 
-    /// Up to `most` addresses at which somebody with our key was reached, at random.
-    pub fn sample_proven(&mut self, most: usize) -> Vec<SocketAddr> {
-        let proven = self.entries.iter().filter(|(_, entry)| entry.proven && !entry.oneself);
-        let proven: Vec<SocketAddr> = proven.map(|(&address, _)| address).collect();
-        let mut sample = self.rng.choose_multiple(proven, most);
+    /// Up to `most` addresses worth passing on, at random: those at which somebody with our key was reached, and
+    /// those where a member that has a link with us says that it listens.
+    ///
+    /// Without the latter, whoever is always dialled and never dials, as a member that holds everything, would know
+    /// the whole swarm and could tell a newcomer of nobody.
+    pub fn sample_to_pass_on(&mut self, most: usize) -> Vec<SocketAddr> {
+        let known =
+            self.entries.iter().filter(|(_, entry)| (entry.proven || entry.links > 0) && !entry.oneself);
+        let known: Vec<SocketAddr> = known.map(|(&address, _)| address).collect();
+        let mut sample = self.rng.choose_multiple(known, most);
         sample.sort_unstable();
         sample
     }
@@ -348,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn only_proven_addresses_are_passed_on() {
+    fn only_addresses_of_members_are_passed_on() {
         let mut book = book();
         for number in 1..=5 {
             book.learn(NOW, address(number), Source::Conductor, Duration::ZERO);
@@ -357,6 +362,9 @@ mod tests {
         book.on_link(address(3), true);
         book.on_link(address(4), false);
         book.on_oneself(address(3));
-        assert_eq!(book.sample_proven(10), [address(2)]);
+        assert_eq!(book.sample_to_pass_on(10), [address(2), address(4)]);
+        book.on_link_gone(NOW, address(2), None);
+        book.on_link_gone(NOW, address(4), None);
+        assert_eq!(book.sample_to_pass_on(10), [address(2)], "who only said that it listens may be gone");
     }
 }

@@ -334,7 +334,7 @@ impl Swarm {
                 continue;
             }
             link.gossiped = now;
-            let mut sample = self.meeting.addresses.sample_proven(ROSTER_MAX);
+            let mut sample = self.meeting.addresses.sample_to_pass_on(ROSTER_MAX);
             sample.retain(|&address| Some(address) != link.address);
             if !sample.is_empty() {
                 orders.push(Order::Gossip(id, sample));

@@ -181,6 +181,20 @@ fn a_borrowed_id_does_not_keep_its_owner_out() {
 }
 
 #[test]
+fn who_comes_later_hears_of_who_came_before() {
+    let mut siege = Siege::of(1, 1 << 20);
+    let comes = |siege: &mut Siege, link: u8| {
+        siege.up(link.into(), link, link);
+        siege.step(Input::Holds(LinkId(link.into()), PartSet::empty(siege.layout)));
+        siege.step(Input::Tick { held_back: false })
+    };
+    comes(&mut siege, 1);
+    assert!(comes(&mut siege, 2).contains(&Order::Gossip(LinkId(2), vec![address(1, 1)])));
+    siege.step(Input::LinkDown(LinkId(1)));
+    assert!(comes(&mut siege, 3).contains(&Order::Gossip(LinkId(3), vec![address(2, 1)])));
+}
+
+#[test]
 fn two_complete_members_part_even_if_one_is_still_looking_at_its_disk() {
     let mut siege = Siege::unchecked(1, 1 << 20);
     siege.up_complete(1, 1);
