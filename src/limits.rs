@@ -115,6 +115,9 @@ pub const LINK_QUEUE: usize = 4 * WINDOW_RUNS_MAX as usize + LINK_CONTROL_MAX;
 pub const LINKS_MAX: usize = 50;
 /// A member dials until it has this many links; the rest of [`LINKS_MAX`] is for those who dial it.
 pub const LINKS_DIALLED_MAX: usize = 30;
+/// Of [`LINKS_MAX`], this many are only for those whom the member dials itself: whoever fills all others with links
+/// of their own cannot choose whom it meets.
+pub const LINKS_DIALLED_MIN: usize = 10;
 /// Dials under way at a time.
 pub const DIALS_MAX: usize = 16;
 /// The most links that a member opens to one other member, when it knows few of them.
@@ -331,5 +334,6 @@ const _: () = {
     assert!(DESK_READ > DESK_REQUEST_MAX, "one read holds a request");
     assert!(MEMBERS_MAX <= ANNOUNCES_PER_SECOND * 600, "the longest interval carries the most members");
     assert!(MEMBERS_MAX < u32::MAX as usize, "members are numbered with 32 bits");
+    assert!(LINKS_DIALLED_MIN < LINKS_DIALLED_MAX && LINKS_DIALLED_MAX < LINKS_MAX);
     assert!(LINKS_PER_MEMBER_MAX * MEMBERS_FOR_SINGLE_LINKS <= LINKS_MAX);
 };

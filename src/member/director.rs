@@ -19,7 +19,7 @@ use super::{Outcome, files};
 use crate::host::thread::Thread;
 use crate::host::{HostError, clock};
 use crate::limits::{LEAVE_GRACE, LINKS_MAX, PENDING_MAX, PENDING_PER_ADDRESS_MAX, POLL_INTERVAL};
-use crate::logic::addresses::normalised;
+use crate::logic::addresses::{normalised, source_of};
 use crate::logic::swarm::{Input, LinkId, Order, Quiet, Swarm};
 use crate::part::Run;
 use crate::text::{Escaped, chain};
@@ -222,11 +222,12 @@ impl Actor {
             let waits = |handle: &&Handle| {
                 handle.queue.is_none()
                     && handle.dialled.is_none()
-                    && from.is_none_or(|ip| handle.remote.ip() == ip)
+                    && from.is_none_or(|source| source_of(handle.remote.ip()) == source)
             };
             self.links.values().filter(waits).count()
         };
-        let full = pending(None) >= PENDING_MAX || pending(Some(remote.ip())) >= PENDING_PER_ADDRESS_MAX;
+        let full =
+            pending(None) >= PENDING_MAX || pending(Some(source_of(remote.ip()))) >= PENDING_PER_ADDRESS_MAX;
         if full || self.stopping.is_some() || self.links.len() >= LINKS_MAX + PENDING_MAX {
             log::warn!("refused {remote}: too many connections");
             return;

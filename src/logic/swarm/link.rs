@@ -1,6 +1,6 @@
 //! One link as the swarm sees it: who is there, what they hold, what they were asked.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::identity::MemberId;
@@ -17,6 +17,10 @@ pub(super) struct Link {
     pub(super) member: MemberId,
     /// Where the member at the far end accepts links, if it does.
     pub(super) address: Option<SocketAddr>,
+    /// What it counts as where links are counted by source.
+    pub(super) source: IpAddr,
+    /// We opened it.
+    pub(super) dialled: bool,
     /// What the far end says it holds; none until it said so.
     pub(super) theirs: Option<PartSet>,
     /// The parts among them that it has not refused.
@@ -66,10 +70,20 @@ pub struct Flow {
 }
 
 impl Link {
-    pub(super) fn new(now: Moment, layout: Layout, member: MemberId, address: Option<SocketAddr>) -> Link {
+    /// A link with this member, who accepts links at `address` if at all.
+    pub(super) fn new(
+        now: Moment,
+        layout: Layout,
+        member: MemberId,
+        address: Option<SocketAddr>,
+        source: IpAddr,
+        dialled: bool,
+    ) -> Link {
         Link {
             member,
             address,
+            source,
+            dialled,
             theirs: None,
             askable: PartSet::empty(layout),
             deferred: Vec::new(),
@@ -214,7 +228,8 @@ mod tests {
     }
 
     fn link() -> Link {
-        Link::new(Moment::START, layout(), MemberId::from_bytes([0; 16]), None)
+        let source = IpAddr::from([10, 0, 0, 1]);
+        Link::new(Moment::START, layout(), MemberId::from_bytes([0; 16]), None, source, false)
     }
 
     #[test]

@@ -4,14 +4,15 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::link::Link;
+use super::room::Room;
 use super::{LinkId, Order, Quiet, Swarm};
 use crate::limits::{
     ANNOUNCE_INTERVAL_MAX, ANNOUNCE_INTERVAL_MIN, ANNOUNCE_RETRY_MAX, ANNOUNCE_RETRY_MIN,
     COMPLETE_DIAL_PAUSE, COMPLETE_REDIAL_PAUSE, DIALS_MAX, GOSSIP_HEARD_INTERVAL, GOSSIP_INTERVAL,
-    IDLE_TIMEOUT, LINKS_DIALLED_MAX, LINKS_MAX, LINKS_PER_MEMBER_MAX, LONELY_INTERVAL,
-    MEMBERS_FOR_SINGLE_LINKS, ROSTER_MAX, STALL_TIMEOUT,
+    IDLE_TIMEOUT, LINKS_DIALLED_MAX, LINKS_PER_MEMBER_MAX, LONELY_INTERVAL, MEMBERS_FOR_SINGLE_LINKS,
+    ROSTER_MAX, STALL_TIMEOUT,
 };
-use crate::logic::addresses::{Addresses, Source};
+use crate::logic::addresses::{Addresses, Source, source_of};
 use crate::logic::backoff::Backoff;
 use crate::time::Moment;
 use crate::wire::desk::{Event, Roster};
@@ -171,26 +172,28 @@ impl Swarm {
         dialled: Option<SocketAddr>,
         orders: &mut Vec<Order>,
     ) {
-        let addresses = &mut self.meeting.addresses;
         let address = match (dialled, hello.port) {
             (Some(address), _) => Some(address),
             (None, 0) => None,
             (None, port) => Some(SocketAddr::new(remote.ip(), port)),
         };
-        let refused = address.is_some_and(|address| addresses.is_refused(now, address));
+        let refused = address.is_some_and(|address| self.meeting.addresses.is_refused(now, address));
         // By host as well: whoever borrows the id of another member must not use up its links.
         let host = |address: Option<SocketAddr>| address.map(|address| address.ip().to_canonical());
         let is_same = |link: &&Link| link.member == hello.member && host(link.address) == host(address);
         let same = self.links.values().filter(is_same).count();
+        let source = source_of(remote.ip());
+        let room = self.room_for(source, dialled.is_some());
         let refusal = if hello.member == self.rules.member {
             Some(Reason::Oneself)
         } else if refused {
             Some(Reason::Fault)
-        } else if self.links.len() >= LINKS_MAX || same >= LINKS_PER_MEMBER_MAX {
+        } else if room == Room::Full || same >= LINKS_PER_MEMBER_MAX {
             Some(Reason::TooMany)
         } else {
             None
         };
+        let addresses = &mut self.meeting.addresses;
         if let Some(reason) = refusal {
             orders.push(Order::Close(id, reason));
             if let Some(address) = dialled {
@@ -208,7 +211,12 @@ impl Swarm {
             addresses.learn(now, address, Source::Conductor, Duration::ZERO);
             addresses.on_link(address, dialled.is_some());
         }
-        let mut link = Link::new(now, self.rules.layout, hello.member, address);
+        if let Room::InsteadOf(other) = room {
+            orders.push(Order::Close(other, Reason::TooMany));
+            self.forget(now, other, None);
+        }
+        let is_dialled = dialled.is_some();
+        let mut link = Link::new(now, self.rules.layout, hello.member, address, source, is_dialled);
         // Newcomers are told at once whom else there is.
         link.gossiped = Moment::START;
         self.links.insert(id, link);
@@ -280,7 +288,7 @@ impl Swarm {
     fn dial(&mut self, now: Moment, orders: &mut Vec<Order>) {
         loop {
             let dials = self.meeting.addresses.dials();
-            if dials >= DIALS_MAX || self.links.len() + dials >= LINKS_DIALLED_MAX {
+            if dials >= DIALS_MAX || !self.has_room_to_dial(dials) {
                 return;
             }
             let Some(address) = self.meeting.addresses.next_due(now) else { return };

@@ -3,6 +3,7 @@
 //! - `link`: one link and what is in flight on it.
 //! - `asking`: which parts are asked of which link.
 //! - `meeting`: whom to dial, what to tell the conductor and the others.
+//! - `room`: who gets one of the links that there is room for.
 //!
 //! Invariants, checked after every step in debug builds:
 //!
@@ -17,6 +18,7 @@
 mod asking;
 mod link;
 mod meeting;
+mod room;
 #[cfg(test)]
 mod siege;
 #[cfg(test)]

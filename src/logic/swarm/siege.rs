@@ -1,7 +1,7 @@
 //! One machine among members that mean no good: each link is played by hand.
 
 use super::*;
-use crate::limits::{GOSSIP_HEARD_INTERVAL, ROSTER_MAX, STALL_TIMEOUT};
+use crate::limits::{GOSSIP_HEARD_INTERVAL, LINKS_DIALLED_MIN, ROSTER_MAX, STALL_TIMEOUT};
 use std::time::Duration;
 
 const ME: MemberId = MemberId::from_bytes([0; 16]);
@@ -192,6 +192,42 @@ fn who_comes_later_hears_of_who_came_before() {
     assert!(comes(&mut siege, 2).contains(&Order::Gossip(LinkId(2), vec![address(1, 1)])));
     siege.step(Input::LinkDown(LinkId(1)));
     assert!(comes(&mut siege, 3).contains(&Order::Gossip(LinkId(3), vec![address(2, 1)])));
+}
+
+/// One host opens link after link, each as another member that holds everything and gives nothing.
+#[test]
+fn a_flood_of_links_leaves_room_for_others() {
+    let mut siege = Siege::of(1, 1 << 20);
+    let mut refused = 0;
+    for link in 1..=200 {
+        let orders = siege.up(u64::from(link), link, 66);
+        refused += usize::from(orders.contains(&Order::Close(LinkId(link.into()), Reason::TooMany)));
+    }
+    assert_eq!(refused, 200 - (LINKS_MAX - LINKS_DIALLED_MIN));
+    // Somebody else who knocks gets in, and one of the many has to go.
+    let orders = siege.up(1_000, 201, 1);
+    assert_eq!(orders, [Order::Close(LinkId(1), Reason::TooMany)]);
+    // And whoever we learn of is dialled.
+    let orders = siege.step(Input::Named(address(2, 1)));
+    assert_eq!(orders, [Order::Dial(address(2, 1))]);
+    let hello = Hello { member: MemberId::from_bytes([202; 16]), port: 1, abilities: 0 };
+    let (link, to) = (LinkId(1_001), address(2, 1));
+    let up = Input::LinkUp { link, hello, remote: to, dialled: Some(to) };
+    assert_eq!(siege.step(up), []);
+}
+
+#[test]
+fn hosts_with_as_many_links_do_not_push_each_other_out() {
+    let mut siege = Siege::of(1, 1 << 20);
+    let mut closed = 0;
+    for link in 1..=200 {
+        let orders = siege.up(u64::from(link), link, link % 2);
+        closed += orders
+            .iter()
+            .filter(|order| matches!(order, Order::Close(id, _) if id.0 != u64::from(link)))
+            .count();
+    }
+    assert_eq!(closed, 0);
 }
 
 #[test]
