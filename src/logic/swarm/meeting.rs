@@ -223,7 +223,8 @@ impl Swarm {
     }
 
     pub(super) fn on_corrupt(&mut self, now: Moment, id: LinkId, orders: &mut Vec<Order>) {
-        if let Some(address) = self.links.get(&id).and_then(|link| link.address) {
+        let Some(link) = self.links.get(&id) else { return };
+        if let Some(address) = link.address {
             self.meeting.addresses.on_blame(now, address);
         }
         self.expel(now, id, orders);

@@ -238,3 +238,13 @@ fn two_complete_members_part_even_if_one_is_still_looking_at_its_disk() {
     let orders = siege.step(Input::CheckEnded);
     assert!(orders.contains(&Order::Close(LinkId(1), Reason::Complete)), "{orders:?}");
 }
+
+#[test]
+fn a_second_wrong_part_of_a_link_that_was_closed_for_the_first_changes_nothing() {
+    let mut siege = Siege::of(8, 1 << 20);
+    siege.up_complete(1, 1);
+    let part = siege.layout.part(0).unwrap();
+    let orders = siege.step(Input::Corrupt(LinkId(1), part));
+    assert_eq!(orders, [Order::Close(LinkId(1), Reason::Fault)]);
+    assert_eq!(siege.step(Input::Corrupt(LinkId(1), part)), [], "the other one was verified meanwhile");
+}
