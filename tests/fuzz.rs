@@ -1,4 +1,5 @@
-//! The bodies of the fuzz targets with random bytes: noise, and true inputs with a few bytes changed.
+//! The fuzz targets for a second each, without the nightly compiler: what was saved in `fuzz/corpus`, and that
+//! with a few bytes changed. `fuzz/README.md` says how to run them for longer.
 
 #![expect(clippy::unwrap_used, reason = "clippy takes only functions marked as tests for tests")]
 
@@ -6,94 +7,121 @@
 #[path = "../fuzz/src/lib.rs"]
 mod bodies;
 
-use orchestra::identity::MemberId;
-use orchestra::wire::desk::{self, Announce, Refusal, Reply, Request};
-use orchestra::wire::member::{Denial, Have, Hello, Message, Reason, Span};
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
-const ROUNDS: usize = 20_000;
+use bodies::Body;
 
-/// Feeds `body` with `seed` after a few changes, and with noise.
-fn feeds(seed: &[u8], body: fn(&[u8])) {
-    body(seed);
-    let mut rng = fastrand::Rng::with_seed(7);
-    for round in 0..ROUNDS {
-        let mut bytes = if round % 4 == 0 { vec![0; rng.usize(..200)] } else { seed.to_vec() };
-        if round % 4 == 0 {
-            rng.fill(&mut bytes);
+/// How long each target is fed with changed inputs.
+const TIME: Duration = Duration::from_secs(1);
+/// Inputs get no longer than this, so that their number counts and not their length.
+const INPUT_MAX: usize = 512;
+
+/// Says which bytes were too much for a target, if any were.
+struct Fed<'a>(&'a [u8]);
+
+impl Drop for Fed<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let hex: String = self.0.iter().map(|byte| format!("{byte:02x}")).collect();
+            eprintln!("the input was {hex}; it belongs into fuzz/corpus");
         }
-        for _ in 0..rng.usize(..4) {
-            let at = rng.usize(..=bytes.len());
-            match rng.u8(..4) {
-                0 => bytes.truncate(at),
-                1 => bytes.insert(at, rng.u8(..)),
-                2 if at < bytes.len() => drop(bytes.remove(at)),
-                _ if at < bytes.len() => bytes[at] ^= 1 << rng.u8(..8),
-                _ => {}
-            }
-        }
-        body(&bytes);
     }
 }
 
-fn conversation() -> Vec<Message> {
-    let span = Span { first: 3, count: 2 };
-    vec![
-        Message::Hello(Hello { member: MemberId::from_bytes([7; 16]), port: 10_001, abilities: 0 }),
-        Message::Have(Have::Runs(vec![Span { first: 0, count: 3 }, Span { first: 5, count: 1 }])),
-        Message::Want(span),
-        Message::Cancel(span),
-        Message::Refuse(span, Denial::Elsewhere),
-        Message::Have(Have::Runs(vec![span])),
-        Message::Roster(vec!["127.0.0.1:10001".parse().unwrap(), "[::1]:10002".parse().unwrap()]),
-        Message::Parts(span),
-        Message::Have(Have::All),
-        Message::Bye(Reason::Leaving),
-    ]
+fn feed(body: Body, bytes: &[u8]) {
+    let _fed = Fed(bytes);
+    body(bytes);
+}
+
+/// What is saved for this target, in the order of the names.
+fn corpus(target: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
+    let mut paths: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    assert!(!paths.is_empty(), "nothing is saved in {}", folder.display());
+    paths.iter().map(|path| fs::read(path).unwrap()).collect()
+}
+
+/// Makes another input of what is saved: a few bytes changed, added or taken away, or two inputs joined.
+fn change(rng: &mut fastrand::Rng, saved: &[Vec<u8>]) -> Vec<u8> {
+    let mut bytes = rng.choice(saved).unwrap().clone();
+    if rng.u8(..8) == 0 {
+        bytes.truncate(rng.usize(..=bytes.len()));
+        let other = rng.choice(saved).unwrap();
+        bytes.extend_from_slice(&other[rng.usize(..=other.len())..]);
+    }
+    for _ in 0..rng.usize(1..6) {
+        let at = rng.usize(..=bytes.len());
+        match rng.u8(..5) {
+            0 => bytes.truncate(at),
+            1 => bytes.insert(at, rng.u8(..)),
+            2 if at < bytes.len() => drop(bytes.remove(at)),
+            3 if at < bytes.len() => bytes[at] = rng.u8(..),
+            _ if at < bytes.len() => bytes[at] ^= 1 << rng.u8(..8),
+            _ => bytes.extend(std::iter::repeat_with(|| rng.u8(..)).take(8)),
+        }
+    }
+    bytes.truncate(INPUT_MAX);
+    bytes
+}
+
+fn plays(target: &str) {
+    let &(_, body) = bodies::TARGETS.iter().find(|(name, _)| *name == target).unwrap();
+    let saved = corpus(target);
+    saved.iter().for_each(|bytes| feed(body, bytes));
+    let mut rng = fastrand::Rng::with_seed(7);
+    let start = Instant::now();
+    while start.elapsed() < TIME {
+        feed(body, &change(&mut rng, &saved));
+    }
+}
+
+#[test]
+fn every_target_has_its_test() {
+    let tested = include_str!("fuzz.rs");
+    for (target, _) in bodies::TARGETS {
+        assert!(tested.contains(&format!("plays(\"{target}\")")), "{target}");
+    }
 }
 
 #[test]
 fn manifests() {
-    let digest = "d53bff7979a4ac6f56da2f7085e6c2dff49656eb\n";
-    feeds(format!("[::1]:9999\nname\n{digest}25\n10\n3\n{}", digest.repeat(3)).as_bytes(), bodies::manifest);
+    plays("manifest");
+}
+
+#[test]
+fn frames_however_they_are_cut() {
+    plays("frames");
 }
 
 #[test]
 fn messages_between_members() {
-    let mut bytes = Vec::new();
-    conversation().iter().for_each(|message| message.append_to(&mut bytes));
-    feeds(&bytes, bodies::member_messages);
+    plays("member_messages");
 }
 
 #[test]
 fn messages_at_a_desk() {
-    let announce = Announce {
-        swarm: [1; 32],
-        port: 10_001,
-        complete: false,
-        left: 142_044,
-        event: desk::Event::Started,
-    };
-    let mut bytes = Vec::new();
-    Request::Announce(announce).append_to(&mut bytes);
-    feeds(&bytes, bodies::desk_messages);
-    bytes.clear();
-    let members = vec!["10.0.0.7:10001".parse().unwrap(), "[::1]:1".parse().unwrap()];
-    Reply::Roster(desk::Roster { interval_ms: 30_000, complete: 1, getting: 2, members })
-        .append_to(&mut bytes);
-    Reply::Refused(Refusal::Busy).append_to(&mut bytes);
-    feeds(&bytes, bodies::desk_messages);
+    plays("desk_messages");
 }
 
 #[test]
-fn sessions() {
-    for choice in 0..6 {
-        let mut bytes = vec![choice];
-        for message in conversation() {
-            let mut frame = Vec::new();
-            message.append_to(&mut frame);
-            bytes.push(u8::try_from(frame.len() - 4).unwrap());
-            bytes.extend_from_slice(&frame[4..]);
-        }
-        feeds(&bytes, bodies::frames_and_session);
-    }
+fn somebody_between_the_ends_of_a_sealed_link() {
+    plays("seal");
+}
+
+#[test]
+fn any_messages_at_a_session() {
+    plays("session");
+}
+
+#[test]
+fn any_events_in_a_swarm() {
+    plays("swarm");
+}
+
+#[test]
+fn any_announces_at_a_registry() {
+    plays("registry");
 }

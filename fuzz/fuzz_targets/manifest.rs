@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| orchestra_fuzz::manifest(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| orchestra_fuzz::messages::manifest(bytes));

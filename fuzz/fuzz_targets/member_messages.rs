@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| orchestra_fuzz::member_messages(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| orchestra_fuzz::messages::member_messages(bytes));

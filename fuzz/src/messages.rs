@@ -1,14 +1,15 @@
-//! What the fuzz targets do with bytes, as plain functions: `tests/fuzz.rs` calls them as well, with random
-//! bytes and without the nightly compiler.
-//!
-//! Each panics if a promise is broken; that nothing else panics is the first promise.
+//! Bytes as manifests, frames and messages, and messages in any order at one session.
 
 use orchestra::limits::{HAVE_RUNS_MAX, ROSTER_MAX};
 use orchestra::logic::session::{Owed, Reaction, Session};
 use orchestra::manifest::Manifest;
 use orchestra::part::{Layout, Run};
+use orchestra::wire::WireError;
+use orchestra::wire::frame::{Assembler, HEADER_LEN};
 use orchestra::wire::member::{Decoder, Message};
 use orchestra::wire::{codec, desk};
+
+use super::script::Script;
 
 /// A manifest that is accepted is written as it is read.
 pub fn manifest(bytes: &[u8]) {
@@ -18,6 +19,53 @@ pub fn manifest(bytes: &[u8]) {
     assert_eq!(again.render(), text);
     assert_eq!(again.swarm_id(), manifest.swarm_id());
     assert_eq!(manifest.part_digests().len(), manifest.layout().parts() as usize);
+}
+
+/// Frames come out as a reader would take them apart that has the whole stream before it, however it is cut.
+///
+/// The first byte says how many of the rest are the cuts.
+pub fn frames(bytes: &[u8]) {
+    let mut cuts = Script::new(bytes);
+    let count = cuts.below(32);
+    let (cuts, stream) = (cuts.bytes(count), bytes.get(1 + count..).unwrap_or_default());
+    let (mut assembler, mut bodies, mut rest, mut fault) = (Assembler::new(body_max), Vec::new(), stream, None);
+    for cut in cuts.iter().map(|&cut| usize::from(cut)).chain([stream.len()]) {
+        let (mut head, tail) = rest.split_at(cut.min(rest.len()));
+        while fault.is_none() {
+            match assembler.next(&mut head) {
+                Ok(Some((kind, body))) => {
+                    assert_eq!(body.bytes().first(), Some(&kind));
+                    bodies.push(body.bytes().to_vec());
+                }
+                Ok(None) => break,
+                Err(error) => fault = Some(error),
+            }
+        }
+        rest = tail;
+    }
+    assert_eq!((bodies, fault), taken_apart(stream));
+}
+
+/// Bodies of kind `k` may have `8 * k` bytes; kind 0 does not exist.
+fn body_max(kind: u8) -> Option<usize> {
+    (kind > 0).then_some(usize::from(kind) * 8)
+}
+
+/// The bodies in a whole stream, and the fault that ends it.
+fn taken_apart(mut stream: &[u8]) -> (Vec<Vec<u8>>, Option<WireError>) {
+    let mut bodies = Vec::new();
+    while let Some((&header, body)) = stream.split_first_chunk::<HEADER_LEN>() {
+        let Some(&kind) = body.first() else { break };
+        let Some(max) = body_max(kind) else { return (bodies, Some(WireError::Kind(kind))) };
+        let len = u32::from_le_bytes(header);
+        if len == 0 || len as usize > max {
+            return (bodies, Some(WireError::FrameLen { kind, len }));
+        }
+        let Some((body, rest)) = body.split_at_checked(len as usize) else { break };
+        bodies.push(body.to_vec());
+        stream = rest;
+    }
+    (bodies, None)
 }
 
 /// Messages come out the same however the stream is cut, and encode to what they were decoded from.
@@ -57,7 +105,7 @@ pub fn desk_messages(bytes: &[u8]) {
 ///
 /// The first byte chooses the composition; in the rest each message is a length byte and so many bytes of
 /// body, so that most inputs reach the session.
-pub fn frames_and_session(bytes: &[u8]) {
+pub fn session(bytes: &[u8]) {
     let Some((&choice, mut rest)) = bytes.split_first() else { return };
     let sizes =
         [(0, 1), (1, 1), (1_000_000, 1), (100 << 20, 1 << 20), (33 << 20, 16 << 20), (142_044, 16_384)];
