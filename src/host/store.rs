@@ -11,12 +11,13 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use rustix::fs::{FallocateFlags, OFlags, fallocate};
 use thiserror::Error;
 
 use super::error::FileAction;
+use super::regular::Stamp;
 use super::shelf::Shelf;
 use super::{HostError, directory};
 use crate::limits::WRITE_SLICE;
@@ -31,6 +32,8 @@ pub struct Store {
     path: PathBuf,
     origin: Origin,
     shelf: Shelf,
+    /// What the file looked like when nobody had reason to change it any more; none while we write to it.
+    settled: OnceLock<Stamp>,
     /// Whether bringing something to the disk has failed. The system tells of that once, so it is remembered:
     /// whatever is synced after it proves nothing.
     sync_failed: Mutex<bool>,
@@ -83,6 +86,13 @@ pub enum StoreError {
         /// The size in the manifest.
         expected: u64,
     },
+    /// Under the name is a link, and the user asked for a repair.
+    #[error("{path} is a link, and --repair changes only files; put the file itself there, or move the link away",
+        path = Escaped(&path.to_string_lossy()))]
+    Link {
+        /// The link.
+        path: PathBuf,
+    },
     /// Another member works on the same file.
     #[error("another member is getting {path}; stop it, or choose another directory with --dir",
         path = Escaped(&path.to_string_lossy()))]
@@ -96,6 +106,11 @@ pub enum StoreError {
 #[derive(Clone, Copy, Debug, Error)]
 #[error("the file was cut short meanwhile")]
 struct CutShort;
+
+/// The file is not the one that was checked.
+#[derive(Clone, Copy, Debug, Error)]
+#[error("somebody changed the file meanwhile; run it again to check what is there")]
+struct Changed;
 
 /// An earlier sync failed, and what it was about is lost.
 #[derive(Debug, Error)]
@@ -117,6 +132,10 @@ impl Store {
     pub fn open(place: &Place, layout: Layout) -> Result<Store, StoreError> {
         match fs::metadata(&place.whole) {
             Ok(meta) if !meta.is_file() => Err(StoreError::NotAFile { path: place.whole.clone() }),
+            // Whoever put a link there must not choose what is written to.
+            Ok(_) if place.repair && place.whole.is_symlink() => {
+                Err(StoreError::Link { path: place.whole.clone() })
+            }
             Ok(meta) if place.repair => Store::open_repair(place, layout, meta.len()),
             Ok(meta) if meta.len() == layout.size() => Store::open_whole(place, layout),
             Ok(meta) => Err(StoreError::WrongSize {
@@ -135,12 +154,16 @@ impl Store {
 
     fn open_whole(place: &Place, layout: Layout) -> Result<Store, StoreError> {
         let file = File::open(&place.whole).map_err(HostError::file(FileAction::Open, &place.whole))?;
-        Ok(Store::new(layout, file, place.whole.clone(), Origin::Whole))
+        let store = Store::new(layout, file, place.whole.clone(), Origin::Whole);
+        // Before anything is checked, so that no change goes unnoticed.
+        store.settle()?;
+        Ok(store)
     }
 
     fn open_repair(place: &Place, layout: Layout, len: u64) -> Result<Store, StoreError> {
         let path = &place.whole;
-        let file = OpenOptions::new().read(true).write(true).open(path);
+        let nofollow = i32::try_from(OFlags::NOFOLLOW.bits()).expect("the flag is one bit");
+        let file = OpenOptions::new().read(true).write(true).custom_flags(nofollow).open(path);
         let file = file.map_err(HostError::file(FileAction::Open, path))?;
         lock(&file, path)?;
         if len != layout.size() {
@@ -181,7 +204,8 @@ impl Store {
     }
 
     fn new(layout: Layout, file: File, path: PathBuf, origin: Origin) -> Store {
-        Store { layout, file, path, origin, shelf: Shelf::new(layout), sync_failed: Mutex::new(false) }
+        let (shelf, settled, sync_failed) = (Shelf::new(layout), OnceLock::new(), Mutex::new(false));
+        Store { layout, file, path, origin, shelf, settled, sync_failed }
     }
 
     /// The file, for hashing what is in it.
@@ -225,15 +249,28 @@ impl Store {
     /// Reads bytes of a part that is on the shelf.
     ///
     /// # Errors
-    /// The disk fails, or somebody else made the file shorter.
+    /// The disk fails, or somebody else changed the file: whoever gets the part would take us for a liar.
     pub fn read(&self, part: PartIndex, offset: u64, buffer: &mut [u8]) -> Result<(), HostError> {
         self.file
             .read_exact_at(buffer, self.layout.offset(part) + offset)
+            .and_then(|()| self.check_unchanged())
             .map_err(|error| match error.kind() {
                 io::ErrorKind::UnexpectedEof => io::Error::new(error.kind(), CutShort),
                 _ => error,
             })
             .map_err(HostError::file(FileAction::ReadPart(part), &self.path))
+    }
+
+    fn check_unchanged(&self) -> io::Result<()> {
+        let Some(settled) = self.settled.get() else { return Ok(()) };
+        if Stamp::from(self.file.metadata()?) == *settled { Ok(()) } else { Err(io::Error::other(Changed)) }
+    }
+
+    /// From now on the file should stay as it is.
+    fn settle(&self) -> Result<(), HostError> {
+        let stamp = Stamp::of(&self.file, &self.path)?;
+        self.settled.get_or_init(|| stamp);
+        Ok(())
     }
 
     /// Writes verified parts and puts them on the shelf; returns how many parts and bytes were new.
@@ -289,6 +326,7 @@ impl Store {
             return Ok(());
         }
         self.sync(File::sync_all)?;
+        self.settle()?;
         let Origin::Fetched { to } = &self.origin else { return Ok(()) };
         rename_new(&self.path, to).map_err(HostError::file(FileAction::Rename, to))?;
         directory::sync_of(to)
@@ -435,6 +473,47 @@ mod tests {
         let told =
             format!("cannot read part 3 of {}: the file was cut short meanwhile", place.whole.display());
         assert_eq!(chain(&error), told);
+    }
+
+    #[test]
+    fn a_file_that_changed_while_it_is_shared_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = place(dir.path());
+        fs::write(&place.whole, [1; 25]).unwrap();
+        let store = Store::open(&place, layout()).unwrap();
+        let read = || store.read(layout().part(2).unwrap(), 0, &mut [0; 5]);
+        read().unwrap();
+        let writer = OpenOptions::new().write(true).open(&place.whole).unwrap();
+        writer.write_all_at(&[2], 0).unwrap();
+        // The time of the write may be the time of the one before, as the system's clock ticks.
+        writer.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+        let error = chain(&read().unwrap_err());
+        assert!(error.ends_with("somebody changed the file meanwhile; run it again to check what is there"));
+    }
+
+    #[test]
+    fn a_file_that_was_fetched_and_then_changed_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = place(dir.path());
+        let store = Store::open(&place, layout()).unwrap();
+        store.write(layout().whole().unwrap(), &[7; 25]).unwrap();
+        store.finish().unwrap();
+        let read = || store.read(layout().part(0).unwrap(), 0, &mut [0; 10]);
+        read().unwrap();
+        let writer = OpenOptions::new().write(true).open(&place.whole).unwrap();
+        writer.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+        read().unwrap_err();
+    }
+
+    #[test]
+    fn a_repair_does_not_follow_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place { repair: true, ..place(dir.path()) };
+        let victim = dir.path().join("victim");
+        fs::write(&victim, "precious").unwrap();
+        std::os::unix::fs::symlink(&victim, &place.whole).unwrap();
+        assert!(matches!(Store::open(&place, layout()), Err(StoreError::Link { .. })));
+        assert_eq!(fs::read(&victim).unwrap(), b"precious");
     }
 
     #[test]

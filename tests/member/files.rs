@@ -153,6 +153,29 @@ fn a_file_that_is_cut_short_while_it_is_shared() {
     source.leaves();
 }
 
+#[test]
+fn a_file_that_is_changed_while_it_is_shared() {
+    let swarm = Swarm::new(64 * MIB);
+    let source = swarm.source();
+    let mut member = swarm.member_of(&source, "b", &["--down", "8M"]);
+    member.until_percent(2);
+    let last = swarm.content.len() / swarm.part_len() - 1;
+    spoil(&swarm, &swarm.whole(SOURCE), &(0..=last).collect::<Vec<_>>());
+    let Left { code, errors, .. } = source.ended();
+    assert_eq!(code, Some(1));
+    let line = one_line(&errors);
+    assert!(line.starts_with("member: cannot read part "), "{line}");
+    let told = " of source/song.bin: somebody changed the file meanwhile; run it again to check what is there";
+    assert!(line.ends_with(told), "{line}");
+    member.signal(Signal::TERM);
+    let left = member.ends_with(3);
+    assert_eq!(number(&left, "bytes"), swarm.right_bytes(&swarm.partial("b")) as u64, "no wrong byte is kept");
+
+    // It is found out at the next start as well, and not touched.
+    let line = fails(&swarm, SOURCE, &[]);
+    assert!(line.contains("differs from the manifest in 2048 of 2048 parts; it was not touched"), "{line}");
+}
+
 /// A small file system in memory; gone when dropped.
 struct Tmpfs(PathBuf);
 
@@ -219,5 +242,28 @@ fn a_disk_that_has_no_room_for_a_repair() {
         "member: cannot reserve room for small/song.bin: no space left on device"
     );
     assert_eq!(fs::metadata(&path).unwrap().len(), 8 * MIB as u64, "it is still there");
+    source.leaves();
+}
+
+#[test]
+fn ten_thousand_parts_on_a_disk_that_is_full_but_for_them() {
+    let swarm = Swarm::cut(10_000 * 1024, "1K");
+    assert_eq!(swarm.manifest_line(6), "10000");
+    let Some(disk) = Tmpfs::mount(swarm.path("small"), "10240k") else { return };
+    let source = swarm.source();
+    // Somebody else has some of the room: it is a little too small.
+    let ballast = disk.0.join("ballast");
+    fs::write(&ballast, vec![1; 400 * 1024]).unwrap();
+    let told = "member: cannot reserve room for small/song.bin.part: no space left on device";
+    assert_eq!(fails(&swarm, "small", &[]), told);
+    assert!(!swarm.partial("small").exists());
+    // With just enough room, whoever comes later and takes the rest takes nothing of it.
+    fs::remove_file(&ballast).unwrap();
+    let mut member = swarm.member_of(&source, "small", &["--leave", "--down", "4M"]);
+    member.until_percent(10);
+    let full = fs::write(&ballast, vec![1; 1 << 20]).unwrap_err();
+    assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
+    assert_eq!(fetched(&member.ends_with(0)), 10_000 * 1024);
+    swarm.assert_has("small");
     source.leaves();
 }

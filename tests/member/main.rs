@@ -6,7 +6,9 @@
 mod common;
 
 mod files;
+mod names;
 mod output;
+mod planted;
 mod resuming;
 mod shapes;
 mod sharing;
