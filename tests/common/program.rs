@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -35,19 +35,19 @@ pub(crate) fn binary(name: &str) -> PathBuf {
     )
 }
 
+/// Patience is counted in waits of this length, so that it does not end while the whole machine is asleep.
+const BEAT: Duration = Duration::from_millis(5);
+
 /// Waits for the end of a process, and ends it when it hangs.
 pub(crate) fn wait(child: &mut Child) -> ExitStatus {
-    let start = Instant::now();
-    loop {
+    for _ in 0..PATIENCE.as_millis() / BEAT.as_millis() {
         if let Some(status) = child.try_wait().unwrap() {
             return status;
         }
-        if start.elapsed() > PATIENCE {
-            child.kill().unwrap();
-            panic!("the program never ended");
-        }
-        thread::sleep(Duration::from_millis(5));
+        thread::sleep(BEAT);
     }
+    child.kill().unwrap();
+    panic!("the program never ended");
 }
 
 /// A program at work; killed when it is dropped.
@@ -94,11 +94,18 @@ impl Program {
 
     /// The next line of its output; none at the end.
     pub(crate) fn next_line(&self) -> Option<String> {
-        match self.lines.recv_timeout(PATIENCE) {
-            Ok(line) => Some(line),
-            Err(RecvTimeoutError::Disconnected) => None,
-            Err(RecvTimeoutError::Timeout) => panic!("it says nothing"),
+        for _ in 0..PATIENCE.as_millis() / BEAT.as_millis() {
+            match self.lines.recv_timeout(BEAT) {
+                Ok(line) => return Some(line),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
         }
+        panic!("it says nothing");
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// Waits until it has ended by itself.
@@ -140,6 +147,10 @@ impl ConductorProgram {
     /// Starts it on this address.
     pub(crate) fn on(listen: &str) -> ConductorProgram {
         ConductorProgram::start(Command::new(binary("conductor")).args(["--listen", listen]))
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.program.id()
     }
 
     pub(crate) fn log(&self) -> String {
