@@ -106,6 +106,25 @@ impl Run {
         (part.0 == self.first + self.count).then_some(Run { first: self.first, count: self.count + 1 })
     }
 
+    /// Joins neighbours among `parts`, in their order, to at most `most` runs; also says how many parts they took.
+    #[must_use]
+    pub fn gather(parts: impl IntoIterator<Item = PartIndex>, most: usize) -> (Vec<Run>, usize) {
+        let mut runs: Vec<Run> = Vec::new();
+        let mut taken = 0;
+        for part in parts {
+            match runs.last().and_then(|last| last.extended_by(part)) {
+                Some(longer) => {
+                    runs.pop();
+                    runs.push(longer);
+                }
+                None if runs.len() == most => break,
+                None => runs.push(Run::one(part)),
+            }
+            taken += 1;
+        }
+        (runs, taken)
+    }
+
     /// The run cut where neighbouring parts differ; `marks` has one for each part.
     pub fn cut_by(self, marks: &[bool]) -> impl Iterator<Item = (Run, bool)> {
         let mut rest = Some(self);

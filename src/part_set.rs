@@ -150,14 +150,7 @@ impl PartSet {
     /// The set as its longest runs, in order.
     #[must_use]
     pub fn runs(&self) -> Vec<Run> {
-        let mut runs: Vec<Run> = Vec::new();
-        for part in self.iter() {
-            match runs.last_mut().and_then(|last| last.extended_by(part).map(|longer| (last, longer))) {
-                Some((last, longer)) => *last = longer,
-                None => runs.push(Run::one(part)),
-            }
-        }
-        runs
+        Run::gather(self.iter(), usize::MAX).0
     }
 
     /// Whether some part of `other` is missing here.

@@ -81,18 +81,8 @@ impl Shelf {
     /// The parts that came since `place` as at most `most` runs, and the place to go on from.
     #[must_use]
     pub fn news(&self, place: usize, most: usize) -> (Vec<Run>, usize) {
-        let mut runs: Vec<Run> = Vec::new();
-        let mut next = place;
-        while let Some(part) = self.entry(next) {
-            let last = runs.len().wrapping_sub(1);
-            match runs.last().and_then(|run| run.extended_by(part)) {
-                Some(longer) => runs[last] = longer,
-                None if runs.len() == most => break,
-                None => runs.push(Run::one(part)),
-            }
-            next += 1;
-        }
-        (runs, next)
+        let (runs, taken) = Run::gather((place..).map_while(|place| self.entry(place)), most);
+        (runs, place + taken)
     }
 
     /// How many places of the ledger are taken, less those at its end that are not written yet.

@@ -20,6 +20,65 @@ pub struct Given {
     pub at: Moment,
 }
 
+/// What is kept of each part: to whom it was last given, when, and whether it was sent. One word, so that threads
+/// can share it without a lock; 0 if it was never given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Entry(u64);
+
+/// Moments are kept in units of 1.024 ms; 31 bits of them last 25 days, and then parts are not reserved any more.
+const MICROS_SHIFT: u32 = 10;
+const MOMENT_MASK: u64 = (1 << 31) - 1;
+/// The part was sent to whom it is reserved for: its time to share it began then, and does not begin again.
+const SENT: u64 = 1 << 63;
+
+impl Entry {
+    /// The entry with these bits.
+    #[must_use]
+    pub const fn from_bits(bits: u64) -> Entry {
+        Entry(bits)
+    }
+
+    /// The bits of the entry.
+    #[must_use]
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// The last time that the part was given away.
+    #[must_use]
+    pub fn last(self) -> Option<Given> {
+        let at = Moment::from_micros((self.0 >> 32 & MOMENT_MASK) << MICROS_SHIFT);
+        (self.0 != 0).then(|| Given { to: self.tag(), at })
+    }
+
+    /// The entry after the part was promised to somebody; none if it stays as it is.
+    #[must_use]
+    pub fn promised(self, given: Given) -> Option<Entry> {
+        may_reserve(given.at, self.last(), given.to).then(|| Entry::of(given))
+    }
+
+    /// The entry after the part went on its way; none if it stays as it is.
+    #[must_use]
+    pub fn sent(self, given: Given) -> Option<Entry> {
+        (self.0 & SENT == 0 && self.is_for(given.to)).then(|| Entry(Entry::of(given).0 | SENT))
+    }
+
+    /// Whether the part was last given to the member with this tag.
+    #[must_use]
+    pub fn is_for(self, to: u32) -> bool {
+        self.0 != 0 && self.tag() == to
+    }
+
+    fn of(given: Given) -> Entry {
+        let at = (given.at.as_micros() >> MICROS_SHIFT & MOMENT_MASK).max(1);
+        Entry(at << 32 | u64::from(given.to))
+    }
+
+    fn tag(self) -> u32 {
+        u32::try_from(self.0 & u64::from(u32::MAX)).expect("32 bits were kept")
+    }
+}
+
 /// Whether a member that is `complete` or not gives a part to the member with this tag.
 #[must_use]
 pub fn may_give(now: Moment, complete: bool, last: Option<Given>, to: u32) -> bool {
@@ -27,20 +86,36 @@ pub fn may_give(now: Moment, complete: bool, last: Option<Given>, to: u32) -> bo
 }
 
 /// Whether giving a part to the member with this tag keeps it from the others for a while.
-#[must_use]
-pub fn may_reserve(now: Moment, last: Option<Given>, to: u32) -> bool {
+fn may_reserve(now: Moment, last: Option<Given>, to: u32) -> bool {
     last.is_none_or(|given| {
         let pause = if given.to == to { GIVEN_AGAIN_PAUSE } else { GIVEN_PATIENCE };
         now.since(given.at) >= pause
     })
 }
 
+/// What a want is answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// These are given, if any.
+    pub give: Option<Run>,
+    /// These are refused.
+    pub refuse: [Option<Run>; 2],
+}
+
+/// The answer to a want for `run`: the longest stretch that may be given is given, and the rest refused.
+#[must_use]
+pub fn answer(run: Run, may_give: impl Fn(PartIndex) -> bool) -> Answer {
+    match longest_to_give(run, may_give) {
+        Some(give) => Answer { give: Some(give), refuse: run.minus(give) },
+        None => Answer { give: None, refuse: [Some(run), None] },
+    }
+}
+
 /// The longest stretch of a run of which every part may be given, if any may.
 ///
 /// What lies before and after it is refused, so a want has at most three answers, however the parts that were
 /// given to others lie.
-#[must_use]
-pub fn longest_to_give(run: Run, may_give: impl Fn(PartIndex) -> bool) -> Option<Run> {
+fn longest_to_give(run: Run, may_give: impl Fn(PartIndex) -> bool) -> Option<Run> {
     let mut longest: Option<Run> = None;
     let mut current: Option<Run> = None;
     for part in run.parts() {
@@ -70,7 +145,7 @@ mod tests {
         let layout = crate::part::Layout::new(10, 1).unwrap();
         let run = layout.run(1, 8).unwrap();
         let given =
-            |drawn: &'static str| longest_to_give(run, move |part| drawn.as_bytes()[part.at()] == b'+');
+            |drawn: &'static str| answer(run, move |part| drawn.as_bytes()[part.at()] == b'+').give;
         assert_eq!(given("++++++++++"), Some(run));
         assert_eq!(given("+........+"), None);
         assert_eq!(given("++.+++.++."), layout.run(3, 3));
@@ -85,6 +160,19 @@ mod tests {
         assert!(!may_reserve(now + GIVEN_PATIENCE, given, 1), "its time is over");
         assert!(!may_reserve(now, given, 2) && may_reserve(now + GIVEN_PATIENCE, given, 2));
         assert!(may_reserve(now + GIVEN_AGAIN_PAUSE, given, 1));
+    }
+
+    #[test]
+    fn the_time_to_share_begins_once_with_the_sending() {
+        let promise = Given { to: 7, at: Moment::from_micros(5_000_000) };
+        let later = Given { to: 7, at: promise.at + GIVEN_PATIENCE };
+        let entry = Entry::default().promised(promise).unwrap();
+        assert_eq!(entry.sent(Given { to: 8, ..later }), None, "to somebody else");
+        let sent = entry.sent(later).unwrap();
+        assert!(sent.last().unwrap().at > entry.last().unwrap().at);
+        assert_eq!(sent.sent(later), None, "once");
+        assert!(sent.is_for(7) && !sent.is_for(8));
+        assert_eq!(Entry::from_bits(sent.bits()), sent);
     }
 
     #[test]

@@ -31,6 +31,7 @@ pub mod deadlines;
 pub mod giving;
 pub mod picker;
 pub mod registry;
+pub mod serving;
 pub mod session;
 pub mod swarm;
 pub mod window;

@@ -192,6 +192,20 @@ impl Session {
     }
 }
 
+/// The first have of a link: the parts that are held, in the shortest form that does for it.
+#[must_use]
+pub fn full_set_of(held: &PartSet) -> Have {
+    if held.is_full() && !held.is_empty() {
+        return Have::All;
+    }
+    let runs = held.runs();
+    if runs.len() <= HAVE_RUNS_MAX / 8 {
+        Have::Runs(runs.into_iter().map(Span::from).collect())
+    } else {
+        Have::Bits(held.to_bytes())
+    }
+}
+
 /// The most bytes that may be owed on a link: the full window, and one part or run that began below it.
 #[must_use]
 pub fn owed_bytes_max(layout: Layout) -> u64 {

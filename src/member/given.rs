@@ -4,19 +4,12 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::logic::giving::{Given, may_reserve};
+use crate::logic::giving::{Entry, Given};
 use crate::part::{Layout, PartIndex, Run};
-use crate::time::Moment;
 
-/// To whom each part was last given, and when.
+/// To whom each part was last given, and when: the bits of [`Entry`].
 #[derive(Debug)]
 pub(super) struct GivenBook(Vec<AtomicU64>);
-
-/// Moments are kept in units of 1.024 ms; 31 bits of them last 25 days, and then parts are not reserved any more.
-const MICROS_SHIFT: u32 = 10;
-const MOMENT_MASK: u64 = (1 << 31) - 1;
-/// The part was sent to whom it is reserved for: its time to share it began then, and does not begin again.
-const SENT: u64 = 1 << 63;
 
 impl GivenBook {
     pub(super) fn new(layout: Layout) -> GivenBook {
@@ -25,16 +18,12 @@ impl GivenBook {
 
     /// The last time that the part was given away.
     pub(super) fn last(&self, part: PartIndex) -> Option<Given> {
-        let entry = self.0[part.at()].load(Ordering::Relaxed);
-        let at = Moment::from_micros((entry >> 32 & MOMENT_MASK) << MICROS_SHIFT);
-        (entry != 0).then(|| Given { to: tag_in(entry), at })
+        self.entry(part).last()
     }
 
     /// These parts are about to be given away.
     pub(super) fn promise(&self, run: Run, given: Given) {
-        for part in run.parts().filter(|&part| may_reserve(given.at, self.last(part), given.to)) {
-            self.0[part.at()].store(entry_of(given), Ordering::Relaxed);
-        }
+        self.change(run, |entry| entry.promised(given));
     }
 
     /// The member with this tag has no link any more: what was given to it is not reserved for it.
@@ -43,7 +32,7 @@ impl GivenBook {
     pub(super) fn forget(&self, to: u32) {
         for entry in &self.0 {
             let promise = entry.load(Ordering::Relaxed);
-            if promise != 0 && tag_in(promise) == to {
+            if Entry::from_bits(promise).is_for(to) {
                 // Whoever was given it meanwhile stays in the book.
                 let _overtaken = entry.compare_exchange(promise, 0, Ordering::Relaxed, Ordering::Relaxed);
             }
@@ -52,27 +41,26 @@ impl GivenBook {
 
     /// These parts are on their way.
     pub(super) fn sent(&self, run: Run, given: Given) {
-        for entry in run.parts().map(|part| &self.0[part.at()]) {
-            let promise = entry.load(Ordering::Relaxed);
-            if promise & SENT == 0 && tag_in(promise) == given.to {
-                entry.store(entry_of(given) | SENT, Ordering::Relaxed);
+        self.change(run, |entry| entry.sent(given));
+    }
+
+    fn entry(&self, part: PartIndex) -> Entry {
+        Entry::from_bits(self.0[part.at()].load(Ordering::Relaxed))
+    }
+
+    fn change(&self, run: Run, change: impl Fn(Entry) -> Option<Entry>) {
+        for part in run.parts() {
+            if let Some(entry) = change(self.entry(part)) {
+                self.0[part.at()].store(entry.bits(), Ordering::Relaxed);
             }
         }
     }
 }
 
-fn entry_of(given: Given) -> u64 {
-    let at = (given.at.as_micros() >> MICROS_SHIFT & MOMENT_MASK).max(1);
-    at << 32 | u64::from(given.to)
-}
-
-fn tag_in(entry: u64) -> u32 {
-    u32::try_from(entry & u64::from(u32::MAX)).expect("32 bits were kept")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::Moment;
 
     #[test]
     fn what_was_given_to_somebody_who_left_is_free() {

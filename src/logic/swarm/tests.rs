@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::limits::MIB;
-use crate::logic::giving::{Given, may_give, may_reserve};
+use crate::logic::giving::{Entry, Given, may_give};
 use std::time::Duration;
 
 const PART: u64 = MIB as u64;
@@ -36,7 +36,7 @@ struct Member {
     /// The far end of each link: member and its id there.
     links: BTreeMap<LinkId, (usize, LinkId)>,
     sent: u64,
-    given: BTreeMap<PartIndex, Given>,
+    given: BTreeMap<PartIndex, Entry>,
     /// When everything queued for sending has left.
     upload_free: Moment,
     finished: bool,
@@ -209,14 +209,14 @@ impl World {
         let to = u32::try_from(from).unwrap();
         let complete = self.members[far].swarm.is_complete();
         let given = &mut self.members[far].given;
-        if run.parts().any(|part| !may_give(self.now, complete, given.get(&part).copied(), to)) {
+        let last = |part| given.get(&part).and_then(|entry: &Entry| entry.last());
+        if run.parts().any(|part| !may_give(self.now, complete, last(part), to)) {
             self.soon(Event::Input(from, Input::Refused(link, run, Denial::Elsewhere)));
             return;
         }
         for part in run.parts() {
-            if may_reserve(self.now, given.get(&part).copied(), to) {
-                given.insert(part, Given { to, at: self.now });
-            }
+            let entry = given.entry(part).or_default();
+            *entry = entry.promised(Given { to, at: self.now }).unwrap_or(*entry);
         }
         let bytes = self.layout.bytes_of(run);
         let far = &mut self.members[far];

@@ -10,7 +10,7 @@ use super::stream::{Received, SealedReader};
 use super::{Fact, LinkEnd, Outgoing, Shared};
 use crate::host::clock;
 use crate::limits::{CLOSE_GRACE, LANDING_BYTES_MIN, LANDING_PATIENCE};
-use crate::logic::giving::{Given, longest_to_give, may_give, tag_of};
+use crate::logic::giving::{self, Given, may_give, tag_of};
 use crate::logic::session::{Fault, Reaction, Session};
 use crate::logic::swarm::LinkId;
 use crate::member::context::Context;
@@ -194,13 +194,14 @@ impl<'s> Intake<'s> {
         let (now, to) = (clock::now(), self.shared.far());
         let complete = self.context.store.shelf().is_full();
         let given = &self.context.given;
-        let to_give = longest_to_give(run, |part| may_give(now, complete, given.last(part), to));
-        let Some(to_give) = to_give else { return self.order(Outgoing::Refuse(run, Denial::Elsewhere)) };
-        given.promise(to_give, Given { to, at: now });
-        self.shared.owe(self.context.layout.bytes_of(to_give));
-        self.order(Outgoing::Serve(to_give))?;
-        let rest = run.minus(to_give).into_iter().flatten();
-        rest.map(|run| Outgoing::Refuse(run, Denial::Elsewhere)).try_for_each(|order| self.order(order))
+        let answer = giving::answer(run, |part| may_give(now, complete, given.last(part), to));
+        if let Some(run) = answer.give {
+            given.promise(run, Given { to, at: now });
+            self.shared.owe(self.context.layout.bytes_of(run));
+            self.order(Outgoing::Serve(run))?;
+        }
+        let refused = answer.refuse.into_iter().flatten();
+        refused.map(|run| Outgoing::Refuse(run, Denial::Elsewhere)).try_for_each(|order| self.order(order))
     }
 
     /// Orders the writer; a full queue is a broken window.

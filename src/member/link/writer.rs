@@ -1,6 +1,5 @@
 //! The sending thread of a link: orders and parts, control before bulk.
 
-use std::collections::VecDeque;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
@@ -9,8 +8,10 @@ use super::LinkEnd;
 use super::shared::Shared;
 use super::stream::SealedWriter;
 use crate::host::clock;
-use crate::limits::{HAVE_RUNS_MAX, POLL_INTERVAL, RUN_BYTES_U32};
+use crate::limits::{HAVE_RUNS_MAX, POLL_INTERVAL};
 use crate::logic::giving::Given;
+use crate::logic::serving::Serving;
+use crate::logic::session::full_set_of;
 use crate::member::context::Context;
 use crate::part::{PartIndex, Run};
 use crate::wire::member::{Denial, Have, Hello, Message, Reason, Span};
@@ -50,8 +51,7 @@ pub(super) struct Writer<'s> {
     stream: &'s TcpStream,
     queue: &'s Receiver<Outgoing>,
     out: SealedWriter<'s>,
-    /// What is owed, oldest first.
-    serving: VecDeque<Run>,
+    serving: Serving,
     /// Up to which place of the ledger the other side was told.
     told: usize,
     scratch: Vec<u8>,
@@ -66,7 +66,7 @@ impl<'s> Writer<'s> {
         sealer: Sealer,
     ) -> Writer<'s> {
         let out = SealedWriter::new(shared, stream, sealer);
-        Writer { context, shared, stream, queue, out, serving: VecDeque::new(), told: 0, scratch: Vec::new() }
+        Writer { context, shared, stream, queue, out, serving: Serving::new(), told: 0, scratch: Vec::new() }
     }
 
     /// Runs until the link ends.
@@ -110,17 +110,7 @@ impl<'s> Writer<'s> {
         self.say(&Message::Hello(hello))?;
         let (held, told) = self.context.store.shelf().snapshot();
         self.told = told;
-        let have = if held.is_full() && !held.is_empty() {
-            Have::All
-        } else {
-            let runs = held.runs();
-            if runs.len() <= HAVE_RUNS_MAX / 8 {
-                Have::Runs(runs.into_iter().map(Span::from).collect())
-            } else {
-                Have::Bits(held.to_bytes())
-            }
-        };
-        self.say(&Message::Have(have))?;
+        self.say(&Message::Have(full_set_of(&held)))?;
         self.out.flush()
     }
 
@@ -128,7 +118,7 @@ impl<'s> Writer<'s> {
         match order {
             Outgoing::Want(run) => self.say(&Message::Want(run.into()))?,
             Outgoing::Cancel(run) => self.say(&Message::Cancel(run.into()))?,
-            Outgoing::Serve(run) => self.serving.push_back(run),
+            Outgoing::Serve(run) => self.serving.push(run),
             Outgoing::Refuse(run, denial) => self.say(&Message::Refuse(run.into(), denial))?,
             Outgoing::Withdraw(run) => self.withdraw(run)?,
             Outgoing::Publish => self.publish()?,
@@ -165,35 +155,22 @@ impl<'s> Writer<'s> {
 
     /// Takes what is still owed of `run` out of the queue; each piece is answered.
     fn withdraw(&mut self, run: Run) -> Result<(), LinkEnd> {
-        let mut kept = VecDeque::with_capacity(self.serving.len());
-        let mut withdrawn = Vec::new();
-        for owed in self.serving.drain(..) {
-            let Some(common) = owed.intersect(run) else {
-                kept.push_back(owed);
-                continue;
-            };
-            withdrawn.push(common);
-            self.shared.paid_run();
-            for rest in owed.minus(common).into_iter().flatten() {
-                self.shared.owe_run();
-                kept.push_back(rest);
-            }
-        }
-        self.serving = kept;
+        let before = self.serving.runs();
+        let withdrawn = self.serving.withdraw(run);
+        let after = self.serving.runs();
+        (after..before).for_each(|_| self.shared.paid_run());
+        (before..after).for_each(|_| self.shared.owe_run());
         withdrawn.into_iter().try_for_each(|run| {
             self.shared.paid_bytes(self.context.layout.bytes_of(run));
             self.say(&Message::Refuse(run.into(), Denial::Cancelled))
         })
     }
 
-    /// Sends the head of the oldest run: about [`RUN_BYTES_U32`], at least one part.
+    /// Sends the head of the oldest run.
     fn serve_some(&mut self) -> Result<(), LinkEnd> {
-        let Some(run) = self.serving.pop_front() else { return Ok(()) };
-        let layout = self.context.layout;
-        let (head, rest) = run.split_at(RUN_BYTES_U32 / layout.part_len());
-        if let Some(rest) = rest {
-            self.serving.push_front(rest);
-        } else {
+        let before = self.serving.runs();
+        let Some(head) = self.serving.next(self.context.layout) else { return Ok(()) };
+        if self.serving.runs() < before {
             self.shared.paid_run();
         }
         let shelf = self.context.store.shelf();
