@@ -144,8 +144,7 @@ mod tests {
     fn the_longest_stretch_is_given() {
         let layout = crate::part::Layout::new(10, 1).unwrap();
         let run = layout.run(1, 8).unwrap();
-        let given =
-            |drawn: &'static str| answer(run, move |part| drawn.as_bytes()[part.at()] == b'+').give;
+        let given = |drawn: &'static str| answer(run, move |part| drawn.as_bytes()[part.at()] == b'+').give;
         assert_eq!(given("++++++++++"), Some(run));
         assert_eq!(given("+........+"), None);
         assert_eq!(given("++.+++.++."), layout.run(3, 3));

@@ -219,9 +219,12 @@ impl Swarm {
     /// Total: it accepts every input in every state. Inputs about links that are gone are ignored.
     pub fn step(&mut self, now: Moment, input: Input, orders: &mut Vec<Order>) {
         if self.stopped && !matches!(input, Input::LinkDown(_)) {
-            // Links may still come up while their threads learn of the end.
-            if let Input::LinkUp { link, .. } = input {
-                orders.push(Order::Close(link, Reason::Leaving));
+            match input {
+                // Links may still come up while their threads learn of the end.
+                Input::LinkUp { link, .. } => orders.push(Order::Close(link, Reason::Leaving)),
+                // The deadline goes on, or whoever waits for it would spin.
+                Input::Tick { .. } => self.last_tick = now,
+                _ => {}
             }
             return;
         }

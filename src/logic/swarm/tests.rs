@@ -373,6 +373,9 @@ fn a_stopped_member_closes_everything() {
     world.members[1].swarm.step(world.now, Input::Stopped, &mut orders);
     let closed = orders.iter().filter(|order| matches!(order, Order::Close(_, Reason::Leaving))).count();
     assert_eq!(closed, links);
+    let later = world.now + TICK_INTERVAL;
+    world.members[1].swarm.step(later, Input::Tick { held_back: false }, &mut Vec::new());
+    assert_eq!(world.members[1].swarm.deadline(), later + TICK_INTERVAL, "nobody spins until it has left");
     assert!(
         orders
             .iter()
