@@ -28,7 +28,8 @@ pub fn frames(bytes: &[u8]) {
     let mut cuts = Script::new(bytes);
     let count = cuts.below(32);
     let (cuts, stream) = (cuts.bytes(count), bytes.get(1 + count..).unwrap_or_default());
-    let (mut assembler, mut bodies, mut rest, mut fault) = (Assembler::new(body_max), Vec::new(), stream, None);
+    let (mut assembler, mut bodies, mut rest, mut fault) =
+        (Assembler::new(body_max), Vec::new(), stream, None);
     for cut in cuts.iter().map(|&cut| usize::from(cut)).chain([stream.len()]) {
         let (mut head, tail) = rest.split_at(cut.min(rest.len()));
         while fault.is_none() {

@@ -40,7 +40,8 @@ fn announces(script: &mut Script<'_>, registry: &mut Registry, model: &mut Model
     let port = u16::from(script.byte() % 4);
     let about = script.byte();
     let event = [Event::Started, Event::Going, Event::Completed, Event::Left][usize::from(about & 3)];
-    let announce = Announce { swarm: [swarm; 32], port, complete: about & 4 != 0, left: u64::from(about), event };
+    let announce =
+        Announce { swarm: [swarm; 32], port, complete: about & 4 != 0, left: u64::from(about), event };
     let reply = registry.answer(now, &Ask { from, reached_on: REACHED_ON, announce });
     let asker = (swarm, SocketAddr::new(from.to_canonical(), port));
     match (&reply, event) {
@@ -57,9 +58,12 @@ fn announces(script: &mut Script<'_>, registry: &mut Registry, model: &mut Model
             assert!((roster.complete + roster.getting) as usize <= BOUNDS.swarm_members);
             assert!(u128::from(roster.interval_ms) <= ANNOUNCE_INTERVAL_MAX.as_millis());
             let told = |member: &SocketAddr| {
-                let mapped = |ip: IpAddr| if member.ip() == REACHED_ON { IpAddr::from([127, 0, 0, 1]) } else { ip };
+                let mapped =
+                    |ip: IpAddr| if member.ip() == REACHED_ON { IpAddr::from([127, 0, 0, 1]) } else { ip };
                 let asked = model.get(&(swarm, SocketAddr::new(mapped(member.ip()), member.port())));
-                asked.is_some_and(|&asked| now.since(asked) <= ANNOUNCE_INTERVAL_MAX * LEASE_HALF_INTERVALS / 2)
+                asked.is_some_and(|&asked| {
+                    now.since(asked) <= ANNOUNCE_INTERVAL_MAX * LEASE_HALF_INTERVALS / 2
+                })
             };
             assert!(roster.members.iter().all(told), "{roster:?} of {model:?}");
             assert!(!roster.members.contains(&asker.1), "nobody is told of itself");

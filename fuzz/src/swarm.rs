@@ -21,8 +21,15 @@ use orchestra::wire::member::{Denial, Have, Hello, Message, Reason, Span};
 use super::script::Script;
 
 /// Size and part size: nothing, one byte, short last parts, runs of many parts, parts as long as they may be.
-const LAYOUTS: [(u64, u64); 7] =
-    [(0, 1), (1, 1), (8 << 20, 1 << 20), (1_000_001, 16_384), (200, 1), (100_000, 7_000), (80 << 20, 16 << 20)];
+const LAYOUTS: [(u64, u64); 7] = [
+    (0, 1),
+    (1, 1),
+    (8 << 20, 1 << 20),
+    (1_000_001, 16_384),
+    (200, 1),
+    (100_000, 7_000),
+    (80 << 20, 16 << 20),
+];
 const DENIALS: [Denial; 3] = [Denial::NotHeld, Denial::Cancelled, Denial::Elsewhere];
 const REASONS: [Reason; 7] = [
     Reason::Leaving,
@@ -178,7 +185,11 @@ impl World {
         // Most say hello and what they hold; the others may say anything first.
         let talk = script.byte();
         if talk & 1 == 0 {
-            self.message(script, link, Message::Hello(Hello { member: member_id(member), port: 9, abilities: 0 }));
+            self.message(
+                script,
+                link,
+                Message::Hello(Hello { member: member_id(member), port: 9, abilities: 0 }),
+            );
         }
         if talk & 3 == 0 {
             let have = have(script, self.layout);
@@ -317,7 +328,10 @@ impl World {
         self.step(Input::Tick { held_back: script.byte() == 1 });
         // It may be asked at any time.
         let quiet = self.swarm.quiet(self.now);
-        assert!(quiet.is_none() || !self.swarm.is_complete(), "a complete member waits for nothing: {quiet:?}");
+        assert!(
+            quiet.is_none() || !self.swarm.is_complete(),
+            "a complete member waits for nothing: {quiet:?}"
+        );
     }
 
     fn conductor_answers(&mut self, script: &mut Script<'_>) {
@@ -374,7 +388,10 @@ impl World {
             Order::Want(link, run) => self.wanted(link, run),
             Order::Cancel(link, run) => {
                 let far = self.open(link);
-                assert!(far.asked.iter().any(|asked| asked.intersect(run).is_some()), "it was asked for that");
+                assert!(
+                    far.asked.iter().any(|asked| asked.intersect(run).is_some()),
+                    "it was asked for that"
+                );
             }
             Order::Publish(link) => drop(self.open(link)),
             Order::Gossip(link, addresses) => {
@@ -475,7 +492,9 @@ fn have(script: &mut Script<'_>, layout: Layout) -> Have {
 /// Any message that the protocol has a word for.
 fn message(script: &mut Script<'_>, layout: Layout, member: u8) -> Message {
     match script.byte() % 12 {
-        0 => Message::Hello(Hello { member: member_id(member), port: u16::from(script.byte()), abilities: 0 }),
+        0 => {
+            Message::Hello(Hello { member: member_id(member), port: u16::from(script.byte()), abilities: 0 })
+        }
         1..=3 => Message::Have(have(script, layout)),
         4 | 5 => Message::Want(span(script, layout)),
         6 | 7 => Message::Parts(span(script, layout)),

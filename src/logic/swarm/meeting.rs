@@ -131,7 +131,8 @@ impl Swarm {
             self.meeting.event = Event::Going;
         }
         let interval = Duration::from_millis(u64::from(roster.interval_ms));
-        self.meeting.announce.succeeded(now, interval.clamp(ANNOUNCE_INTERVAL_MIN, ANNOUNCE_INTERVAL_MAX));
+        let interval = interval.clamp(ANNOUNCE_INTERVAL_MIN, ANNOUNCE_INTERVAL_MAX);
+        self.meeting.announce.succeeded(now, interval);
         if std::mem::take(&mut self.meeting.outdated) {
             self.meeting.announce.hurry();
         }
@@ -307,12 +308,17 @@ impl Swarm {
             link.theirs.as_ref().is_some_and(|theirs| self.picker.held().lacks_some_of(theirs))
         });
         let useful: Vec<_> = useful.filter_map(|link| Some((link.member, link.address?))).collect();
+        let mut room = DIALS_MAX.saturating_sub(self.meeting.addresses.dials());
         for (member, address) in useful {
+            if room == 0 {
+                return;
+            }
             let links = self.links.values().filter(|link| link.member == member).count();
             let dials = self.meeting.addresses.dials_to(address);
             if links + dials < self.rules.links_per_member
                 && self.meeting.addresses.may_dial_again(now, address)
             {
+                room -= 1;
                 self.meeting.addresses.on_dial(address);
                 orders.push(Order::Dial(address));
             }

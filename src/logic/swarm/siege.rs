@@ -1,7 +1,7 @@
 //! One machine among members that mean no good: each link is played by hand.
 
 use super::*;
-use crate::limits::{GOSSIP_HEARD_INTERVAL, LINKS_DIALLED_MIN, ROSTER_MAX, STALL_TIMEOUT};
+use crate::limits::{DIALS_MAX, GOSSIP_HEARD_INTERVAL, LINKS_DIALLED_MIN, ROSTER_MAX, STALL_TIMEOUT};
 use std::time::Duration;
 
 const ME: MemberId = MemberId::from_bytes([0; 16]);
@@ -247,4 +247,20 @@ fn a_second_wrong_part_of_a_link_that_was_closed_for_the_first_changes_nothing()
     let orders = siege.step(Input::Corrupt(LinkId(1), part));
     assert_eq!(orders, [Order::Close(LinkId(1), Reason::Fault)]);
     assert_eq!(siege.step(Input::Corrupt(LinkId(1), part)), [], "the other one was verified meanwhile");
+}
+
+#[test]
+fn further_links_to_one_member_are_dialled_only_while_few_dials_are_under_way() {
+    let mut siege = Siege::of(8, 1 << 20);
+    let rules = Rules { links_per_member: 4, ..siege.swarm.rules.clone() };
+    siege.swarm = Swarm::new(siege.now, rules);
+    siege.step(Input::Checked { run: siege.layout.whole().unwrap(), held: false });
+    siege.step(Input::CheckEnded);
+    let dials = |orders: &[Order]| orders.iter().filter(|order| matches!(order, Order::Dial(_))).count();
+    let named = (100..=250).map(|host| Input::Named(address(host, 9)));
+    let under_way: usize = named.map(|input| dials(&siege.step(input))).sum();
+    assert_eq!(under_way, DIALS_MAX, "none of them ever answers");
+    assert_eq!(dials(&siege.up_complete(1, 1)), 0);
+    siege.step(Input::DialFailed(address(100, 9)));
+    assert!(dials(&siege.step(Input::Tick { held_back: false })) <= 1);
 }
