@@ -174,7 +174,8 @@ pub const QUIET_TIMEOUT: Duration = Duration::from_secs(2);
 pub const LONELY_INTERVAL: Duration = Duration::from_secs(3);
 /// The first pause after a conductor could not be asked.
 pub const ANNOUNCE_RETRY_MIN: Duration = Duration::from_secs(1);
-/// The longest pause after a conductor could not be asked.
+/// The longest pause after a conductor could not be asked that has never answered; one that has set an interval is
+/// tried again as often as that.
 pub const ANNOUNCE_RETRY_MAX: Duration = Duration::from_secs(60);
 /// The shortest and longest interval that a conductor may set.
 pub const ANNOUNCE_INTERVAL_MIN: Duration = Duration::from_secs(1);

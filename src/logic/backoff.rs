@@ -40,6 +40,11 @@ impl Backoff {
         self.due = now + pause.mul_f64(1.0 - rng.f64() / 4.0);
     }
 
+    /// From now on, pauses grow to `max`.
+    pub const fn set_max(&mut self, max: Duration) {
+        self.max = max;
+    }
+
     /// A try succeeded: the next one is due after `pause`, and failures are forgotten.
     pub fn succeeded(&mut self, now: Moment, pause: Duration) {
         self.failures = 0;

@@ -132,6 +132,8 @@ impl Swarm {
         }
         let interval = Duration::from_millis(u64::from(roster.interval_ms));
         let interval = interval.clamp(ANNOUNCE_INTERVAL_MIN, ANNOUNCE_INTERVAL_MAX);
+        // If it goes away and comes back, it has everybody back within an interval, and no more at a time than ever.
+        self.meeting.announce.set_max(interval);
         self.meeting.announce.succeeded(now, interval);
         if std::mem::take(&mut self.meeting.outdated) {
             self.meeting.announce.hurry();
