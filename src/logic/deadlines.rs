@@ -134,11 +134,11 @@ impl Deadlines {
     }
 }
 
-/// Makes room for `len` elements in all. By an eighth at a time: doubling would leave up to half of the
-/// memory unused, and an eighth still moves each element only about nine times.
+/// Makes room for `len` elements in all. By a sixteenth at a time: doubling would leave up to half of the
+/// memory unused, and a sixteenth still moves each element only about seventeen times.
 pub(super) fn grow_to<T>(list: &mut Vec<T>, len: usize) {
     if len > list.capacity() {
-        let room = len.max(list.capacity() + list.capacity() / 8).max(8);
+        let room = len.max(list.capacity() + (list.capacity() / 16).max(8));
         list.reserve_exact(room - list.len());
     }
 }

@@ -224,14 +224,20 @@ fn the_interval_grows_with_load_and_is_jittered() {
 }
 
 #[test]
-fn a_hundred_thousand_members_take_at_most_64_bytes_each() {
+fn members_take_at_most_64_bytes_each_however_many_there_are() {
     let mut registry = registry();
-    for n in 0..100_000 {
+    for n in 0..150_000 {
         let mut ask = ask(0, &nth(n), n % 3 == 0, Event::Started);
         ask.announce.swarm[..8].copy_from_slice(&(n as u64 % 1_000).to_le_bytes());
         registry.answer(Moment::START, &ask);
+        // Tables that just grew have the most room to spare, wherever that is.
+        let members = registry.members();
+        if members >= 50_000 && members.is_multiple_of(101) {
+            let footprint = registry.footprint();
+            assert!(footprint <= 64 * members, "{footprint} bytes of {members} members");
+        }
     }
-    assert_eq!((registry.members(), registry.swarms()), (100_000, 1_000));
+    assert_eq!((registry.members(), registry.swarms()), (150_000, 1_000));
     let each = registry.footprint() / registry.members();
     assert!(each <= 64, "{each} bytes a member");
     registry.check_invariants();
