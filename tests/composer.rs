@@ -6,7 +6,8 @@ mod common;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -247,6 +248,82 @@ fn a_file_that_may_not_be_read_and_a_directory_that_may_not_be_written() {
     assert_eq!(error_of(run().unwrap()), line);
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     assert_eq!(names_in(path), ["golden.bin"]);
+}
+
+#[test]
+fn nasty_names_are_written_as_they_are_or_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in [
+        "C:x",
+        "file::$DATA",
+        "GIT~1",
+        "NUL.tar.gz",
+        "com1 ",
+        "lpt\u{b9}",
+        "dots..",
+        "...",
+        " ",
+        "~",
+        "-rf",
+        "$(id)",
+        "gpj\u{202e}exe.",
+        "zero\u{200b}\u{feff}width",
+        "\u{ff0e}\u{ff0e}\u{ff0f}full",
+        "\u{2028}line",
+        "e\u{301}",
+        "\u{e9}",
+        "own.part",
+        "own.orch",
+        ".orch-0123456789abcdef",
+    ] {
+        fs::write(dir.path().join(name), "x").unwrap();
+        let printed = succeeds(dir.path(), &["-o", "made.orch", "--", name, "host"]);
+        assert_eq!(text_of(&dir, "made.orch").split('\n').nth(1), Some(name));
+        let deceives = |letter: char| letter != '\n' && orchestra::text::is_deceptive(letter);
+        assert!(!printed.contains(deceives), "{printed:?}");
+    }
+    let control = "a file name without control characters was expected";
+    for (name, shown, why) in [
+        ("a\nb", "a\\u{a}b", control),
+        ("a\u{1b}]0;b", "a\\u{1b}]0;b", control),
+        ("a\u{9b}b", "a\\u{9b}b", control),
+        ("a\u{7f}", "a\\u{7f}", control),
+        ("a\\", "a\\", "a file name was expected, not an empty one"),
+        ("a\\..", "a\\..", "a file name was expected, not one that means a directory"),
+    ] {
+        fs::write(dir.path().join(name), "x").unwrap();
+        fails(dir.path(), &["--", name], &format!("cannot share {shown} under its name: {why}"));
+    }
+    fs::write(dir.path().join("..\\up"), "x").unwrap();
+    fails(dir.path(), &["..\\up"], "others would know ..\\up as up; rename the file first");
+    let invalid = OsStr::from_bytes(b"a\xff");
+    fs::write(dir.path().join(invalid), "x").unwrap();
+    let output = run(dir.path(), &[invalid]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(!String::from_utf8(output.stderr).unwrap().is_empty());
+    let made = names_in_bytes(dir.path()).into_iter().filter(|name| name.ends_with(b".orch")).count();
+    assert_eq!(made, 2, "own.orch and made.orch");
+}
+
+fn names_in_bytes(dir: &Path) -> Vec<Vec<u8>> {
+    fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_vec()).collect()
+}
+
+#[test]
+fn a_link_at_the_manifest_stays_and_what_it_leads_to_is_replaced() {
+    let dir = golden_dir();
+    let path = dir.path();
+    fs::write(path.join("old.orch"), "old").unwrap();
+    symlink("old.orch", path.join("golden.bin.orch")).unwrap();
+    succeeds(path, &["golden.bin", "192.168.1.1"]);
+    assert_eq!(text_of(&dir, "old.orch"), GOLDEN);
+    assert!(path.join("golden.bin.orch").is_symlink());
+    // A link that leads back to the file would have the manifest take its place.
+    fs::remove_file(path.join("golden.bin.orch")).unwrap();
+    symlink("golden.bin", path.join("golden.bin.orch")).unwrap();
+    let line = "the manifest would replace golden.bin itself; name another file for it";
+    fails(path, &["golden.bin"], line);
+    assert_eq!(fs::metadata(path.join("golden.bin")).unwrap().len(), 50_000);
 }
 
 #[test]

@@ -165,11 +165,16 @@ fn a_file_that_is_changed_while_it_is_shared() {
     assert_eq!(code, Some(1));
     let line = one_line(&errors);
     assert!(line.starts_with("member: cannot read part "), "{line}");
-    let told = " of source/song.bin: somebody changed the file meanwhile; run it again to check what is there";
+    let told =
+        " of source/song.bin: somebody changed the file meanwhile; run it again to check what is there";
     assert!(line.ends_with(told), "{line}");
     member.signal(Signal::TERM);
     let left = member.ends_with(3);
-    assert_eq!(number(&left, "bytes"), swarm.right_bytes(&swarm.partial("b")) as u64, "no wrong byte is kept");
+    assert_eq!(
+        number(&left, "bytes"),
+        swarm.right_bytes(&swarm.partial("b")) as u64,
+        "no wrong byte is kept"
+    );
 
     // It is found out at the next start as well, and not touched.
     let line = fails(&swarm, SOURCE, &[]);

@@ -158,10 +158,7 @@ fn a_folder_that_lets_nobody_write_is_good_for_sharing_only() {
 
     fs::create_dir(swarm.path("d")).unwrap();
     let Some(_still) = Still::make(&swarm, "d") else { return };
-    assert_eq!(
-        fails(&swarm, "d", &[]),
-        "member: cannot create d/song.bin.part: read-only file system"
-    );
+    assert_eq!(fails(&swarm, "d", &[]), "member: cannot create d/song.bin.part: read-only file system");
 }
 
 /// A folder under which nothing can be written, not even by root; gone when dropped.
