@@ -8,6 +8,7 @@
 mod bodies;
 
 use std::fs;
+use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -25,7 +26,8 @@ impl Drop for Fed<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let hex: String = self.0.iter().map(|byte| format!("{byte:02x}")).collect();
-            eprintln!("the input was {hex}; it belongs into fuzz/corpus");
+            // If it cannot be said, there is nobody to hear it.
+            drop(writeln!(io::stderr(), "the input was {hex}; it belongs into fuzz/corpus"));
         }
     }
 }

@@ -207,10 +207,7 @@ impl World {
     /// What a link's reader does with a message.
     fn message(&mut self, script: &mut Script<'_>, link: LinkId, message: Message) {
         let Some(far) = self.links.get_mut(&link) else { return };
-        let reaction = match far.session.on_message(message, far.owed) {
-            Ok(reaction) => reaction,
-            Err(_) => return self.ends(link),
-        };
+        let Ok(reaction) = far.session.on_message(message, far.owed) else { return self.ends(link) };
         match reaction {
             Reaction::Introduced(hello) => {
                 far.up = true;
