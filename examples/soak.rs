@@ -217,8 +217,9 @@ fn is_flat(who: &str, samples: &[Sample], usage: impl Fn(&Sample) -> Usage) -> b
 }
 
 fn csv(samples: &[Sample]) -> String {
-    let mut text = "seconds,members_so_far,conductor_kib,conductor_files,sharing_kib,sharing_threads,sharing_files\n"
-        .to_owned();
+    let mut text =
+        "seconds,members_so_far,conductor_kib,conductor_files,sharing_kib,sharing_threads,sharing_files\n"
+            .to_owned();
     for Sample { seconds, conductor, sharing, visits } in samples {
         writeln!(
             text,
@@ -232,23 +233,26 @@ fn csv(samples: &[Sample]) -> String {
 
 /// Resident memory of both over time.
 fn svg(samples: &[Sample]) -> String {
-    const WIDTH: f64 = 720.0;
+    const WIDTH: u16 = 720;
     const HEIGHT: f64 = 260.0;
     /// The room for the words on the left and below.
     const MARGIN: f64 = 60.0;
-    let most = |usage: fn(&Sample) -> Usage| samples.iter().map(|sample| usage(sample).rss_kib).max().unwrap();
+    let most =
+        |usage: fn(&Sample) -> Usage| samples.iter().map(|sample| usage(sample).rss_kib).max().unwrap();
     let top = most(|sample| sample.conductor).max(most(|sample| sample.sharing)) as f64 / 1024.0 * 1.1;
     let end = samples.last().unwrap().seconds.max(1.0);
-    let x = |seconds: f64| MARGIN + seconds / end * (WIDTH - MARGIN);
+    let x = |seconds: f64| MARGIN + seconds / end * (f64::from(WIDTH) - MARGIN);
     let y = |mib: f64| HEIGHT - mib / top * HEIGHT + 20.0;
+    // More points than pixels would only make the file large.
+    let step = samples.len().div_ceil(usize::from(WIDTH));
     let line = |usage: fn(&Sample) -> Usage, colour: &str| {
-        let points = samples.iter().map(|sample| {
+        let points = samples.iter().step_by(step).map(|sample| {
             format!("{:.1},{:.1}", x(sample.seconds), y(usage(sample).rss_kib as f64 / 1024.0))
         });
         let points = points.collect::<Vec<_>>().join(" ");
         format!("<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.5\" points=\"{points}\"/>\n")
     };
-    let (width, height) = (WIDTH + 20.0, HEIGHT + MARGIN);
+    let (width, height) = (f64::from(WIDTH) + 20.0, HEIGHT + MARGIN);
     let mut text = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" \
          font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"
