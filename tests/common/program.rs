@@ -3,7 +3,7 @@
 use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -133,13 +133,17 @@ pub(crate) struct ConductorProgram {
 }
 
 impl ConductorProgram {
-    /// Starts it and waits until it listens.
+    /// Starts it and waits until it listens. Its address is unspecified if that is every one.
     pub(crate) fn start(command: &mut Command) -> ConductorProgram {
         let dir = tempfile::tempdir().unwrap();
         let program = Program::start(command.current_dir(dir.path()));
         let line = program.next_line().unwrap_or_default();
-        let address = line.strip_prefix("conductor: listens on ").and_then(|rest| rest.split(',').next());
-        let address = address.and_then(|address| address.parse().ok());
+        let place = line.strip_prefix("conductor: listens on ").and_then(|rest| rest.split(',').next());
+        let every = |place: &str| {
+            let port = place.strip_prefix("port ")?.strip_suffix(" of every address")?;
+            Some(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port.parse().ok()?)))
+        };
+        let address = place.and_then(|place| every(place).or_else(|| place.parse().ok()));
         let address = address.unwrap_or_else(|| panic!("it said {line:?}"));
         ConductorProgram { address, program, dir }
     }

@@ -5,11 +5,15 @@ use std::io::{BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::program::{ConductorProgram, Ended, Program, binary};
+use super::program::{ConductorProgram, Ended, PATIENCE, Program, binary};
+
+/// Nothing that a member is waited for takes longer, unless it hangs.
+const MOST_PATIENCE: Duration = PATIENCE.saturating_mul(4);
 
 pub(crate) const MIB: usize = 1 << 20;
 /// The name of the composition.
@@ -39,12 +43,16 @@ impl Swarm {
 
     /// The same with a conductor on this address.
     pub(crate) fn with(len: usize, part_size: &[&str], conductor: &str) -> Swarm {
+        Swarm::of(ConductorProgram::on(conductor), len, part_size)
+    }
+
+    /// The same with this conductor, wherever it runs.
+    pub(crate) fn of(conductor: ConductorProgram, len: usize, part_size: &[&str]) -> Swarm {
         let dir = tempfile::tempdir().unwrap();
         let mut content = vec![0; len];
         fastrand::Rng::with_seed(len as u64).fill(&mut content);
         fs::create_dir(dir.path().join(SOURCE)).unwrap();
         fs::write(dir.path().join(SOURCE).join(NAME), &content).unwrap();
-        let conductor = ConductorProgram::on(conductor);
         let mut composer = Command::new(binary("composer"));
         composer.current_dir(dir.path()).arg(Path::new(SOURCE).join(NAME));
         composer.arg(conductor.address.to_string()).args(part_size).args(["-o", "song.orch"]);
@@ -87,11 +95,23 @@ impl Swarm {
 
     /// The command for a member that has, or puts, the composition in this directory.
     pub(crate) fn command(&self, place: &str, arguments: &[&str]) -> Command {
+        let mut command = self.plain_command(place);
+        command.args(["--listen", "127.0.0.1:0"]).args(arguments);
+        command
+    }
+
+    /// The same for a member that listens where it does if nobody says where.
+    pub(crate) fn plain_command(&self, place: &str) -> Command {
         fs::create_dir_all(self.path(place)).unwrap();
         let mut command = Command::new(binary("member"));
         command.current_dir(self.dir.path()).args(["song.orch", "--dir", place]);
-        command.args(["--listen", "127.0.0.1:0"]).args(arguments);
         command
+    }
+
+    /// What this member has written to its log so far.
+    pub(crate) fn log(&self, member: &Member) -> String {
+        let path = self.path(format!("logs/member-{}.log", member.program.id()));
+        fs::read_to_string(path).unwrap_or_default()
     }
 
     /// Starts a member.
@@ -171,7 +191,10 @@ impl Member {
 
     /// Waits for an object that fulfils the condition.
     pub(crate) fn until(&mut self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        let since = Instant::now();
         while let Some(line) = self.program.next_line() {
+            // It says something every half a minute even if nothing moves any more.
+            assert!(since.elapsed() < MOST_PATIENCE, "never: {what}; last {line}");
             let event = parsed(&line);
             if is_so(&event) {
                 return event;
