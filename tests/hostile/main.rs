@@ -1,4 +1,4 @@
-//! A member among enemies: strangers without the key, and holders of the key who lie, flood, stall and steal.
+//! Members among enemies: strangers without the key, and holders of the key who lie, flood, stall and steal.
 //!
 //! The member is the real program. Beside every attack an honest transfer runs and must come out right; no
 //! thread of the program may panic, its memory stays bounded, and every link that ends leaves no thread.
@@ -11,3 +11,5 @@ mod program;
 mod rude;
 mod strangers;
 mod takers;
+mod traitors;
+mod wire;

@@ -11,6 +11,8 @@ use orchestra::part::Run;
 use orchestra::wire::member::{Decoder, Have, Hello, Message, PREAMBLE_LEN, Span, preamble};
 use orchestra::wire::seal::{HANDSHAKE_LEN, Initiator, Opener, RECORD_HEADER_LEN, Sealer, respond};
 
+use socket2::{Domain, SockRef, Socket, Type};
+
 use crate::program::{DEADLINE, World};
 
 pub(crate) fn span(first: u32, count: u32) -> Span {
@@ -23,9 +25,22 @@ pub(crate) fn id(number: u8) -> MemberId {
 
 /// A listener that accepts with a deadline.
 pub(crate) fn listen() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listen_at(1)
+}
+
+/// The same on `127.0.0.HOST`.
+pub(crate) fn listen_at(host: u8) -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, host], 0))).unwrap();
     let address = listener.local_addr().unwrap();
     (listener, address)
+}
+
+/// A connection from `127.0.0.HOST`.
+pub(crate) fn connect_from(host: u8, to: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, host], 0)).into()).unwrap();
+    socket.connect(&to.into()).unwrap();
+    socket.into()
 }
 
 /// The next connection, if one comes in time.
@@ -55,28 +70,36 @@ pub(crate) struct Peer {
 impl Peer {
     /// Dials a member.
     pub(crate) fn dial(address: SocketAddr, manifest: &Manifest) -> Peer {
-        let mut stream = TcpStream::connect(address).unwrap();
+        Peer::call(TcpStream::connect(address).unwrap(), manifest).unwrap()
+    }
+
+    /// Calls a member that may not want to answer.
+    pub(crate) fn call(mut stream: TcpStream, manifest: &Manifest) -> io::Result<Peer> {
         let key = manifest.swarm_key();
         let first = preamble(key.token());
         let (initiator, message) = Initiator::start(&key, &first);
-        stream.write_all(&first).unwrap();
-        stream.write_all(&message).unwrap();
+        stream.write_all(&[first.as_slice(), &message].concat())?;
         let mut answer = [0; HANDSHAKE_LEN];
-        stream.read_exact(&mut answer).unwrap();
+        stream.read_exact(&mut answer)?;
         let (sealer, opener) = initiator.finish(&answer).unwrap();
-        Peer::new(stream, sealer, opener)
+        Ok(Peer::new(stream, sealer, opener))
     }
 
     /// Answers a member that dialled.
     pub(crate) fn accept(listener: &TcpListener, manifest: &Manifest) -> Peer {
-        let mut stream = accept_within(listener, DEADLINE).expect("the member dials");
+        let stream = accept_within(listener, DEADLINE).expect("the member dials");
+        Peer::answer(stream, manifest).unwrap()
+    }
+
+    /// Answers a connection of a member that may have thought better of it.
+    pub(crate) fn answer(mut stream: TcpStream, manifest: &Manifest) -> io::Result<Peer> {
         let mut first = [0; PREAMBLE_LEN];
-        stream.read_exact(&mut first).unwrap();
+        stream.read_exact(&mut first)?;
         let mut message = [0; HANDSHAKE_LEN];
-        stream.read_exact(&mut message).unwrap();
+        stream.read_exact(&mut message)?;
         let (sealer, opener, answer) = respond(&manifest.swarm_key(), &first, &message).unwrap();
-        stream.write_all(&answer).unwrap();
-        Peer::new(stream, sealer, opener)
+        stream.write_all(&answer)?;
+        Ok(Peer::new(stream, sealer, opener))
     }
 
     fn new(stream: TcpStream, sealer: Sealer, opener: Opener) -> Peer {
@@ -88,9 +111,14 @@ impl Peer {
 
     /// Says hello, listening on `port`, and what it claims to hold.
     pub(crate) fn opened(mut self, number: u8, port: u16, have: Have) -> Peer {
-        self.say(&Message::Hello(Hello { member: id(number), port, abilities: 0 })).unwrap();
-        self.say(&Message::Have(have)).unwrap();
+        self.open(id(number), port, have).unwrap();
         self
+    }
+
+    /// The same to a member that may be gone.
+    pub(crate) fn open(&mut self, member: MemberId, port: u16, have: Have) -> io::Result<()> {
+        self.say(&Message::Hello(Hello { member, port, abilities: 0 }))?;
+        self.say(&Message::Have(have))
     }
 
     pub(crate) fn say(&mut self, message: &Message) -> io::Result<()> {
@@ -111,6 +139,12 @@ impl Peer {
             let record = self.record(chunk);
             self.stream.write_all(&record)
         })
+    }
+
+    /// The first half of a record.
+    pub(crate) fn put_half_a_record(&mut self, plain: &[u8]) -> io::Result<()> {
+        let record = self.record(plain);
+        self.stream.write_all(&record[..record.len() / 2])
     }
 
     /// One sealed record.
@@ -145,7 +179,13 @@ impl Peer {
 
     /// Waits until the member's own set has come: it is in the middle of things then.
     pub(crate) fn is_welcome(&mut self) {
-        while !matches!(self.hear().expect("the link lives"), Message::Have(_)) {}
+        self.is_welcome_or_gone().expect("the link lives");
+    }
+
+    /// The same, but the member may end the link before.
+    pub(crate) fn is_welcome_or_gone(&mut self) -> Option<()> {
+        while !matches!(self.hear()?, Message::Have(_)) {}
+        Some(())
     }
 
     /// Reads until the member ends the link; returns its last word, if it got through.
@@ -192,7 +232,7 @@ impl Peer {
 
     /// Ends the connection with a reset instead of an orderly end.
     pub(crate) fn reset(self) {
-        socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).unwrap();
+        SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).unwrap();
         drop(self.stream);
     }
 

@@ -30,6 +30,7 @@ pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
 }
 
 /// A composition, its manifest, and the directories of those who share it.
+#[derive(Debug)]
 pub(crate) struct World {
     dir: TempDir,
     pub(crate) manifest: Manifest,

@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use orchestra::limits::{LINKS_PER_MEMBER_MAX, ROSTER_MAX};
+use orchestra::host::tcp::allow_open_files;
+use orchestra::identity::MemberId;
+use orchestra::limits::{LINKS_DIALLED_MIN, LINKS_MAX, LINKS_PER_MEMBER_MAX, ROSTER_MAX};
 use orchestra::wire::member::{Denial, Have, Message, Reason};
 
-use crate::peer::{Peer, listen, run_of, span};
+use crate::peer::{Peer, connect_from, listen, run_of, span};
 use crate::program::{Program, World, members};
 
 const PART: u64 = 65_536;
@@ -152,6 +154,30 @@ fn many_links_of_one_member_are_too_many() {
     }
     drop(links);
     served(&world, source, getter);
+}
+
+/// One host, a thousand links, each as another member: whoever comes from elsewhere gets in.
+#[test]
+fn a_thousand_links_keep_nobody_out() {
+    assert!(allow_open_files(4_096) > 2_000, "this test needs more open files");
+    let world = world();
+    let source = world.source(&[]);
+    let flood: Vec<Peer> = (0..1_000_u32)
+        .filter_map(|number| {
+            let mut peer = Peer::call(connect_from(66, source.address), &world.manifest).ok()?;
+            let member = MemberId::from_bytes([number.to_le_bytes(); 4].concat().try_into().unwrap());
+            // The member may have hung up meanwhile.
+            peer.open(member, 0, Have::Runs(vec![])).ok().map(|()| peer)
+        })
+        .collect();
+    source.logs("is up", LINKS_MAX - LINKS_DIALLED_MIN);
+    let mut getter = world.getter("getter", &members([source.address]));
+    getter.completes(&world);
+    getter.is_left_alone();
+    getter.ends();
+    drop(flood);
+    source.is_left_alone();
+    source.ends();
 }
 
 /// One who is never served but reserves everything again and again does not keep it from the others.
