@@ -333,6 +333,7 @@ impl Swarm {
     }
 
     fn on_holds(&mut self, now: Moment, id: LinkId, set: PartSet, orders: &mut Vec<Order>) {
+        let is_complete = self.is_complete();
         let Some(link) = self.links.get_mut(&id) else { return };
         if link.theirs.is_some() {
             return;
@@ -342,6 +343,10 @@ impl Swarm {
         }
         link.askable = set.clone();
         link.theirs = Some(set);
+        // What came since our own set went out was told to nobody on this link, and nothing more may come.
+        if !self.picker.held().is_empty() && (is_complete || !link.is_complete()) {
+            orders.push(Order::Publish(id));
+        }
         self.close_if_both_complete(now, id, orders);
         self.ask(now, id, orders);
         self.meet(now, orders);

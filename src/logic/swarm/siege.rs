@@ -264,3 +264,14 @@ fn further_links_to_one_member_are_dialled_only_while_few_dials_are_under_way() 
     siege.step(Input::DialFailed(address(100, 9)));
     assert!(dials(&siege.step(Input::Tick { held_back: false })) <= 1);
 }
+
+#[test]
+fn what_came_before_the_far_end_said_what_it_holds_is_told() {
+    let mut siege = Siege::unchecked(1, 1 << 20);
+    siege.up(1, 1, 1);
+    let whole = siege.layout.whole().unwrap();
+    // Our own set went out with our hello, and this was not in it.
+    assert!(!siege.step(Input::Checked { run: whole, held: true }).contains(&Order::Publish(LinkId(1))));
+    let orders = siege.step(Input::Holds(LinkId(1), PartSet::empty(siege.layout)));
+    assert!(orders.contains(&Order::Publish(LinkId(1))), "{orders:?}");
+}
