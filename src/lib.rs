@@ -27,6 +27,8 @@ pub mod wire;
 
 pub mod logic;
 
+pub mod sim;
+
 pub mod host;
 
 pub mod composer;

@@ -1,0 +1,156 @@
+//! What an onlooker sees that must not be: it follows inputs and orders, and believes no machine.
+
+use std::fmt::Display;
+
+use super::link::Mirror;
+use super::{Content, Ground, LinkId, Member, Order, Vice, Work};
+use crate::limits::{LINKS_MAX, RUN_BYTES_U32, WINDOW_BYTES_MAX};
+use crate::part::{PartIndex, Run};
+
+impl Member {
+    /// Looks at one step of the swarm and the orders that it gave.
+    pub(super) fn check_step(&mut self, ground: &mut Ground, orders: &[Order]) {
+        self.swarm.check_invariants(orders);
+        for order in orders {
+            match *order {
+                Order::Want(id, run) => self.check_want(ground, id, run),
+                Order::Cancel(id, run) => {
+                    if let Some(mirror) = self.mirror(id) {
+                        for part in run.parts() {
+                            if let Some(cancelled) = mirror.asked.get_mut(&part) {
+                                *cancelled = true;
+                            }
+                        }
+                    }
+                }
+                Order::Close(id, _) => {
+                    if let Some(mirror) = self.mirror(id) {
+                        mirror.asked.clear();
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.check_held(ground);
+    }
+
+    /// What was asked over a link, also over one that has ended and of whose end the swarm has not heard yet.
+    pub(super) fn mirror(&mut self, id: LinkId) -> Option<&mut Mirror> {
+        let ended = self.works.iter_mut().find_map(|work| match work {
+            Work::Ended { id: ended, mirror, .. } if *ended == id => Some(mirror),
+            _ => None,
+        });
+        ended.or_else(|| {
+            self.links.get_mut(&id).filter(|link| link.tag.is_some()).map(|link| &mut link.mirror)
+        })
+    }
+
+    /// These parts were answered.
+    pub(super) fn answered(&mut self, id: LinkId, run: Run) {
+        if let Some(mirror) = self.mirror(id) {
+            run.parts().for_each(|part| {
+                mirror.asked.remove(&part);
+            });
+        }
+    }
+
+    /// What was asked over every link.
+    fn mirrors(&self) -> impl Iterator<Item = (LinkId, &Mirror)> {
+        let ended = self.works.iter().filter_map(|work| match work {
+            Work::Ended { id, mirror, .. } => Some((*id, mirror)),
+            Work::Landed { .. } => None,
+        });
+        ended.chain(self.links.iter().map(|(&id, link)| (id, &link.mirror)))
+    }
+
+    fn check_held(&self, ground: &mut Ground) {
+        let me = self.make.index;
+        if self.held.lacks_some_of(self.swarm.held()) {
+            ground.violated(format_args!("{me}: the swarm believes in a part that is not on the shelf"));
+        }
+        if self.swarm.members() > LINKS_MAX {
+            ground.violated(format_args!("{me}: more members than links"));
+        }
+        for (id, mirror) in self.mirrors() {
+            let lost = mirror
+                .asked
+                .iter()
+                .find(|&(&part, &cancelled)| !cancelled && self.swarm.held().contains(part));
+            if let Some((part, _)) = lost {
+                ground.violated(format_args!("{me} {id}: part {part} is held, and still asked for"));
+            }
+        }
+    }
+
+    fn check_want(&mut self, ground: &mut Ground, id: LinkId, run: Run) {
+        let me = self.make.index;
+        let layout = ground.layout;
+        let others = self.mirrors().filter(|&(other, _)| other != id);
+        let doubled = others
+            .flat_map(|(_, mirror)| &mirror.asked)
+            .any(|(&part, &cancelled)| !cancelled && run.contains(part));
+        if doubled && let Some(part) = self.first_open() {
+            ground.violated(format_args!("{me} {id}: parts {run} are asked twice while part {part} is open"));
+        }
+        let held = self.swarm.held().clone();
+        let Some(mirror) = self.mirror(id) else {
+            ground.violated(format_args!("{me} {id}: parts {run} are asked of a link that is not up"));
+            return;
+        };
+        let before: u64 = mirror.asked.keys().map(|&part| u64::from(layout.len_of(part))).sum();
+        if before >= WINDOW_BYTES_MAX
+            || layout.bytes_of(run) > u64::from(layout.part_len().max(RUN_BYTES_U32))
+        {
+            ground.violated(format_args!("{me} {id}: {before} bytes in flight, and parts {run} are asked"));
+        }
+        for part in run.parts() {
+            if held.contains(part) {
+                ground.violated(format_args!("{me} {id}: part {part} is asked and held"));
+            }
+            if !mirror.claimed.as_ref().is_some_and(|claimed| claimed.contains(part)) {
+                ground.violated(format_args!("{me} {id}: part {part} is asked and was never claimed"));
+            }
+            if mirror.asked.insert(part, false).is_some() {
+                ground.violated(format_args!("{me} {id}: part {part} is asked twice on one link"));
+            }
+        }
+    }
+
+    /// The first part that is missing and asked of nobody.
+    fn first_open(&self) -> Option<PartIndex> {
+        let asked = |part: &PartIndex| {
+            self.mirrors().any(|(_, mirror)| mirror.asked.get(part).is_some_and(|cancelled| !cancelled))
+        };
+        self.missing.iter().find(|part| !self.swarm.held().contains(*part) && !asked(part))
+    }
+
+    /// The far end broke the protocol: nobody honest does.
+    pub(super) fn check_honest_fault(&self, ground: &mut Ground, id: LinkId, fault: &dyn Display) {
+        let Some(link) = self.links.get(&id) else { return };
+        ground.blames += 1;
+        if self.make.vice == Vice::None && !ground.tainted[link.far] {
+            let (me, far) = (self.make.index, link.far);
+            ground.violated(format_args!("{me} {id}: honest member {far} broke the protocol: {fault}"));
+        }
+    }
+
+    /// The link is ended as a fault of the far end.
+    pub(super) fn check_blame(&self, ground: &mut Ground, id: LinkId) {
+        let Some(link) = self.links.get(&id) else { return };
+        let heard_at = |address| ground.tainted_addresses.contains(address);
+        let known = link.dialled.as_ref().is_some_and(heard_at)
+            || ground.tainted_addresses.iter().any(|address| address.ip() == link.remote.ip());
+        if self.make.vice == Vice::None && !ground.tainted[link.far] && !known {
+            let (me, far) = (self.make.index, link.far);
+            ground.violated(format_args!("{me} {id}: honest member {far} is blamed"));
+        }
+    }
+
+    /// Every part is there, for good.
+    pub(super) fn check_whole(&self, ground: &mut Ground) {
+        let wrong = ground.layout.all().find(|&part| self.disk.read(part) != Content::Right);
+        if let Some(part) = wrong {
+            ground.violated(format_args!("{} finished without part {part}", self.make.index));
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What the writers of links do, and what a member does that means no good.
+
+use super::link::{Desk, Outgoing};
+use super::{Deed, Member};
+use crate::limits::{ROSTER_MAX, RUN_PARTS_MAX};
+use crate::logic::giving::Given;
+use crate::logic::swarm::LinkId;
+use crate::part::Run;
+use crate::sim::disk::Content;
+use crate::sim::ground::Ground;
+use crate::sim::net::Slice;
+use crate::sim::plan::Vice;
+use crate::wire::member::Hello;
+
+/// Of so many parts a member with [`Vice::Lies`] sends one wrong.
+const LIES_ONE_IN: u8 = 8;
+/// How much a member with [`Vice::Flood`] says on each link in each tick.
+const FLOOD_WANTS: u32 = 40;
+
+impl Member {
+    /// The words that are due on a link, and whether they are the last.
+    pub(in crate::sim) fn words(&mut self, ground: &Ground, id: LinkId) -> (Vec<u8>, bool) {
+        let desk = Desk {
+            layout: ground.layout,
+            hello: Hello { member: self.me, port: self.make.address.port(), abilities: 0 },
+            held: &self.held,
+            ledger: &self.ledger,
+            boasts: self.make.vice == Vice::Boasts,
+        };
+        self.links.get_mut(&id).map_or((Vec::new(), false), |link| link.words(&desk))
+    }
+
+    /// Whether the link has parts to send.
+    pub(in crate::sim) fn has_bulk(&self, id: LinkId) -> bool {
+        self.make.vice != Vice::Mute && self.links.get(&id).is_some_and(super::link::Link::has_bulk)
+    }
+
+    /// The next bytes of parts for a link, and the words before them.
+    pub(in crate::sim) fn slice(
+        &mut self,
+        ground: &mut Ground,
+        id: LinkId,
+        most: u32,
+    ) -> (Vec<u8>, Option<Slice>) {
+        let now = self.time(ground);
+        let mut words = Vec::new();
+        let desk = Desk {
+            layout: ground.layout,
+            hello: Hello { member: self.me, port: self.make.address.port(), abilities: 0 },
+            held: &self.held,
+            ledger: &self.ledger,
+            boasts: self.make.vice == Vice::Boasts,
+        };
+        let Some(link) = self.links.get_mut(&id) else { return (words, None) };
+        if link.sending.is_none() {
+            let Some(run) = link.begin(&desk, &mut words) else { return (words, None) };
+            let given = Given { to: link.tag.unwrap_or_default(), at: now };
+            for part in run.parts() {
+                let entry = &mut self.given[part.at()];
+                *entry = entry.sent(given).unwrap_or(*entry);
+            }
+        }
+        let Some(sending) = link.sending else { return (words, None) };
+        let part = sending.part;
+        let bytes = most.min(ground.layout.len_of(part) - sending.offset);
+        let on_disk = self.disk.read(part) == Content::Right;
+        if !on_disk {
+            ground.violated(format_args!("{} gives part {part}, which is not on its disk", self.make.index));
+        }
+        let spoilt = std::mem::take(&mut self.spoil_next);
+        let lies = self.make.vice == Vice::Lies && self.rng.u8(0..LIES_ONE_IN) == 0;
+        if spoilt {
+            ground.taint(self.make.index, self.make.address);
+        }
+        let last = link.sent(ground.layout, bytes);
+        (words, Some(Slice { part, bytes, last, right: on_disk && !lies && !spoilt }))
+    }
+
+    /// Says more than anybody may on every link.
+    pub(super) fn flood(&mut self, ground: &Ground, deeds: &mut Vec<Deed>) {
+        let layout = ground.layout;
+        let ids = self.links();
+        for id in ids {
+            let Some(link) = self.links.get_mut(&id).filter(|link| link.tag.is_some()) else { continue };
+            for _ in 0..FLOOD_WANTS {
+                let first = self.rng.u32(0..layout.parts().max(1));
+                let count = self.rng.u32(1..=RUN_PARTS_MAX).min(layout.parts().saturating_sub(first));
+                let Some(run) = layout.run(first, count) else { continue };
+                let told = match self.rng.u8(0..4) {
+                    0 => link.order(Outgoing::Cancel(run)),
+                    1 => link.order(Outgoing::Gossip(vec![self.make.address; ROSTER_MAX])),
+                    _ => link.order(Outgoing::Want(Run::one(run.first()))),
+                };
+                if !told {
+                    break;
+                }
+            }
+            deeds.push(Deed::Write(id));
+        }
+    }
+}
