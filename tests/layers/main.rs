@@ -90,7 +90,9 @@ fn arrows_point_downwards_only() {
         found.extend(faults(&source));
     }
     // A test that reads nothing finds nothing.
-    for room in ["limits", "manifest", "wire", "logic", "sim", "host", "member", "conductor", "composer", "bin"] {
+    for room in
+        ["limits", "manifest", "wire", "logic", "sim", "host", "member", "conductor", "composer", "bin"]
+    {
         assert!(rooms.contains(room), "src/{room} was not read");
     }
     assert!(found.is_empty(), "\n{}\n", found.join("\n"));
