@@ -56,7 +56,12 @@ pub(crate) fn play(tenth: usize) -> bool {
     let bytes = (after - before) as f64 * 1024.0 / f64::from(members);
     // With few members the pages that every program touches weigh too much.
     let said = format!("{bytes:.1} bytes a member, by what became resident; the bar is {BYTES_MAX}");
-    let holds = bar(bytes <= BYTES_MAX, &said) || tenth > 1;
+    let holds = if tenth == 1 {
+        bar(bytes <= BYTES_MAX, &said)
+    } else {
+        println!("       {said} for {MEMBERS} members");
+        true
+    };
     for at_a_time in [1, PIPELINED] {
         let rates = rounds(|round| over_kept(process, &mut kept, members, span, (at_a_time, round)));
         let what = format!("announces a CPU second over kept connections, {at_a_time} at a time on each");
