@@ -9,6 +9,7 @@
 //! - [`plan`]: what a seed draws;
 //! - [`world`]: members, conductor and network in one order of events;
 //! - `net`, `disk`, `conductor`, `member`: what they are made of;
+//! - `traffic`: connections, and what travels on them;
 //! - `faults`: what goes wrong;
 //! - [`efficiency`]: how fast a swarm could be at best;
 //! - `ground`, `queue`, `trace`: what all of them stand on.
@@ -25,6 +26,7 @@ mod net;
 pub mod plan;
 mod queue;
 mod trace;
+mod traffic;
 pub mod world;
 
 pub use self::ground::Stopwatch;
