@@ -29,6 +29,7 @@ pub mod backoff;
 pub mod bucket;
 pub mod deadlines;
 pub mod giving;
+pub mod pace;
 pub mod picker;
 pub mod registry;
 pub mod serving;

@@ -1,12 +1,35 @@
-//! What one link owes, and what of it is sent next.
+//! What the writer of one link is told, what it owes, and what of that is sent next.
 //!
 //! Wants are answered in the order in which they came, about [`RUN_BYTES_U32`] at a time, so that words can pass
 //! between. It does not know whether the parts are there, nor what is sent of them already.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 
 use crate::limits::RUN_BYTES_U32;
 use crate::part::{Layout, Run};
+use crate::wire::member::{Denial, Reason};
+
+/// What a link's writer is told.
+#[derive(Clone, Debug)]
+pub enum Outgoing {
+    /// Ask for these.
+    Want(Run),
+    /// These are no longer needed.
+    Cancel(Run),
+    /// The other side asked for these: send them.
+    Serve(Run),
+    /// The other side asked for these: say no.
+    Refuse(Run, Denial),
+    /// The other side no longer needs these.
+    Withdraw(Run),
+    /// There is news on the shelf.
+    Publish,
+    /// Pass these on.
+    Gossip(Vec<SocketAddr>),
+    /// Say this and end.
+    Close(Reason),
+}
 
 /// The runs that a link owes, oldest first.
 #[derive(Clone, Debug, Default)]

@@ -4,7 +4,7 @@
 //! it may wait, it sends to others without waiting. Every input and order is logged here and nowhere else.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -12,15 +12,16 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use thiserror::Error;
 
 use super::context::Context;
-use super::link::{self, Fact, LinkEnd, Outgoing, Role, Shared};
+use super::link::{self, Fact, LinkEnd, Role, Shared};
 use super::progress::{Phase, Waiting};
 use super::scout::Answer;
 use super::{Outcome, files};
 use crate::host::thread::Thread;
 use crate::host::{HostError, clock};
-use crate::limits::{LEAVE_GRACE, LINKS_MAX, PENDING_MAX, PENDING_PER_ADDRESS_MAX, POLL_INTERVAL};
-use crate::logic::addresses::{normalised, source_of};
-use crate::logic::swarm::{Input, LinkId, Order, Quiet, Swarm};
+use crate::limits::{LEAVE_GRACE, POLL_INTERVAL};
+use crate::logic::addresses::normalised;
+use crate::logic::serving::Outgoing;
+use crate::logic::swarm::{self, Input, LinkId, Order, Quiet, Swarm};
 use crate::part::Run;
 use crate::text::{Escaped, chain};
 use crate::time::Moment;
@@ -218,17 +219,9 @@ impl Actor {
     }
 
     fn on_knock(&mut self, stream: TcpStream, remote: SocketAddr) {
-        let pending = |from: Option<IpAddr>| {
-            let waits = |handle: &&Handle| {
-                handle.queue.is_none()
-                    && handle.dialled.is_none()
-                    && from.is_none_or(|source| source_of(handle.remote.ip()) == source)
-            };
-            self.links.values().filter(waits).count()
-        };
-        let full =
-            pending(None) >= PENDING_MAX || pending(Some(source_of(remote.ip()))) >= PENDING_PER_ADDRESS_MAX;
-        if full || self.stopping.is_some() || self.links.len() >= LINKS_MAX + PENDING_MAX {
+        let waits = |handle: &&Handle| handle.queue.is_none() && handle.dialled.is_none();
+        let pending = self.links.values().filter(waits).map(|handle| handle.remote.ip());
+        if self.stopping.is_some() || !swarm::may_knock(remote.ip(), pending, self.links.len()) {
             log::warn!("refused {remote}: too many connections");
             return;
         }

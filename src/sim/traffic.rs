@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::net::{Beat, Chunk, WayId};
 use super::plan::Vice;
 use super::world::{Event, World};
-use crate::limits::{CONNECT_TIMEOUT, LINKS_MAX, PENDING_MAX, PENDING_PER_ADDRESS_MAX};
+use crate::limits::CONNECT_TIMEOUT;
 use crate::logic::swarm::LinkId;
 
 impl World {
@@ -43,12 +43,7 @@ impl World {
     /// Whether this member accepts one more connection.
     fn admits(&self, index: usize, from: SocketAddr) -> bool {
         let seat = &self.seats[index];
-        let Some(member) = seat.member.as_ref().filter(|_| !seat.refuses) else { return false };
-        let (all, here) = member.pending(from);
-        all < PENDING_MAX
-            && here < PENDING_PER_ADDRESS_MAX
-            && !member.is_stopping()
-            && member.links().len() < LINKS_MAX + PENDING_MAX
+        !seat.refuses && seat.member.as_ref().is_some_and(|member| member.admits(from))
     }
 
     pub(super) fn beat(&mut self, beat: Beat) {

@@ -31,6 +31,7 @@ use std::net::SocketAddr;
 pub use self::link::Flow;
 use self::link::Link;
 use self::meeting::Meeting;
+pub use self::room::may_knock;
 use super::picker::Picker;
 use crate::identity::MemberId;
 use crate::limits::{LINKS_MAX, QUIET_TIMEOUT, RUN_BYTES_U32, TICK_INTERVAL, WINDOW_BYTES_MAX};

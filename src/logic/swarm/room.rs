@@ -9,7 +9,8 @@ use std::net::IpAddr;
 
 use super::link::Link;
 use super::{LinkId, Swarm};
-use crate::limits::{LINKS_DIALLED_MAX, LINKS_DIALLED_MIN, LINKS_MAX};
+use crate::limits::{LINKS_DIALLED_MAX, LINKS_DIALLED_MIN, LINKS_MAX, PENDING_MAX, PENDING_PER_ADDRESS_MAX};
+use crate::logic::addresses::source_of;
 
 /// Whether there is room for one more link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,16 @@ pub(super) enum Room {
     InsteadOf(LinkId),
     /// There is not.
     Full,
+}
+
+/// Whether a member that has so many `links`, in whatever state, takes one more connection from this host.
+/// `pending` are the hosts of those that others opened and that have not said hello, one for each.
+#[must_use]
+pub fn may_knock(from: IpAddr, pending: impl Iterator<Item = IpAddr>, links: usize) -> bool {
+    let source = source_of(from);
+    let (all, here) =
+        pending.fold((0, 0), |(all, here), host| (all + 1, here + usize::from(source_of(host) == source)));
+    all < PENDING_MAX && here < PENDING_PER_ADDRESS_MAX && links < LINKS_MAX + PENDING_MAX
 }
 
 impl Swarm {

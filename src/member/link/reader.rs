@@ -7,10 +7,12 @@ use std::sync::Arc;
 use crossbeam_channel::Sender;
 
 use super::stream::{Received, SealedReader};
-use super::{Fact, LinkEnd, Outgoing, Shared};
+use super::{Fact, LinkEnd, Shared};
 use crate::host::clock;
-use crate::limits::{CLOSE_GRACE, LANDING_BYTES_MIN, LANDING_PATIENCE};
+use crate::limits::CLOSE_GRACE;
 use crate::logic::giving::{self, Given, may_give, tag_of};
+use crate::logic::pace::Pace;
+use crate::logic::serving::Outgoing;
 use crate::logic::session::{Fault, Reaction, Session};
 use crate::logic::swarm::LinkId;
 use crate::member::context::Context;
@@ -80,8 +82,7 @@ struct Landing {
     len: usize,
     /// How many of them have come.
     filled: usize,
-    /// When the link's pace was last looked at, and how many had come by then.
-    paced: (Moment, usize),
+    pace: Pace,
 }
 
 impl Landing {
@@ -121,13 +122,7 @@ impl<'s> Intake<'s> {
     /// Whether a part hardly comes on, by no fault of ours, while other links wait for its buffer.
     fn hoards(&mut self) -> bool {
         let Some(landing) = &mut self.landing else { return false };
-        let now = clock::now();
-        let (since, filled) = landing.paced;
-        if now.since(since) < LANDING_PATIENCE {
-            return false;
-        }
-        landing.paced = (now, landing.filled);
-        landing.filled - filled < LANDING_BYTES_MIN
+        landing.pace.hardly_comes(clock::now(), landing.filled as u64)
             && !self.context.down.is_set()
             && self.context.buffers.are_short()
     }
@@ -223,7 +218,7 @@ impl<'s> Intake<'s> {
         let (run, rest) = run.split_at(fits);
         self.coming = rest;
         let len = usize::try_from(layout.bytes_of(run)).expect("a buffer holds these parts");
-        self.landing = Some(Landing { run, buffer, len, filled: 0, paced: (clock::now(), 0) });
+        self.landing = Some(Landing { run, buffer, len, filled: 0, pace: Pace::new(clock::now()) });
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! The sending thread of a link: orders and parts, control before bulk.
 
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, TcpStream};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
 
@@ -10,33 +10,12 @@ use super::stream::SealedWriter;
 use crate::host::clock;
 use crate::limits::{HAVE_RUNS_MAX, POLL_INTERVAL};
 use crate::logic::giving::Given;
-use crate::logic::serving::Serving;
+use crate::logic::serving::{Outgoing, Serving};
 use crate::logic::session::full_set_of;
 use crate::member::context::Context;
 use crate::part::{PartIndex, Run};
 use crate::wire::member::{Denial, Have, Hello, Message, Reason, Span};
 use crate::wire::seal::Sealer;
-
-/// What a link's writer is told.
-#[derive(Clone, Debug)]
-pub(in crate::member) enum Outgoing {
-    /// Ask for these.
-    Want(Run),
-    /// These are no longer needed.
-    Cancel(Run),
-    /// The other side asked for these: send them.
-    Serve(Run),
-    /// The other side asked for these: say no.
-    Refuse(Run, Denial),
-    /// The other side no longer needs these.
-    Withdraw(Run),
-    /// There is news on the shelf.
-    Publish,
-    /// Pass these on.
-    Gossip(Vec<SocketAddr>),
-    /// Say this and end.
-    Close(Reason),
-}
 
 /// Whether the link goes on.
 enum Next {

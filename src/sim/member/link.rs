@@ -4,26 +4,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
 use crate::limits::{HAVE_RUNS_MAX, LINK_QUEUE};
-use crate::logic::serving::Serving;
+use crate::logic::pace::Pace;
+use crate::logic::serving::{Outgoing, Serving};
 use crate::logic::session::{Owed, Session, full_set_of};
 use crate::logic::swarm::Flow;
 use crate::part::{Layout, PartIndex, Run};
 use crate::part_set::PartSet;
 use crate::time::Moment;
-use crate::wire::member::{Decoder, Denial, Have, Hello, Message, Reason, Span};
-
-/// What a link's writer is told.
-#[derive(Clone, Debug)]
-pub(super) enum Outgoing {
-    Want(Run),
-    Cancel(Run),
-    Serve(Run),
-    Refuse(Run, Denial),
-    Withdraw(Run),
-    Publish,
-    Gossip(Vec<SocketAddr>),
-    Close(Reason),
-}
+use crate::wire::member::{Decoder, Denial, Have, Hello, Message, Span};
 
 /// Consecutive parts on their way into one buffer.
 #[derive(Debug)]
@@ -32,8 +20,7 @@ pub(super) struct Landing {
     pub(super) len: u64,
     pub(super) filled: u64,
     pub(super) wrong: Vec<PartIndex>,
-    /// When the link's pace was last looked at, and how many bytes had come by then.
-    pub(super) paced: (Moment, u64),
+    pub(super) pace: Pace,
 }
 
 /// Parts on their way out.

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use self::link::{Link, Mirror, Outgoing};
+use self::link::{Link, Mirror};
 use super::disk::{Content, Disk};
 use super::ground::{Ground, SWARM};
 use super::net::WayId;
@@ -26,7 +26,8 @@ use super::plan::Vice;
 use crate::identity::MemberId;
 use crate::limits::{CLOSE_GRACE, HANDSHAKE_TIMEOUT, PART_BUFFERS_BYTES, RUN_BYTES_U32};
 use crate::logic::giving::Entry;
-use crate::logic::swarm::{Input, LinkId, Order, Quiet, Rules, Swarm};
+use crate::logic::serving::Outgoing;
+use crate::logic::swarm::{Input, LinkId, Order, Quiet, Rules, Swarm, may_knock};
 use crate::part::{PartIndex, Run};
 use crate::part_set::PartSet;
 use crate::time::Moment;
@@ -244,7 +245,11 @@ impl Member {
             .iter_mut()
             .filter_map(|(&id, link)| {
                 let late = link.deadline.is_some_and(|deadline| deadline <= now);
-                let hoards = reading::hoards(now, link) && !self.starving.is_empty();
+                let slow = link
+                    .landing
+                    .as_mut()
+                    .is_some_and(|landing| landing.pace.hardly_comes(now, landing.filled));
+                let hoards = slow && !self.starving.is_empty();
                 (late || hoards || stuck(id)).then_some(id)
             })
             .collect();
@@ -286,10 +291,10 @@ impl Member {
         }
     }
 
-    /// How many connections that others opened have not said hello, in all and from this host.
-    pub(super) fn pending(&self, from: SocketAddr) -> (usize, usize) {
-        let pending = || self.links.values().filter(|link| link.tag.is_none() && link.dialled.is_none());
-        (pending().count(), pending().filter(|link| link.remote.ip() == from.ip()).count())
+    /// Whether it accepts one more connection.
+    pub(super) fn admits(&self, from: SocketAddr) -> bool {
+        let pending = self.links.values().filter(|link| link.tag.is_none() && link.dialled.is_none());
+        !self.stopping && may_knock(from.ip(), pending.map(|link| link.remote.ip()), self.links.len())
     }
 
     /// The conductor answered, or could not be asked.

@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
-use super::link::{Landing, Link, Outgoing};
+use super::link::Landing;
 use super::{Deed, Member, Work};
-use crate::limits::{LANDING_BYTES_MIN, LANDING_PATIENCE, RUN_BYTES_U32};
+use crate::limits::RUN_BYTES_U32;
 use crate::logic::giving::{self, Given, may_give, tag_of};
+use crate::logic::pace::Pace;
+use crate::logic::serving::Outgoing;
 use crate::logic::session::{Fault, Reaction};
 use crate::logic::swarm::{Input, LinkId};
 use crate::part::{PartIndex, Run};
 use crate::sim::disk::Content;
 use crate::sim::ground::Ground;
 use crate::sim::net::{Chunk, Slice};
-use crate::time::Moment;
 use crate::wire::member::{Denial, Message};
 
 impl Member {
@@ -155,7 +156,7 @@ impl Member {
         let (run, rest) = run.split_at(part_len.max(RUN_BYTES_U32) / part_len);
         link.coming = rest;
         let len = ground.layout.bytes_of(run);
-        link.landing = Some(Landing { run, len, filled: 0, wrong: Vec::new(), paced: (now, 0) });
+        link.landing = Some(Landing { run, len, filled: 0, wrong: Vec::new(), pace: Pace::new(now) });
     }
 
     /// Gives free buffers to those who wait.
@@ -279,15 +280,4 @@ impl Member {
             self.input(ground, Input::Corrupt(id, part), deeds);
         }
     }
-}
-
-/// Whether a part hardly comes on, by no fault of ours, so that others should have its buffer.
-pub(super) fn hoards(now: Moment, link: &mut Link) -> bool {
-    let Some(landing) = &mut link.landing else { return false };
-    let (since, filled) = landing.paced;
-    if now.since(since) < LANDING_PATIENCE {
-        return false;
-    }
-    landing.paced = (now, landing.filled);
-    landing.filled - filled < LANDING_BYTES_MIN as u64
 }

@@ -1,9 +1,12 @@
 //! What the writers of links do, and what a member does that means no good.
 
-use super::link::{Desk, Outgoing};
+use std::collections::BTreeMap;
+
+use super::link::{Desk, Link};
 use super::{Deed, Member};
 use crate::limits::{ROSTER_MAX, RUN_PARTS_MAX};
 use crate::logic::giving::Given;
+use crate::logic::serving::Outgoing;
 use crate::logic::swarm::LinkId;
 use crate::part::Run;
 use crate::sim::disk::Content;
@@ -20,6 +23,12 @@ const FLOOD_WANTS: u32 = 40;
 impl Member {
     /// The words that are due on a link, and whether they are the last.
     pub(in crate::sim) fn words(&mut self, ground: &Ground, id: LinkId) -> (Vec<u8>, bool) {
+        let (desk, links) = self.desk(ground);
+        links.get_mut(&id).map_or((Vec::new(), false), |link| link.words(&desk))
+    }
+
+    /// What the writers of links need to know of this member, and the links.
+    fn desk(&mut self, ground: &Ground) -> (Desk<'_>, &mut BTreeMap<LinkId, Link>) {
         let desk = Desk {
             layout: ground.layout,
             hello: Hello { member: self.me, port: self.make.address.port(), abilities: 0 },
@@ -27,12 +36,12 @@ impl Member {
             ledger: &self.ledger,
             boasts: self.make.vice == Vice::Boasts,
         };
-        self.links.get_mut(&id).map_or((Vec::new(), false), |link| link.words(&desk))
+        (desk, &mut self.links)
     }
 
     /// Whether the link has parts to send.
     pub(in crate::sim) fn has_bulk(&self, id: LinkId) -> bool {
-        self.make.vice != Vice::Mute && self.links.get(&id).is_some_and(super::link::Link::has_bulk)
+        self.make.vice != Vice::Mute && self.links.get(&id).is_some_and(Link::has_bulk)
     }
 
     /// The next bytes of parts for a link, and the words before them.
@@ -44,22 +53,17 @@ impl Member {
     ) -> (Vec<u8>, Option<Slice>) {
         let now = self.time(ground);
         let mut words = Vec::new();
-        let desk = Desk {
-            layout: ground.layout,
-            hello: Hello { member: self.me, port: self.make.address.port(), abilities: 0 },
-            held: &self.held,
-            ledger: &self.ledger,
-            boasts: self.make.vice == Vice::Boasts,
-        };
-        let Some(link) = self.links.get_mut(&id) else { return (words, None) };
+        let (desk, links) = self.desk(ground);
+        let Some(link) = links.get_mut(&id) else { return (words, None) };
         if link.sending.is_none() {
-            let Some(run) = link.begin(&desk, &mut words) else { return (words, None) };
             let given = Given { to: link.tag.unwrap_or_default(), at: now };
+            let Some(run) = link.begin(&desk, &mut words) else { return (words, None) };
             for part in run.parts() {
                 let entry = &mut self.given[part.at()];
                 *entry = entry.sent(given).unwrap_or(*entry);
             }
         }
+        let Some(link) = self.links.get_mut(&id) else { return (words, None) };
         let Some(sending) = link.sending else { return (words, None) };
         let part = sending.part;
         let bytes = most.min(ground.layout.len_of(part) - sending.offset);
