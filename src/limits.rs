@@ -153,16 +153,47 @@ pub const REDIAL_MIN: Duration = Duration::from_millis(500);
 pub const REDIAL_MAX: Duration = Duration::from_secs(60);
 /// How long an address that sent a wrong part is refused.
 pub const BLAME_TIMEOUT: Duration = Duration::from_secs(600);
-/// A part that was asked of one link this long ago may be asked of a second one, once nothing else is left.
+/// A part that a link began this long ago may be asked of a second one, once nothing else is left; later if everything
+/// that is missing takes longer, see [`LATE_FACTOR`].
 pub const END_PHASE_PATIENCE: Duration = Duration::from_millis(500);
+/// But no later than this: our best rate may have been a bad one.
+pub const END_PHASE_PATIENCE_MAX: Duration = Duration::from_secs(30);
 /// A part that two links were asked for this long ago may be asked of a third one, after twice as long of a
 /// fourth, and so on: two slow ones do not keep a part from all others, and few bytes come twice.
 pub const END_PHASE_PATIENCE_MORE: Duration = Duration::from_secs(5);
+/// A part that was asked this long ago, and does not come yet, is asked of a second link as well if that one has
+/// nothing else to do; whoever begins first brings it, and the other is told.
+pub const HEDGE_PATIENCE: Duration = Duration::from_millis(200);
+/// A part that comes is asked of another link as well if it takes this many times as long as everything that is
+/// missing would at our best rate of late.
+pub const LATE_FACTOR: u32 = 5;
+/// A member asks for no more than it can receive in this time: what is not asked yet can still be asked of whoever is
+/// free first, and a slow line does not take a turn from everybody at once.
+pub const ASKED_SPAN: Duration = Duration::from_secs(4);
+/// But always for so much, or for two parts, because nobody knows how fast it could be.
+pub const ASKED_BYTES_MIN: u64 = 8 * MIB as u64;
 /// If incomplete members are about to bring the parts that they hold within this time, complete ones are not
 /// asked for them: their upload is what the others need.
 pub const SECOND_HAND_PATIENCE: Duration = Duration::from_secs(3);
-/// Parts that a member gave away are not given to another one for this long: the first one shares them.
+/// Parts that a complete member gave away are not given to another one for this long: the first one shares them.
 pub const GIVEN_PATIENCE: Duration = Duration::from_secs(2);
+/// Parts that it promised and has not sent yet are kept from others for at most this long: whoever they were
+/// promised to may read slowly, or never.
+pub const PROMISE_PATIENCE: Duration = Duration::from_secs(10);
+/// So many links are sent parts at a time, however slow that is. Fewer spread parts faster (the simulator's swarm of
+/// 100 takes 1.3 times the bound, and 1.7 times with all at once); one must not hold up the rest.
+pub const TURNS_MIN: usize = 4;
+/// Whether more or fewer should is measured over at least this long.
+pub const TURNS_MEASURE: Duration = Duration::from_secs(1);
+/// The first pause after a try that did not pay; it doubles up to [`TURNS_TRY_MAX`].
+pub const TURNS_TRY_MIN: Duration = Duration::from_secs(4);
+/// The longest such pause.
+pub const TURNS_TRY_MAX: Duration = Duration::from_secs(32);
+/// Who waits this long for a turn is refused: it asks elsewhere, long before [`STALL_TIMEOUT`] ends the link.
+pub const TURN_PATIENCE: Duration = Duration::from_secs(8);
+/// What the system holds of a link's bytes beyond those that are on their way. With more, a turn would be over before
+/// its bytes have left, and many turns would share the uplink after all.
+pub const UNSENT_MAX: u32 = 256 * 1024;
 /// A member to which parts were given is not given them for itself again for this long: who asks for everything
 /// over and over, and cancels, must not keep it from all others.
 pub const GIVEN_AGAIN_PAUSE: Duration = Duration::from_secs(20);

@@ -9,6 +9,8 @@ use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
 use super::error::NetAction;
 use super::{HostError, clock};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use crate::limits::UNSENT_MAX;
 use crate::limits::{CONNECT_TIMEOUT, POLL_INTERVAL};
 
 /// When the far end falls silent without a word, the system notices after about a minute.
@@ -123,7 +125,10 @@ pub fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_read_timeout(Some(POLL_INTERVAL))?;
     stream.set_write_timeout(Some(POLL_INTERVAL))?;
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
-    SockRef::from(stream).set_tcp_keepalive(&keepalive)
+    let socket = SockRef::from(stream);
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    socket.set_tcp_notsent_lowat(UNSENT_MAX)?;
+    socket.set_tcp_keepalive(&keepalive)
 }
 
 #[cfg(test)]

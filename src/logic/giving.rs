@@ -3,11 +3,12 @@
 //! Several members that fetch from one complete member cannot know what the others have just asked for; it
 //! does. It gives each part to one of them, and refuses it to the others until that one had time to share it:
 //! so its upload carries every part once, which is the most that it can do for all of them together.
-//! After [`GIVEN_PATIENCE`] anybody gets it: the first one may be slow, gone, or out of reach for the asker.
+//! [`GIVEN_PATIENCE`] after a part was sent, others get it while nobody waits for anything: the first one may be slow,
+//! gone, or out of reach for the asker. A part that was promised and not sent is free after [`PROMISE_PATIENCE`].
 //! Incomplete members give to everybody: what they hold, others hold as well.
 
 use crate::identity::MemberId;
-use crate::limits::{GIVEN_AGAIN_PAUSE, GIVEN_PATIENCE};
+use crate::limits::{GIVEN_AGAIN_PAUSE, GIVEN_PATIENCE, PROMISE_PATIENCE};
 use crate::part::{PartIndex, Run};
 use crate::time::Moment;
 
@@ -47,26 +48,54 @@ impl Entry {
     /// The last time that the part was given away.
     #[must_use]
     pub fn last(self) -> Option<Given> {
-        let at = Moment::from_micros((self.0 >> 32 & MOMENT_MASK) << MICROS_SHIFT);
-        (self.0 != 0).then(|| Given { to: self.tag(), at })
+        (self.0 != 0).then(|| Given { to: self.tag(), at: self.at() })
+    }
+
+    /// Whether a member that is `complete` or not gives the part to the member with this tag; `busy` if others wait
+    /// for their turn to be sent something.
+    #[must_use]
+    pub fn may_give(self, now: Moment, complete: bool, busy: bool, to: u32) -> bool {
+        !complete || self.0 == 0 || self.tag() == to || (self.is_free(now) && !(busy && self.is_sent()))
     }
 
     /// The entry after the part was promised to somebody; none if it stays as it is.
     #[must_use]
     pub fn promised(self, given: Given) -> Option<Entry> {
-        may_reserve(given.at, self.last(), given.to).then(|| Entry::of(given))
+        let again = || given.at.since(self.at()) >= GIVEN_AGAIN_PAUSE;
+        let anew = self.0 == 0 || if self.tag() == given.to { again() } else { self.is_free(given.at) };
+        anew.then(|| Entry::of(given))
     }
 
-    /// The entry after the part went on its way; none if it stays as it is.
+    /// The entry after the part was sent; none if it stays as it is.
     #[must_use]
     pub fn sent(self, given: Given) -> Option<Entry> {
         (self.0 & SENT == 0 && self.is_for(given.to)).then(|| Entry(Entry::of(given).0 | SENT))
+    }
+
+    /// The entry after the part will not be sent after all; none if it stays as it is.
+    #[must_use]
+    pub fn withdrawn(self, to: u32) -> Option<Entry> {
+        (!self.is_sent() && self.is_for(to)).then(Entry::default)
     }
 
     /// Whether the part was last given to the member with this tag.
     #[must_use]
     pub fn is_for(self, to: u32) -> bool {
         self.0 != 0 && self.tag() == to
+    }
+
+    const fn is_sent(self) -> bool {
+        self.0 & SENT != 0
+    }
+
+    /// Whether nobody has more right to the part than others.
+    fn is_free(self, now: Moment) -> bool {
+        let patience = if self.is_sent() { GIVEN_PATIENCE } else { PROMISE_PATIENCE };
+        now.since(self.at()) >= patience
+    }
+
+    fn at(self) -> Moment {
+        Moment::from_micros((self.0 >> 32 & MOMENT_MASK) << MICROS_SHIFT)
     }
 
     fn of(given: Given) -> Entry {
@@ -77,20 +106,6 @@ impl Entry {
     fn tag(self) -> u32 {
         u32::try_from(self.0 & u64::from(u32::MAX)).expect("32 bits were kept")
     }
-}
-
-/// Whether a member that is `complete` or not gives a part to the member with this tag.
-#[must_use]
-pub fn may_give(now: Moment, complete: bool, last: Option<Given>, to: u32) -> bool {
-    !complete || last.is_none_or(|given| given.to == to || now.since(given.at) >= GIVEN_PATIENCE)
-}
-
-/// Whether giving a part to the member with this tag keeps it from the others for a while.
-fn may_reserve(now: Moment, last: Option<Given>, to: u32) -> bool {
-    last.is_none_or(|given| {
-        let pause = if given.to == to { GIVEN_AGAIN_PAUSE } else { GIVEN_PATIENCE };
-        now.since(given.at) >= pause
-    })
 }
 
 /// What a want is answered with.
@@ -140,6 +155,9 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
+    /// Moments are kept a little less exactly than that.
+    const STEP: Duration = Duration::from_millis(2);
+
     #[test]
     fn the_longest_stretch_is_given() {
         let layout = crate::part::Layout::new(10, 1).unwrap();
@@ -151,21 +169,25 @@ mod tests {
         assert_eq!(given("+.+.+.+.++"), layout.run(2, 1));
     }
 
+    fn promised_to(to: u32, at: Moment) -> Entry {
+        Entry::default().promised(Given { to, at }).unwrap()
+    }
+
     #[test]
     fn nobody_reserves_a_part_for_ever() {
         let now = Moment::from_micros(5_000_000);
-        assert!(may_reserve(now, None, 1));
-        let given = Some(Given { to: 1, at: now });
-        assert!(!may_reserve(now + GIVEN_PATIENCE, given, 1), "its time is over");
-        assert!(!may_reserve(now, given, 2) && may_reserve(now + GIVEN_PATIENCE, given, 2));
-        assert!(may_reserve(now + GIVEN_AGAIN_PAUSE, given, 1));
+        let entry = promised_to(1, now);
+        let by = |to, later: Duration| entry.promised(Given { to, at: now + later }).is_some();
+        assert!(!by(1, PROMISE_PATIENCE), "its time is over");
+        assert!(!by(2, Duration::ZERO) && by(2, PROMISE_PATIENCE + STEP));
+        assert!(by(1, GIVEN_AGAIN_PAUSE + STEP));
     }
 
     #[test]
     fn the_time_to_share_begins_once_with_the_sending() {
         let promise = Given { to: 7, at: Moment::from_micros(5_000_000) };
         let later = Given { to: 7, at: promise.at + GIVEN_PATIENCE };
-        let entry = Entry::default().promised(promise).unwrap();
+        let entry = promised_to(7, promise.at);
         assert_eq!(entry.sent(Given { to: 8, ..later }), None, "to somebody else");
         let sent = entry.sent(later).unwrap();
         assert!(sent.last().unwrap().at > entry.last().unwrap().at);
@@ -177,12 +199,16 @@ mod tests {
     #[test]
     fn a_part_is_given_once_for_a_while() {
         let now = Moment::from_micros(5_000_000);
-        assert!(may_give(now, true, None, 1));
-        let given = Some(Given { to: 1, at: now });
-        assert!(may_give(now, true, given, 1), "its own again");
-        assert!(!may_give(now, true, given, 2));
-        assert!(!may_give(now + (GIVEN_PATIENCE - Duration::from_millis(1)), true, given, 2));
-        assert!(may_give(now, false, given, 2), "an incomplete member gives to all");
-        assert!(may_give(now + GIVEN_PATIENCE, true, given, 2));
+        let given = |entry: Entry, later, busy, to| entry.may_give(now + later, true, busy, to);
+        assert!(given(Entry::default(), Duration::ZERO, true, 1));
+        let promised = promised_to(1, now);
+        assert!(given(promised, Duration::ZERO, true, 1), "its own again");
+        assert!(!given(promised, PROMISE_PATIENCE - STEP, false, 2), "it is still to be sent");
+        assert!(given(promised, PROMISE_PATIENCE + STEP, true, 2));
+        assert!(promised.may_give(now, false, true, 2), "an incomplete member gives to all");
+        let sent = promised.sent(Given { to: 1, at: now }).unwrap();
+        assert!(!given(sent, GIVEN_PATIENCE - STEP, false, 2), "it was not shared yet");
+        assert!(given(sent, GIVEN_PATIENCE + STEP, false, 2));
+        assert!(!given(sent, GIVEN_AGAIN_PAUSE, true, 2), "others wait for something new");
     }
 }

@@ -35,4 +35,5 @@ pub mod registry;
 pub mod serving;
 pub mod session;
 pub mod swarm;
+pub mod turns;
 pub mod window;

@@ -23,6 +23,8 @@ pub enum Outgoing {
     Refuse(Run, Denial),
     /// The other side no longer needs these.
     Withdraw(Run),
+    /// It is this link's turn to be sent parts.
+    Turn,
     /// There is news on the shelf.
     Publish,
     /// Pass these on.
@@ -57,6 +59,11 @@ impl Serving {
     /// These parts are owed from now on.
     pub fn push(&mut self, run: Run) {
         self.0.push_back(run);
+    }
+
+    /// Takes all that is owed.
+    pub fn take(&mut self) -> impl Iterator<Item = Run> {
+        std::mem::take(&mut self.0).into_iter()
     }
 
     /// Takes the next parts to send: the head of the oldest run, at least one part.

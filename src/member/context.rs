@@ -9,6 +9,7 @@ use super::buffers::Buffers;
 use super::director;
 use super::files::FlushCounter;
 use super::given::GivenBook;
+use super::line::Line;
 use super::progress::Progress;
 use super::throttle::Throttle;
 use super::verifier::Verifiers;
@@ -35,6 +36,7 @@ pub(super) struct Context {
     pub(super) up: Throttle,
     pub(super) down: Throttle,
     pub(super) given: GivenBook,
+    pub(super) line: Line,
     pub(super) flush: FlushCounter,
     pub(super) progress: Progress,
     pub(super) inbox: Sender<director::Event>,

@@ -198,7 +198,9 @@ impl Actor {
         for (id, flow) in flows {
             self.input(Input::Flowed(id, flow));
         }
-        let held_back = self.director.context.down.took_hold();
+        let context = &self.director.context;
+        context.line.adapt(context.progress.given());
+        let held_back = context.down.took_hold();
         self.input(Input::Tick { held_back });
         self.publish();
     }
@@ -259,6 +261,7 @@ impl Actor {
                 self.input(Input::Holds(id, set));
             }
             Fact::HoldsAlso(runs) => self.input(Input::HoldsAlso(id, runs)),
+            Fact::Coming(run) => self.input(Input::Coming(id, run)),
             Fact::Stored(run) => self.input(Input::Stored(id, run)),
             Fact::Refused(run, denial) => self.input(Input::Refused(id, run, denial)),
             Fact::Corrupt(part) => {
@@ -276,6 +279,7 @@ impl Actor {
         if handle.thread.join().is_err() {
             log::error!("{id}: a thread failed");
         }
+        self.director.context.line.leave(id);
         match &end {
             LinkEnd::Dial(error) => log::info!("{}", chain(error)),
             LinkEnd::Store(_) => {}

@@ -16,9 +16,9 @@ impl GivenBook {
         GivenBook((0..layout.parts()).map(|_| AtomicU64::new(0)).collect())
     }
 
-    /// The last time that the part was given away.
-    pub(super) fn last(&self, part: PartIndex) -> Option<Given> {
-        self.entry(part).last()
+    /// What is kept of the part.
+    pub(super) fn entry(&self, part: PartIndex) -> Entry {
+        Entry::from_bits(self.0[part.at()].load(Ordering::Relaxed))
     }
 
     /// These parts are about to be given away.
@@ -39,13 +39,14 @@ impl GivenBook {
         }
     }
 
-    /// These parts are on their way.
+    /// These parts were sent.
     pub(super) fn sent(&self, run: Run, given: Given) {
         self.change(run, |entry| entry.sent(given));
     }
 
-    fn entry(&self, part: PartIndex) -> Entry {
-        Entry::from_bits(self.0[part.at()].load(Ordering::Relaxed))
+    /// These parts will not be sent to the member with this tag after all.
+    pub(super) fn withdraw(&self, run: Run, to: u32) {
+        self.change(run, |entry| entry.withdrawn(to));
     }
 
     fn change(&self, run: Run, change: impl Fn(Entry) -> Option<Entry>) {
@@ -70,7 +71,7 @@ mod tests {
         let (two, whole) = (layout.run(1, 2).unwrap(), layout.whole().unwrap());
         book.promise(two, Given { to: 7, at });
         book.promise(whole, Given { to: 8, at });
-        let given = |index: u32| book.last(layout.part(index).unwrap()).map(|given| given.to);
+        let given = |index: u32| book.entry(layout.part(index).unwrap()).last().map(|given| given.to);
         assert_eq!([0, 1, 2, 3].map(given), [Some(8), Some(7), Some(7), Some(8)], "first come, first served");
         book.forget(7);
         assert_eq!([0, 1, 2, 3].map(given), [Some(8), None, None, Some(8)]);

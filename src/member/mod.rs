@@ -37,6 +37,7 @@ mod context;
 mod director;
 mod files;
 mod given;
+mod line;
 mod link;
 mod listener;
 pub mod progress;
@@ -59,6 +60,7 @@ pub use self::director::MemberError;
 use self::director::{Director, Event};
 use self::files::FlushCounter;
 use self::given::GivenBook;
+use self::line::Line;
 use self::progress::{Progress, Snapshot};
 use self::throttle::Throttle;
 use self::verifier::{Verifiers, Work};
@@ -163,6 +165,7 @@ impl Member {
             up: Throttle::new(config.up.map(NonZeroU64::get)),
             down: Throttle::new(config.down.map(NonZeroU64::get)),
             given: GivenBook::new(layout),
+            line: Line::new(layout),
             flush,
             progress: Progress::default(),
             inbox,

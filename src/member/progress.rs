@@ -149,6 +149,11 @@ impl Progress {
     }
 
     /// Part bytes went out.
+    /// Bytes of parts sent so far.
+    pub(super) fn given(&self) -> u64 {
+        self.up_bytes.load(Ordering::Relaxed)
+    }
+
     pub(super) fn gave(&self, bytes: u64) {
         self.up_bytes.fetch_add(bytes, Ordering::Relaxed);
     }

@@ -82,7 +82,10 @@ impl World {
         }
         if last {
             self.net.say(now, way, Chunk::End, &mut self.queue);
-        } else if member.has_bulk(LinkId(way.0)) {
+        } else if !member.has_bulk(LinkId(way.0)) {
+            let next = member.pass_turn(LinkId(way.0));
+            self.begin_turns(next);
+        } else if member.has_turn(&self.ground, LinkId(way.0)) {
             self.net.line_up(way);
             self.pump(index);
         }
@@ -100,6 +103,11 @@ impl World {
             }
             let Some(member) = &mut self.seats[index].member else { return };
             if !member.has_bulk(LinkId(way.0)) {
+                let next = member.pass_turn(LinkId(way.0));
+                self.begin_turns(next);
+                continue;
+            }
+            if !member.has_turn(&self.ground, LinkId(way.0)) {
                 continue;
             }
             let (words, slice) = member.slice(&mut self.ground, LinkId(way.0), self.net.slice(way));
@@ -109,7 +117,15 @@ impl World {
             if let Some(slice) = slice {
                 self.net.send(now, way, slice, &mut self.queue);
             }
+            if let Some(member) = &mut self.seats[index].member {
+                let next = member.pass_turn(LinkId(way.0));
+                self.begin_turns(next);
+            }
         }
+    }
+
+    fn begin_turns(&mut self, next: Vec<LinkId>) {
+        next.into_iter().for_each(|id| self.write(WayId(id.0)));
     }
 
     /// The reader at the end of this way takes what has come.

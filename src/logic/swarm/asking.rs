@@ -2,13 +2,19 @@
 
 use std::time::Duration;
 
-use super::link::Link;
+use super::link::{Asked, Link};
 use super::{LinkId, Order, Swarm};
-use crate::limits::{END_PHASE_PATIENCE, END_PHASE_PATIENCE_MORE, SECOND_HAND_PATIENCE};
+use crate::limits::{
+    ASKED_BYTES_MIN, ASKED_SPAN, END_PHASE_PATIENCE, END_PHASE_PATIENCE_MAX, END_PHASE_PATIENCE_MORE,
+    HEDGE_PATIENCE, LANDING_BYTES_MIN, LANDING_PATIENCE, LATE_FACTOR, SECOND_HAND_PATIENCE,
+};
 use crate::logic::picker::Among;
 use crate::part::{PartIndex, Run};
 use crate::part_set::PartSet;
 use crate::time::Moment;
+
+/// A link that brings this part of our best rate brings a good share.
+const GOOD_SHARE: u128 = 4;
 
 impl Swarm {
     /// Asks a link for as much as its window allows.
@@ -18,15 +24,24 @@ impl Swarm {
             return;
         };
         let among = self.among(now, link);
+        let mut room = self.room_to_ask();
         let Some(link) = self.links.get_mut(&id) else { return };
-        while link.has_room(layout) {
+        while link.has_room(layout) && room > 0 {
             let Some(run) = self.picker.pick(&link.askable, among) else {
                 link.dry = true;
                 return;
             };
             link.ask(now, run);
+            room = room.saturating_sub(layout.bytes_of(run));
             orders.push(Order::Want(id, run));
         }
+    }
+
+    /// How many bytes more may be asked for, over all links.
+    fn room_to_ask(&self) -> u64 {
+        let part_len = u64::from(self.rules.layout.part_len());
+        let most = self.capacity.saturating_mul(ASKED_SPAN.as_secs()).max(ASKED_BYTES_MIN).max(2 * part_len);
+        most.saturating_sub(u64::from(self.picker.asked_count()) * part_len)
     }
 
     /// Asks every link that may have become able to give something.
@@ -70,10 +85,11 @@ impl Swarm {
         if open > soon { Among::All } else { Among::Rare }
     }
 
-    /// The end phase: nothing is open, so links with nothing to do are asked for what others are slow to
-    /// bring. Whoever comes first wins, and the others are cancelled.
+    /// Links with nothing to do are asked for what others do not bring: what they have not begun, for they may have
+    /// many to serve, and in the end phase, when nothing is open, what they are late with. Whoever comes first wins,
+    /// and the others are told. (Jeffrey Dean and Luiz Barroso call it tied requests: "The Tail at Scale", 2013.)
     pub(super) fn ask_again(&mut self, now: Moment, orders: &mut Vec<Order>) {
-        if self.picker.open_count() > 0 || self.picker.asked_count() == 0 {
+        if self.picker.asked_count() == 0 {
             return;
         }
         let idle: Vec<LinkId> = self
@@ -83,7 +99,7 @@ impl Swarm {
             .map(|(&id, _)| id)
             .collect();
         for id in idle {
-            let Some(run) = self.slow_run_for(now, id) else { continue };
+            let Some(run) = self.overdue_run_for(now, id) else { continue };
             let Some(link) = self.links.get_mut(&id) else { continue };
             self.picker.ask_again(run);
             link.ask(now, run);
@@ -91,25 +107,65 @@ impl Swarm {
         }
     }
 
-    /// A run, in flight elsewhere for too long, of which this link holds some.
-    fn slow_run_for(&self, now: Moment, id: LinkId) -> Option<Run> {
+    /// The run in flight elsewhere that has been overdue for longest, of which this link holds some.
+    fn overdue_run_for(&self, now: Moment, id: LinkId) -> Option<Run> {
         let theirs = &self.links.get(&id)?.askable;
+        let late = self.late();
         let elsewhere = self.links.iter().filter(|&(&other, _)| other != id);
-        let asked = elsewhere.flat_map(|(_, link)| link.in_flight.iter());
+        let asked = elsewhere.flat_map(|(_, link)| link.in_flight.iter().map(move |asked| (link, asked)));
         asked
-            .filter(|asked| !asked.cancelled && now.since(asked.since) >= END_PHASE_PATIENCE)
-            .filter_map(|asked| {
-                let run = self.worth_asking_again(asked.run, now.since(asked.since), theirs)?;
-                Some((asked.since, run))
+            .filter(|(_, asked)| !asked.cancelled)
+            .filter_map(|(link, asked)| {
+                Some((asked.since, self.worth_asking_again(now, link, asked, late, theirs)?))
             })
             .min_by_key(|&(since, _)| since)
             .map(|(_, run)| run)
     }
 
-    fn worth_asking_again(&self, run: Run, waited: Duration, theirs: &PartSet) -> Option<Run> {
-        let worth =
-            |part: &PartIndex| theirs.contains(*part) && waited >= patience(self.picker.asked_of(*part));
-        let mut parts = run.parts().skip_while(|part| !worth(part)).take_while(worth);
+    /// Whether what brought so many bytes in this time brings a good share of all that we can receive: whoever else is
+    /// asked would only share our line with it. Less than what a landing must bring is no share of anything.
+    fn comes_on(&self, span: Duration, bytes: u64) -> bool {
+        let rate = u128::from(bytes) * 1_000_000 / span.as_micros().max(1);
+        let least = LANDING_BYTES_MIN as u128 * 1_000_000 / LANDING_PATIENCE.as_micros();
+        rate >= least && rate >= u128::from(self.capacity) / GOOD_SHARE
+    }
+
+    /// How long a part may take to come.
+    fn late(&self) -> Duration {
+        let bytes = u64::from(self.picker.asked_count()) * u64::from(self.rules.layout.part_len());
+        let all_take = Duration::from_millis(bytes.saturating_mul(1_000) / self.capacity.max(1));
+        END_PHASE_PATIENCE.saturating_add(all_take.saturating_mul(LATE_FACTOR)).min(END_PHASE_PATIENCE_MAX)
+    }
+
+    fn worth_asking_again(
+        &self,
+        now: Moment,
+        link: &Link,
+        asked: &Asked,
+        late: Duration,
+        theirs: &PartSet,
+    ) -> Option<Run> {
+        let (waited, first) = match asked.begun {
+            None => (now.since(asked.since), HEDGE_PATIENCE),
+            Some(_) if self.picker.open_count() > 0 => return None,
+            Some((begun, before)) => {
+                let waited = now.since(begun);
+                if waited >= late && self.comes_on(waited, link.flow.received.saturating_sub(before)) {
+                    return None;
+                }
+                (waited, late)
+            }
+        };
+        if waited < first {
+            return None;
+        }
+        // While others are open, two links are enough for a part.
+        let asked_of_max = if self.picker.open_count() > 0 { 1 } else { u8::MAX };
+        let worth = |part: &PartIndex| {
+            let asked_of = self.picker.asked_of(*part);
+            theirs.contains(*part) && asked_of <= asked_of_max && waited >= patience(first, asked_of)
+        };
+        let mut parts = asked.run.parts().skip_while(|part| !worth(part)).take_while(worth);
         let first = Run::one(parts.next()?);
         Some(parts.fold(first, |run, part| run.extended_by(part).unwrap_or(run)))
     }
@@ -123,10 +179,10 @@ impl Swarm {
     }
 }
 
-/// How long a part that so many links were asked for stays with them.
-fn patience(asked_of: u8) -> Duration {
+/// How long a part that so many links were asked for stays with them, if it stays with the first for so long.
+fn patience(first: Duration, asked_of: u8) -> Duration {
     match asked_of {
-        0 | 1 => END_PHASE_PATIENCE,
-        more => END_PHASE_PATIENCE_MORE.saturating_mul(1 << (more - 2).min(16)),
+        0 | 1 => first,
+        more => first.saturating_mul(2).max(END_PHASE_PATIENCE_MORE).saturating_mul(1 << (more - 2).min(16)),
     }
 }

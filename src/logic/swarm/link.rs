@@ -56,6 +56,8 @@ pub(super) struct Asked {
     pub(super) since: Moment,
     /// It was cancelled: no longer counted as asked, but still to be answered.
     pub(super) cancelled: bool,
+    /// When its bytes began to come, and how many the link had received by then.
+    pub(super) begun: Option<(Moment, u64)>,
 }
 
 /// What a link has carried since it came up: bytes of parts.
@@ -128,7 +130,7 @@ impl Link {
             self.window.resumed(now);
         }
         self.first_asked.get_or_insert(now);
-        self.in_flight.push(Asked { run, since: now, cancelled: false });
+        self.in_flight.push(Asked { run, since: now, cancelled: false, begun: None });
     }
 
     /// Takes `run` out of what is in flight. Returns what was taken, in pieces, and whether all of `run` was.
@@ -152,11 +154,29 @@ impl Link {
         (taken, lacking == 0)
     }
 
-    /// Marks what is in flight of `run` as cancelled; returns the pieces that were not before.
-    pub(super) fn cancel(&mut self, run: Run) -> Vec<Run> {
+    /// The bytes of these come next.
+    pub(super) fn begin(&mut self, now: Moment, run: Run) {
         let (taken, _) = self.answered(run);
-        let fresh = taken.iter().filter(|asked| !asked.cancelled).map(|asked| asked.run).collect();
-        self.in_flight.extend(taken.into_iter().map(|asked| Asked { cancelled: true, ..asked }));
+        let begun = Some((now, self.flow.received));
+        self.in_flight.extend(taken.into_iter().map(|asked| Asked { begun, ..asked }));
+    }
+
+    /// Marks what is in flight of `run` as cancelled, where `which` says so; returns the pieces that were not before.
+    ///
+    /// Until the far end has answered they are not asked for again here: nobody could tell the answers apart.
+    pub(super) fn cancel(&mut self, run: Run, which: impl Fn(&Asked) -> bool) -> Vec<Run> {
+        let (taken, _) = self.answered(run);
+        let mut fresh = Vec::new();
+        for asked in taken {
+            let now = !asked.cancelled && which(&asked);
+            if now {
+                for part in asked.run.parts() {
+                    self.askable.remove(part);
+                }
+                fresh.push(asked.run);
+            }
+            self.in_flight.push(Asked { cancelled: asked.cancelled || now, ..asked });
+        }
         fresh
     }
 
@@ -167,6 +187,13 @@ impl Link {
         }
         if denial != Denial::NotHeld {
             self.deferred.push((now, run));
+        }
+    }
+
+    /// The far end has answered what was cancelled, and still holds it.
+    pub(super) fn settled(&mut self, run: Run) {
+        for part in run.parts() {
+            self.askable.insert(part);
         }
     }
 
@@ -255,8 +282,8 @@ mod tests {
     fn a_cancelled_run_is_still_to_be_answered() {
         let mut link = link();
         link.ask(Moment::START, run(0, 10));
-        assert_eq!(link.cancel(run(3, 2)), [run(3, 2)]);
-        assert_eq!(link.cancel(run(3, 2)), [], "once");
+        assert_eq!(link.cancel(run(3, 2), |_| true), [run(3, 2)]);
+        assert_eq!(link.cancel(run(3, 2), |_| true), [], "once");
         assert_eq!(link.bytes_in_flight(layout()), 10);
         assert_eq!(link.live_runs().map(Run::count).sum::<u32>(), 8);
         assert!(link.answered(run(3, 2)).1);

@@ -7,7 +7,7 @@
 //!
 //! Invariants, checked after every step in debug builds:
 //!
-//! - a part is exactly one of: not looked at, open, asked (of one link, or of several in the end phase), held;
+//! - a part is exactly one of: not looked at, open, asked (of one link, or of several), held;
 //!   held never changes back;
 //! - a run is asked of a link only while what is in flight there is below its window;
 //! - a part's availability is the number of live, incomplete links whose set contains it;
@@ -29,7 +29,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 pub use self::link::Flow;
-use self::link::Link;
+use self::link::{Asked, Link};
 use self::meeting::Meeting;
 pub use self::room::may_knock;
 use super::picker::Picker;
@@ -40,6 +40,11 @@ use crate::part_set::PartSet;
 use crate::time::Moment;
 use crate::wire::desk::{Event, Roster};
 use crate::wire::member::{Denial, Hello, Reason};
+
+/// Over so many ticks the rate of all links together is smoothed: what comes in bursts is no better for it.
+const RATE_TICKS: u64 = 8;
+/// In each tick the best rate of late fades by such a share: by half within five seconds.
+const CAPACITY_FADES: u64 = 32;
 
 /// A link of this member; never used again after the link's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -99,6 +104,8 @@ pub enum Input {
     Holds(LinkId, PartSet),
     /// It holds more.
     HoldsAlso(LinkId, Vec<Run>),
+    /// The bytes of these parts come next over this link.
+    Coming(LinkId, Run),
     /// These parts came over this link, are right, and are on disk.
     Stored(LinkId, Run),
     /// These parts will not come over this link.
@@ -191,6 +198,10 @@ pub struct Swarm {
     finished: bool,
     stopped: bool,
     held_back: bool,
+    /// Bytes per second received over all links, smoothed.
+    rate: u64,
+    /// The best of that of late.
+    capacity: u64,
     last_tick: Moment,
     /// When a part was last stored, or getting became possible.
     progressed: Moment,
@@ -210,6 +221,8 @@ impl Swarm {
             finished: false,
             stopped: false,
             held_back: false,
+            rate: 0,
+            capacity: 0,
             last_tick: now,
             progressed: now,
             rules,
@@ -240,6 +253,7 @@ impl Swarm {
             }
             Input::Holds(link, set) => self.on_holds(now, link, set, orders),
             Input::HoldsAlso(link, runs) => self.on_holds_also(now, link, &runs, orders),
+            Input::Coming(link, run) => self.on_coming(now, link, run, orders),
             Input::Stored(link, run) => self.on_stored(now, link, run, orders),
             Input::Refused(link, run, denial) => self.on_refused(now, link, run, denial, orders),
             Input::Corrupt(link, _) => self.on_corrupt(now, link, orders),
@@ -395,12 +409,27 @@ impl Swarm {
         self.ask(now, id, orders);
     }
 
+    /// Whoever begins first brings it.
+    fn on_coming(&mut self, now: Moment, id: LinkId, run: Run, orders: &mut Vec<Order>) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.begin(now, run);
+        if run.parts().any(|part| self.picker.asked_of(part) > 1) {
+            self.cancel_elsewhere(run, |other, asked| other != id && asked.begun.is_none(), orders);
+        }
+    }
+
     fn on_refused(&mut self, now: Moment, id: LinkId, run: Run, denial: Denial, orders: &mut Vec<Order>) {
         let Some(link) = self.links.get_mut(&id) else { return };
         let (taken, asked_for) = link.answered(run);
-        for asked in taken.iter().filter(|asked| !asked.cancelled) {
-            link.refused(now, asked.run, denial);
-            self.picker.on_returned(asked.run);
+        for asked in taken {
+            match (asked.cancelled, denial) {
+                (true, Denial::NotHeld) => {}
+                (true, _) => link.settled(asked.run),
+                (false, _) => {
+                    link.refused(now, asked.run, denial);
+                    self.picker.on_returned(asked.run);
+                }
+            }
         }
         if !asked_for {
             self.expel(now, id, orders);
@@ -414,7 +443,7 @@ impl Swarm {
     fn hold(&mut self, now: Moment, run: Run, orders: &mut Vec<Order>) {
         let mut news = false;
         if run.parts().any(|part| self.picker.asked_of(part) > 0) {
-            self.cancel_elsewhere(run, orders);
+            self.cancel_elsewhere(run, |_, _| true, orders);
         }
         for part in run.parts() {
             if self.picker.on_held(part) {
@@ -442,10 +471,15 @@ impl Swarm {
         }
     }
 
-    /// Whoever else was asked for these parts need not send them.
-    fn cancel_elsewhere(&mut self, run: Run, orders: &mut Vec<Order>) {
+    /// Whoever else was asked for these parts need not send them, where `which` says so.
+    fn cancel_elsewhere(
+        &mut self,
+        run: Run,
+        which: impl Fn(LinkId, &Asked) -> bool,
+        orders: &mut Vec<Order>,
+    ) {
         for (&id, link) in &mut self.links {
-            for cancelled in link.cancel(run) {
+            for cancelled in link.cancel(run, |asked| which(id, asked)) {
                 self.picker.on_returned(cancelled);
                 orders.push(Order::Cancel(id, cancelled));
             }
@@ -470,6 +504,9 @@ impl Swarm {
     fn on_tick(&mut self, now: Moment, held_back: bool, orders: &mut Vec<Order>) {
         self.last_tick = now;
         self.held_back = held_back;
+        let rate = self.links.values().map(|link| link.rate).fold(0, u64::saturating_add);
+        self.rate = self.rate - self.rate / RATE_TICKS + rate / RATE_TICKS;
+        self.capacity = (self.capacity - self.capacity / CAPACITY_FADES).max(self.rate);
         self.links.values_mut().for_each(|link| link.renew_deferred(now));
         self.replace_useless_links(now, orders);
         self.ask_everybody(now, orders);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::limits::MIB;
-use crate::logic::giving::{Entry, Given, may_give};
+use crate::logic::giving::{Entry, Given};
 use std::time::Duration;
 
 const PART: u64 = MIB as u64;
@@ -209,15 +209,18 @@ impl World {
         let to = u32::try_from(from).unwrap();
         let complete = self.members[far].swarm.is_complete();
         let given = &mut self.members[far].given;
-        let last = |part| given.get(&part).and_then(|entry: &Entry| entry.last());
-        if run.parts().any(|part| !may_give(self.now, complete, last(part), to)) {
+        let entry = |part| given.get(&part).copied().unwrap_or_default();
+        if run.parts().any(|part| !Entry::may_give(entry(part), self.now, complete, false, to)) {
             self.soon(Event::Input(from, Input::Refused(link, run, Denial::Elsewhere)));
             return;
         }
         for part in run.parts() {
             let entry = given.entry(part).or_default();
-            *entry = entry.promised(Given { to, at: self.now }).unwrap_or(*entry);
+            let given = Given { to, at: self.now };
+            *entry = entry.promised(given).unwrap_or(*entry);
+            *entry = entry.sent(given).unwrap_or(*entry);
         }
+        self.soon(Event::Input(from, Input::Coming(link, run)));
         let bytes = self.layout.bytes_of(run);
         let far = &mut self.members[far];
         far.sent += bytes;

@@ -47,6 +47,8 @@ pub(super) enum Fact {
     Holds(PartSet),
     /// It holds these as well.
     HoldsAlso(Vec<Run>),
+    /// The bytes of these come next.
+    Coming(Run),
     /// These came, are right, and are on disk.
     Stored(Run),
     /// These will not come.
@@ -147,6 +149,7 @@ fn run(context: &Arc<Context>, shared: &Arc<Shared>, id: LinkId, role: Role) -> 
         Err(end) => return end,
     };
     let (sender, receiver) = crossbeam_channel::bounded(LINK_QUEUE);
+    context.line.enter(id, sender.clone());
     let writer = match start_writer(context, shared, id, &stream, receiver, sealer) {
         Ok(writer) => writer,
         Err(end) => return end,
@@ -190,7 +193,7 @@ fn start_writer(
     let (context, shared) = (Arc::clone(context), Arc::clone(shared));
     let (told, outcome) = crossbeam_channel::bounded(1);
     let thread = thread::spawn(&format!("link{}-wr", id.0), move || {
-        if let Err(end) = Writer::new(&context, &shared, &stream, &queue, sealer).run() {
+        if let Err(end) = Writer::new(&context, &shared, id, &stream, &queue, sealer).run() {
             // The reader asks for it after joining; if it is gone, nobody wants to know.
             drop(told.send(end));
             shared.cut();

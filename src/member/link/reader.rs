@@ -10,7 +10,7 @@ use super::stream::{Received, SealedReader};
 use super::{Fact, LinkEnd, Shared};
 use crate::host::clock;
 use crate::limits::CLOSE_GRACE;
-use crate::logic::giving::{self, Given, may_give, tag_of};
+use crate::logic::giving::{self, Given, tag_of};
 use crate::logic::pace::Pace;
 use crate::logic::serving::Outgoing;
 use crate::logic::session::{Fault, Reaction, Session};
@@ -188,8 +188,10 @@ impl<'s> Intake<'s> {
     fn serve(&mut self, run: Run) -> Result<(), LinkEnd> {
         let (now, to) = (clock::now(), self.shared.far());
         let complete = self.context.store.shelf().is_full();
+        // An incomplete member gives to everybody.
+        let busy = complete && self.context.line.is_busy();
         let given = &self.context.given;
-        let answer = giving::answer(run, |part| may_give(now, complete, given.last(part), to));
+        let answer = giving::answer(run, |part| given.entry(part).may_give(now, complete, busy, to));
         if let Some(run) = answer.give {
             given.promise(run, Given { to, at: now });
             self.shared.owe(self.context.layout.bytes_of(run));
@@ -206,6 +208,7 @@ impl<'s> Intake<'s> {
 
     /// The bytes of these parts come next.
     fn begin(&mut self, run: Run) -> Result<(), LinkEnd> {
+        self.report(Fact::Coming(run));
         self.coming = Some(run);
         self.next_landing()
     }

@@ -12,6 +12,7 @@ use crate::limits::{HAVE_RUNS_MAX, POLL_INTERVAL};
 use crate::logic::giving::Given;
 use crate::logic::serving::{Outgoing, Serving};
 use crate::logic::session::full_set_of;
+use crate::logic::swarm::LinkId;
 use crate::member::context::Context;
 use crate::part::{PartIndex, Run};
 use crate::wire::member::{Denial, Have, Hello, Message, Reason, Span};
@@ -27,10 +28,15 @@ enum Next {
 pub(super) struct Writer<'s> {
     context: &'s Context,
     shared: &'s Shared,
+    id: LinkId,
     stream: &'s TcpStream,
     queue: &'s Receiver<Outgoing>,
     out: SealedWriter<'s>,
     serving: Serving,
+    /// It is this link's turn to be sent parts.
+    has_turn: bool,
+    /// It stands in line for one.
+    waits: bool,
     /// Up to which place of the ledger the other side was told.
     told: usize,
     scratch: Vec<u8>,
@@ -40,19 +46,34 @@ impl<'s> Writer<'s> {
     pub(super) fn new(
         context: &'s Context,
         shared: &'s Shared,
+        id: LinkId,
         stream: &'s TcpStream,
         queue: &'s Receiver<Outgoing>,
         sealer: Sealer,
     ) -> Writer<'s> {
-        let out = SealedWriter::new(shared, stream, sealer);
-        Writer { context, shared, stream, queue, out, serving: Serving::new(), told: 0, scratch: Vec::new() }
+        Writer {
+            context,
+            shared,
+            id,
+            stream,
+            queue,
+            out: SealedWriter::new(shared, stream, sealer),
+            serving: Serving::new(),
+            has_turn: false,
+            waits: false,
+            told: 0,
+            scratch: Vec::new(),
+        }
     }
 
     /// Runs until the link ends.
     pub(super) fn run(mut self) -> Result<(), LinkEnd> {
         self.introduce()?;
         loop {
-            let next = if self.serving.is_empty() {
+            if self.serving.is_empty() {
+                self.pass_turn();
+            }
+            let next = if self.serving.is_empty() || self.waits {
                 // Nothing else to do: what is in the buffer must not wait for company.
                 match self.queue.try_recv() {
                     Err(TryRecvError::Empty) => {
@@ -77,6 +98,7 @@ impl<'s> Writer<'s> {
                 Err(RecvTimeoutError::Timeout) if self.out.is_worn() => {
                     return self.obey(Outgoing::Close(Reason::Renew)).map(drop);
                 }
+                Err(RecvTimeoutError::Timeout) if self.waits => self.give_up_waiting()?,
                 Err(RecvTimeoutError::Timeout) => self.serve_some()?,
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
@@ -100,6 +122,7 @@ impl<'s> Writer<'s> {
             Outgoing::Serve(run) => self.serving.push(run),
             Outgoing::Refuse(run, denial) => self.say(&Message::Refuse(run.into(), denial))?,
             Outgoing::Withdraw(run) => self.withdraw(run)?,
+            Outgoing::Turn => (self.has_turn, self.waits) = (true, false),
             Outgoing::Publish => self.publish()?,
             Outgoing::Gossip(addresses) => self.say(&Message::Roster(addresses))?,
             Outgoing::Close(reason) => {
@@ -145,19 +168,51 @@ impl<'s> Writer<'s> {
         })
     }
 
-    /// Sends the head of the oldest run.
+    /// The turn, or the place in the line, is another's: there is nothing to send.
+    fn pass_turn(&mut self) {
+        if self.has_turn || self.waits {
+            self.context.line.end(self.id, None);
+            (self.has_turn, self.waits) = (false, false);
+        }
+    }
+
+    /// If this link has waited for its turn for too long, the other side should ask elsewhere.
+    fn give_up_waiting(&mut self) -> Result<(), LinkEnd> {
+        if !self.context.line.give_up(self.id) {
+            return Ok(());
+        }
+        self.waits = false;
+        let owed: Vec<Run> = self.serving.take().collect();
+        owed.into_iter().try_for_each(|run| {
+            self.context.given.withdraw(run, self.shared.far());
+            self.shared.paid_run();
+            self.shared.paid_bytes(self.context.layout.bytes_of(run));
+            self.say(&Message::Refuse(run.into(), Denial::Elsewhere))
+        })
+    }
+
+    /// Sends the head of the oldest run, if it is this link's turn.
     fn serve_some(&mut self) -> Result<(), LinkEnd> {
+        let Some(first) = self.serving.iter().next() else { return Ok(()) };
+        if !self.has_turn && !self.context.line.take(self.id, first.first()) {
+            self.waits = true;
+            return Ok(());
+        }
         let before = self.serving.runs();
         let Some(head) = self.serving.next(self.context.layout) else { return Ok(()) };
         if self.serving.runs() < before {
             self.shared.paid_run();
         }
         let shelf = self.context.store.shelf();
-        if !head.parts().all(|part| shelf.has(part)) {
+        if head.parts().all(|part| shelf.has(part)) {
+            self.send_parts(head)?;
+        } else {
             // Asked for what was never claimed: each part gets its own answer.
-            return self.serve_one_by_one(head);
+            self.serve_one_by_one(head)?;
         }
-        self.send_parts(head)
+        self.has_turn = false;
+        self.context.line.end(self.id, Some(head));
+        Ok(())
     }
 
     fn serve_one_by_one(&mut self, run: Run) -> Result<(), LinkEnd> {
@@ -173,11 +228,11 @@ impl<'s> Writer<'s> {
     }
 
     fn send_parts(&mut self, run: Run) -> Result<(), LinkEnd> {
-        self.context.given.sent(run, Given { to: self.shared.far(), at: clock::now() });
         self.say(&Message::Parts(run.into()))?;
         for part in run.parts() {
             self.send_part(part)?;
         }
+        self.context.given.sent(run, Given { to: self.shared.far(), at: clock::now() });
         Ok(())
     }
 

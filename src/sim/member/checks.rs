@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::link::Mirror;
+use super::link::{Asked, Mirror};
 use super::{Content, Ground, LinkId, Member, Order, Vice, Work};
 use crate::limits::{LINKS_MAX, RUN_BYTES_U32, WINDOW_BYTES_MAX};
 use crate::part::{PartIndex, Run};
@@ -17,8 +17,8 @@ impl Member {
                 Order::Cancel(id, run) => {
                     if let Some(mirror) = self.mirror(id) {
                         for part in run.parts() {
-                            if let Some(cancelled) = mirror.asked.get_mut(&part) {
-                                *cancelled = true;
+                            if let Some(asked) = mirror.asked.get_mut(&part) {
+                                asked.cancelled = true;
                             }
                         }
                     }
@@ -54,6 +54,17 @@ impl Member {
         }
     }
 
+    /// The bytes of these parts come next.
+    pub(super) fn coming(&mut self, id: LinkId, run: Run) {
+        if let Some(mirror) = self.mirror(id) {
+            for part in run.parts() {
+                if let Some(asked) = mirror.asked.get_mut(&part) {
+                    asked.comes = true;
+                }
+            }
+        }
+    }
+
     /// What was asked over every link.
     fn mirrors(&self) -> impl Iterator<Item = (LinkId, &Mirror)> {
         let ended = self.works.iter().filter_map(|work| match work {
@@ -75,7 +86,7 @@ impl Member {
             let lost = mirror
                 .asked
                 .iter()
-                .find(|&(&part, &cancelled)| !cancelled && self.swarm.held().contains(part));
+                .find(|&(&part, asked)| !asked.cancelled && self.swarm.held().contains(part));
             if let Some((part, _)) = lost {
                 ground.violated(format_args!("{me} {id}: part {part} is held, and still asked for"));
             }
@@ -88,9 +99,11 @@ impl Member {
         let others = self.mirrors().filter(|&(other, _)| other != id);
         let doubled = others
             .flat_map(|(_, mirror)| &mirror.asked)
-            .any(|(&part, &cancelled)| !cancelled && run.contains(part));
+            .any(|(&part, asked)| asked.comes && !asked.cancelled && run.contains(part));
         if doubled && let Some(part) = self.first_open() {
-            ground.violated(format_args!("{me} {id}: parts {run} are asked twice while part {part} is open"));
+            ground.violated(format_args!(
+                "{me} {id}: parts {run} come and are asked again; part {part} is open"
+            ));
         }
         let held = self.swarm.held().clone();
         let Some(mirror) = self.mirror(id) else {
@@ -110,7 +123,7 @@ impl Member {
             if !mirror.claimed.as_ref().is_some_and(|claimed| claimed.contains(part)) {
                 ground.violated(format_args!("{me} {id}: part {part} is asked and was never claimed"));
             }
-            if mirror.asked.insert(part, false).is_some() {
+            if mirror.asked.insert(part, Asked::default()).is_some() {
                 ground.violated(format_args!("{me} {id}: part {part} is asked twice on one link"));
             }
         }
@@ -119,7 +132,7 @@ impl Member {
     /// The first part that is missing and asked of nobody.
     fn first_open(&self) -> Option<PartIndex> {
         let asked = |part: &PartIndex| {
-            self.mirrors().any(|(_, mirror)| mirror.asked.get(part).is_some_and(|cancelled| !cancelled))
+            self.mirrors().any(|(_, mirror)| mirror.asked.get(part).is_some_and(|asked| !asked.cancelled))
         };
         self.missing.iter().find(|part| !self.swarm.held().contains(*part) && !asked(part))
     }

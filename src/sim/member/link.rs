@@ -31,11 +31,18 @@ pub(super) struct Sending {
     pub(super) offset: u32,
 }
 
+/// What an onlooker knows of a part that was asked.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Asked {
+    pub(super) cancelled: bool,
+    pub(super) comes: bool,
+}
+
 /// What was asked over a link, as an onlooker counts it.
 #[derive(Debug, Default)]
 pub(super) struct Mirror {
-    /// The parts that are asked and not answered, and whether they were cancelled.
-    pub(super) asked: BTreeMap<PartIndex, bool>,
+    /// The parts that are asked and not answered.
+    pub(super) asked: BTreeMap<PartIndex, Asked>,
     /// What the far end said that it holds.
     pub(super) claimed: Option<PartSet>,
 }
@@ -136,6 +143,19 @@ impl Link {
         !self.said_bye && (self.sending.is_some() || !self.heads.is_empty() || !self.serving.is_empty())
     }
 
+    /// The part that is sent next.
+    pub(super) fn next_part(&self) -> Option<PartIndex> {
+        self.heads.front().copied().or_else(|| self.serving.iter().next()).map(Run::first)
+    }
+
+    /// Nothing is owed any more; returns what was.
+    pub(super) fn disown(&mut self, layout: Layout) -> Vec<Run> {
+        let owed: Vec<Run> = self.heads.drain(..).chain(self.serving.take()).collect();
+        self.owed.runs = 0;
+        self.owed.bytes -= owed.iter().map(|&run| layout.bytes_of(run)).sum::<u64>();
+        owed
+    }
+
     /// The words that are due; none may stand between the bytes of parts that were announced together.
     /// Says whether they were the last.
     pub(super) fn words(&mut self, desk: &Desk<'_>) -> (Vec<u8>, bool) {
@@ -178,6 +198,8 @@ impl Link {
                     Message::Refuse(run.into(), Denial::Cancelled).append_to(words);
                 }
             }
+            // Here the uplink asks whose turn it is.
+            Outgoing::Turn => {}
             Outgoing::Publish => self.publish(desk, words),
             Outgoing::Gossip(addresses) => Message::Roster(addresses).append_to(words),
             Outgoing::Close(reason) => {

@@ -28,6 +28,7 @@ use crate::limits::{CLOSE_GRACE, HANDSHAKE_TIMEOUT, PART_BUFFERS_BYTES, RUN_BYTE
 use crate::logic::giving::Entry;
 use crate::logic::serving::Outgoing;
 use crate::logic::swarm::{Input, LinkId, Order, Quiet, Rules, Swarm, may_knock};
+use crate::logic::turns::Turns;
 use crate::part::{PartIndex, Run};
 use crate::part_set::PartSet;
 use crate::time::Moment;
@@ -98,6 +99,11 @@ pub(super) struct Member {
     /// The parts in the order of their coming.
     ledger: Vec<PartIndex>,
     given: Vec<Entry>,
+    turns: Turns<LinkId>,
+    /// Whose turn has begun, and who was not told yet.
+    next: Vec<LinkId>,
+    /// Bytes of parts sent, over all links.
+    sent: u64,
     links: BTreeMap<LinkId, Link>,
     orders: Vec<Order>,
     works: VecDeque<Work>,
@@ -138,6 +144,9 @@ impl Member {
             held: PartSet::empty(layout),
             ledger: Vec::new(),
             given: vec![Entry::default(); layout.parts() as usize],
+            turns: Turns::new(ground.now + skew, layout),
+            next: Vec::new(),
+            sent: 0,
             links: BTreeMap::new(),
             orders: Vec::new(),
             works: VecDeque::new(),
@@ -254,6 +263,9 @@ impl Member {
             })
             .collect();
         overdue.into_iter().for_each(|id| self.cut(ground, id, deeds));
+        self.give_up_waiting(ground, deeds);
+        self.next.extend(self.turns.adapt(now, self.sent));
+        self.tell_next(deeds);
         let flows: Vec<_> = self.links.iter().map(|(&id, link)| (id, link.flow)).collect();
         for (id, flow) in flows {
             self.input(ground, Input::Flowed(id, flow), deeds);
@@ -329,6 +341,8 @@ impl Member {
     /// The link ends at once.
     pub(super) fn cut(&mut self, ground: &mut Ground, id: LinkId, deeds: &mut Vec<Deed>) {
         let Some(mut link) = self.links.remove(&id) else { return };
+        self.next.extend(self.turns.leave(id));
+        self.tell_next(deeds);
         if link.landing.take().is_some() {
             self.buffers += 1;
         }

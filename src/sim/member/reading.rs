@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::link::Landing;
 use super::{Deed, Member, Work};
 use crate::limits::RUN_BYTES_U32;
-use crate::logic::giving::{self, Given, may_give, tag_of};
+use crate::logic::giving::{self, Given, tag_of};
 use crate::logic::pace::Pace;
 use crate::logic::serving::Outgoing;
 use crate::logic::session::{Fault, Reaction};
@@ -100,6 +100,8 @@ impl Member {
             Reaction::Withdraw(run) => self.order(id, Outgoing::Withdraw(run), deeds)?,
             Reaction::Receive(run) => {
                 link.coming = Some(run);
+                self.coming(id, run);
+                self.input(ground, Input::Coming(id, run), deeds);
                 self.next_landing(ground, id);
             }
             Reaction::Refused(run, denial) => {
@@ -117,7 +119,8 @@ impl Member {
         let complete = self.held.is_full();
         let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
         let to = link.tag.unwrap_or_default();
-        let answer = giving::answer(run, |part| may_give(now, complete, self.given[part.at()].last(), to));
+        let busy = self.turns.are_short();
+        let answer = giving::answer(run, |part| self.given[part.at()].may_give(now, complete, busy, to));
         if let Some(give) = answer.give {
             for part in give.parts() {
                 let entry = &mut self.given[part.at()];

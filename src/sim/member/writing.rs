@@ -13,7 +13,7 @@ use crate::sim::disk::Content;
 use crate::sim::ground::Ground;
 use crate::sim::net::Slice;
 use crate::sim::plan::Vice;
-use crate::wire::member::Hello;
+use crate::wire::member::{Denial, Hello};
 
 /// Of so many parts a member with [`Vice::Lies`] sends one wrong.
 const LIES_ONE_IN: u8 = 8;
@@ -44,6 +44,45 @@ impl Member {
         self.make.vice != Vice::Mute && self.links.get(&id).is_some_and(Link::has_bulk)
     }
 
+    /// Whether it is this link's turn to be sent parts, or it is in the middle of some.
+    pub(in crate::sim) fn has_turn(&mut self, ground: &Ground, id: LinkId) -> bool {
+        let now = self.time(ground);
+        let Some(link) = self.links.get(&id) else { return false };
+        link.sending.is_some() || link.next_part().is_some_and(|part| self.turns.take(now, id, part))
+    }
+
+    /// Passes the link's turn on if it is not in the middle of a run. Says whose turns have begun.
+    pub(in crate::sim) fn pass_turn(&mut self, id: LinkId) -> Vec<LinkId> {
+        if self.links.get(&id).is_some_and(|link| link.sending.is_none()) {
+            self.next.extend(self.turns.end(id));
+        }
+        std::mem::take(&mut self.next)
+    }
+
+    /// Those whose turn has begun may go on.
+    pub(super) fn tell_next(&mut self, deeds: &mut Vec<Deed>) {
+        deeds.extend(self.next.drain(..).map(Deed::Write));
+    }
+
+    /// Who has waited for a turn for too long is told to ask elsewhere.
+    pub(super) fn give_up_waiting(&mut self, ground: &mut Ground, deeds: &mut Vec<Deed>) {
+        let now = self.time(ground);
+        let mut refused = Vec::new();
+        for (&id, link) in &mut self.links {
+            if self.turns.give_up(now, id) {
+                let to = link.tag.unwrap_or_default();
+                refused.extend(link.disown(ground.layout).into_iter().map(|run| (id, to, run)));
+            }
+        }
+        for (id, to, run) in refused {
+            for part in run.parts() {
+                let entry = &mut self.given[part.at()];
+                *entry = entry.withdrawn(to).unwrap_or(*entry);
+            }
+            self.tell(ground, id, Outgoing::Refuse(run, Denial::Elsewhere), deeds);
+        }
+    }
+
     /// The next bytes of parts for a link, and the words before them.
     pub(in crate::sim) fn slice(
         &mut self,
@@ -55,13 +94,8 @@ impl Member {
         let mut words = Vec::new();
         let (desk, links) = self.desk(ground);
         let Some(link) = links.get_mut(&id) else { return (words, None) };
-        if link.sending.is_none() {
-            let given = Given { to: link.tag.unwrap_or_default(), at: now };
-            let Some(run) = link.begin(&desk, &mut words) else { return (words, None) };
-            for part in run.parts() {
-                let entry = &mut self.given[part.at()];
-                *entry = entry.sent(given).unwrap_or(*entry);
-            }
+        if link.sending.is_none() && link.begin(&desk, &mut words).is_none() {
+            return (words, None);
         }
         let Some(link) = self.links.get_mut(&id) else { return (words, None) };
         let Some(sending) = link.sending else { return (words, None) };
@@ -76,7 +110,14 @@ impl Member {
         if spoilt {
             ground.taint(self.make.index, self.make.address);
         }
+        let given = Given { to: link.tag.unwrap_or_default(), at: now };
         let last = link.sent(ground.layout, bytes);
+        self.sent += u64::from(bytes);
+        if last {
+            self.turns.sent(part);
+            let entry = &mut self.given[part.at()];
+            *entry = entry.sent(given).unwrap_or(*entry);
+        }
         (words, Some(Slice { part, bytes, last, right: on_disk && !lies && !spoilt }))
     }
 

@@ -1,0 +1,314 @@
+//! Whose turn it is to be sent parts.
+//!
+//! A part can be shared on only when it is whole. Whoever sends to fifty members at once has given none of them
+//! a whole part by the time in which fifty could have had one each, and shared it on. So a few have a turn at a
+//! time, each for one run of parts, and the others stand in line. Next is who waits for the part that was sent
+//! least often, so that new parts spread first; among those, whose last turn is longest ago.
+//!
+//! How many have a turn is found by trying, because nobody can see whether our uplink or theirs is what
+//! narrows: with [`TURNS_MIN`] members behind slow lines most of a fast uplink would lie idle. From time to time
+//! twice or half as many have one; that stays so if clearly more is sent, or hardly less.
+//!
+//! It knows neither bytes on their way nor who asked for what else.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::limits::{LINKS_MAX, TURN_PATIENCE, TURNS_MEASURE, TURNS_MIN, TURNS_TRY_MAX, TURNS_TRY_MIN};
+use crate::part::{Layout, PartIndex};
+use crate::time::Moment;
+
+/// The line, and those who are before it.
+#[derive(Debug)]
+pub struct Turns<K> {
+    /// How many have a turn at a time.
+    most: usize,
+    having: Vec<K>,
+    line: Vec<Waiting<K>>,
+    /// The number of the last turn that each had.
+    last: BTreeMap<K, u64>,
+    number: u64,
+    /// How often each part was sent; [`u8::MAX`] is as often as any.
+    sends: Vec<u8>,
+    trial: Trial,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Waiting<K> {
+    who: K,
+    part: PartIndex,
+    since: Moment,
+}
+
+/// What is tried, and what was seen.
+#[derive(Debug)]
+struct Trial {
+    /// The measure began then, at so many bytes.
+    since: Moment,
+    bytes: u64,
+    /// Somebody waited all the time since.
+    crowded: bool,
+    /// What is compared with: so many turns and so many bytes per second.
+    before: Option<(usize, u64)>,
+    /// The last try was upwards.
+    upwards: bool,
+    next: Moment,
+    pause: Duration,
+}
+
+impl<K: Copy + Ord> Turns<K> {
+    /// Nobody has a turn.
+    #[must_use]
+    pub fn new(now: Moment, layout: Layout) -> Turns<K> {
+        Turns {
+            most: TURNS_MIN,
+            having: Vec::new(),
+            line: Vec::new(),
+            last: BTreeMap::new(),
+            number: 0,
+            sends: vec![0; layout.parts() as usize],
+            trial: Trial {
+                since: now,
+                bytes: 0,
+                crowded: false,
+                before: None,
+                upwards: false,
+                next: now,
+                pause: TURNS_TRY_MIN,
+            },
+        }
+    }
+
+    /// Whether somebody waits.
+    #[must_use]
+    pub const fn are_short(&self) -> bool {
+        !self.line.is_empty()
+    }
+
+    /// Whether it is its turn, to be sent this part and those that follow it; else it stands in line.
+    #[must_use]
+    pub fn take(&mut self, now: Moment, who: K, part: PartIndex) -> bool {
+        if self.having.contains(&who) {
+            return true;
+        }
+        if let Some(waiting) = self.line.iter_mut().find(|waiting| waiting.who == who) {
+            waiting.part = part;
+            return false;
+        }
+        if self.having.len() < self.most {
+            self.begin(who);
+            return true;
+        }
+        self.line.push(Waiting { who, part, since: now });
+        false
+    }
+
+    /// The part went to somebody.
+    pub fn sent(&mut self, part: PartIndex) {
+        let sends = &mut self.sends[part.at()];
+        *sends = sends.saturating_add(1);
+    }
+
+    /// Its turn is over, or it does not wait for one any more. Says whose turn begins.
+    #[must_use]
+    pub fn end(&mut self, who: K) -> Option<K> {
+        self.line.retain(|waiting| waiting.who != who);
+        self.having.retain(|&having| having != who);
+        self.next()
+    }
+
+    /// It will not come again.
+    #[must_use]
+    pub fn leave(&mut self, who: K) -> Option<K> {
+        self.last.remove(&who);
+        self.end(who)
+    }
+
+    /// Takes it out of the line if it has waited for [`TURN_PATIENCE`]: then it should ask elsewhere. A member that
+    /// hears nothing for much longer would think that we are gone.
+    #[must_use]
+    pub fn give_up(&mut self, now: Moment, who: K) -> bool {
+        let before = self.line.len();
+        self.line.retain(|waiting| waiting.who != who || now.since(waiting.since) < TURN_PATIENCE);
+        self.line.len() < before
+    }
+
+    /// Measures, and tries how many turns are best; `sent` are the bytes sent so far in all. Says whose turns begin.
+    #[must_use]
+    pub fn adapt(&mut self, now: Moment, sent: u64) -> Vec<K> {
+        let short = self.are_short();
+        let trial = &mut self.trial;
+        trial.crowded &= short;
+        let span = now.since(trial.since);
+        if span >= TURNS_MEASURE {
+            let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
+            let rate = sent.saturating_sub(trial.bytes).saturating_mul(1_000_000) / micros;
+            let told = std::mem::replace(&mut trial.crowded, short);
+            (trial.since, trial.bytes) = (now, sent);
+            if told {
+                self.judge(now, rate);
+            }
+        }
+        std::iter::from_fn(|| self.next()).collect()
+    }
+
+    /// So much was sent while somebody waited all the time: what was tried stays or not, and what is next?
+    fn judge(&mut self, now: Moment, rate: u64) {
+        let most = self.most;
+        let trial = &mut self.trial;
+        if let Some((before, then)) = trial.before.take() {
+            // Twice the turns bring twice as much if our uplink is not what narrows.
+            let pays = if most > before { rate / 5 >= then / 4 } else { rate / 19 >= then / 20 };
+            if !pays {
+                self.most = before;
+                trial.next = now + trial.pause;
+                trial.pause = (trial.pause * 2).min(TURNS_TRY_MAX);
+                return;
+            }
+            trial.pause = TURNS_TRY_MIN;
+            // What pays is gone on with.
+            trial.upwards = most <= before;
+        }
+        if now >= trial.next {
+            trial.upwards = !trial.upwards || most == TURNS_MIN;
+            trial.before = Some((most, rate));
+            let next = if trial.upwards { most * 2 } else { most / 2 };
+            self.most = next.clamp(TURNS_MIN, LINKS_MAX);
+        }
+    }
+
+    fn begin(&mut self, who: K) {
+        self.number += 1;
+        self.last.insert(who, self.number);
+        self.having.push(who);
+    }
+
+    /// Who is next, if there is room.
+    fn next(&mut self) -> Option<K> {
+        if self.having.len() >= self.most {
+            return None;
+        }
+        let (sends, last) = (&self.sends, &self.last);
+        let rank = |waiting: &Waiting<K>| (sends[waiting.part.at()], last.get(&waiting.who).copied());
+        let (at, _) = self.line.iter().enumerate().min_by_key(|(_, waiting)| rank(waiting))?;
+        let Waiting { who, .. } = self.line.remove(at);
+        self.begin(who);
+        Some(who)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const START: Moment = Moment::from_micros(1_000_000);
+
+    fn layout() -> Layout {
+        Layout::new(8, 1).unwrap()
+    }
+
+    fn part(index: u32) -> PartIndex {
+        layout().part(index).unwrap()
+    }
+
+    /// [`TURNS_MIN`] have a turn, and these wait for these parts.
+    fn crowded(waiting: &[(usize, u32)]) -> Turns<usize> {
+        let mut turns = Turns::new(START, layout());
+        assert!((100..100 + TURNS_MIN).all(|who| turns.take(START, who, part(0))));
+        for &(who, index) in waiting {
+            assert!(!turns.take(START, who, part(index)));
+        }
+        turns
+    }
+
+    #[test]
+    fn what_was_sent_least_often_is_next() {
+        let mut turns = crowded(&[(1, 1), (2, 2), (3, 3)]);
+        turns.sent(part(1));
+        turns.sent(part(1));
+        turns.sent(part(2));
+        assert_eq!(turns.end(100), Some(3));
+        assert_eq!(turns.end(101), Some(2));
+        assert_eq!(turns.end(102), Some(1));
+        assert_eq!(turns.end(103), None);
+    }
+
+    #[test]
+    fn whose_last_turn_is_longest_ago_is_next() {
+        let mut turns = crowded(&[(1, 1)]);
+        assert_eq!(turns.end(100), Some(1));
+        assert_eq!(turns.end(1), None);
+        assert!(turns.take(START, 100, part(1)));
+        for who in [1, 101, 5] {
+            assert!(!turns.take(START, who, part(1)) || who == 101);
+        }
+        assert_eq!(turns.end(102), Some(5), "it had none yet");
+        assert_eq!(turns.end(103), Some(1));
+    }
+
+    #[test]
+    fn who_waits_too_long_is_told_to_ask_elsewhere() {
+        let mut turns = crowded(&[(1, 1), (2, 2)]);
+        assert!(!turns.give_up(START, 1));
+        assert!(turns.give_up(START + TURN_PATIENCE, 1));
+        assert!(!turns.give_up(START + TURN_PATIENCE, 1), "once");
+        assert_eq!(turns.end(100), Some(2));
+    }
+
+    /// Plays an uplink of `up` bytes per second and askers behind lines of `down` each; returns how many turns there
+    /// are at each second.
+    fn settle(up: u64, down: u64, seconds: u64) -> Vec<usize> {
+        let mut turns = crowded(&(0..40).map(|who| (who, 0)).collect::<Vec<_>>());
+        let (mut now, mut sent) = (START, 0);
+        (0..seconds)
+            .map(|_| {
+                now = now + TURNS_MEASURE;
+                sent += up.min(down * turns.having.len() as u64);
+                let _begun = turns.adapt(now, sent);
+                while turns.having.len() > turns.most {
+                    // One whose run has ended stands in line again.
+                    let who = turns.having.remove(0);
+                    assert!(!turns.take(now, who, part(0)));
+                }
+                turns.most
+            })
+            .collect()
+    }
+
+    #[test]
+    fn slow_lines_do_not_leave_a_fast_uplink_idle() {
+        let most = settle(100_000_000, 2_500_000, 60);
+        assert!(most[10..].iter().filter(|&&most| most >= 32).count() >= 40, "{most:?}");
+    }
+
+    #[test]
+    fn a_full_uplink_serves_few_at_a_time() {
+        let most = settle(10_000_000, 10_000_000, 60);
+        assert!(most.iter().filter(|&&most| most == TURNS_MIN).count() >= 50, "{most:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn nobody_is_lost_and_no_turn_is_left_over(steps in prop::collection::vec((0_u8..6, 0_usize..20, 0_u32..8), 0..300)) {
+            let mut turns = Turns::new(START, layout());
+            let mut now = START;
+            let mut here = std::collections::BTreeSet::new();
+            for (what, who, index) in steps {
+                now = now + Duration::from_millis(400);
+                match what {
+                    0 | 1 => { here.insert(who); let _has = turns.take(now, who, part(index)); }
+                    2 => { here.remove(&who); let _next = turns.end(who); }
+                    3 => { here.remove(&who); let _next = turns.leave(who); }
+                    4 => if turns.give_up(now, who) { here.remove(&who); },
+                    _ => { turns.sent(part(index)); let _begun = turns.adapt(now, u64::from(index) << 20); }
+                }
+                let mut all: Vec<usize> = turns.having.iter().copied().chain(turns.line.iter().map(|waiting| waiting.who)).collect();
+                all.sort_unstable();
+                prop_assert_eq!(all, here.iter().copied().collect::<Vec<_>>(), "each is in one place");
+                prop_assert!(turns.line.is_empty() || turns.having.len() >= turns.most, "nobody waits for nothing");
+                prop_assert!((TURNS_MIN..=LINKS_MAX).contains(&turns.most));
+            }
+        }
+    }
+}

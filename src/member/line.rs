@@ -1,0 +1,91 @@
+//! The line of links that wait to be sent parts, shared by their writers.
+//!
+//! The rules are those of `logic::turns`; this tells a link's writer when its turn begins, by its own queue.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crossbeam_channel::Sender;
+
+use crate::host::clock;
+use crate::logic::serving::Outgoing;
+use crate::logic::swarm::LinkId;
+use crate::logic::turns::Turns;
+use crate::part::{Layout, PartIndex, Run};
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Line(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    turns: Turns<LinkId>,
+    writers: BTreeMap<LinkId, Sender<Outgoing>>,
+}
+
+impl Line {
+    pub(super) fn new(layout: Layout) -> Line {
+        Line(Mutex::new(State { turns: Turns::new(clock::now(), layout), writers: BTreeMap::new() }))
+    }
+
+    /// A link begins; its writer hears this queue.
+    pub(super) fn enter(&self, id: LinkId, writer: Sender<Outgoing>) {
+        self.state().writers.insert(id, writer);
+    }
+
+    /// A link is over.
+    pub(super) fn leave(&self, id: LinkId) {
+        let mut state = self.state();
+        state.writers.remove(&id);
+        let next = state.turns.leave(id);
+        state.begin(next);
+    }
+
+    /// Whether somebody waits.
+    pub(super) fn is_busy(&self) -> bool {
+        self.state().turns.are_short()
+    }
+
+    /// Whether it is this link's turn, to send this part and those that follow it; else it is told when it is.
+    pub(super) fn take(&self, id: LinkId, part: PartIndex) -> bool {
+        self.state().turns.take(clock::now(), id, part)
+    }
+
+    /// The link's turn is over, with these parts sent.
+    pub(super) fn end(&self, id: LinkId, sent: Option<Run>) {
+        let mut state = self.state();
+        sent.into_iter().flat_map(Run::parts).for_each(|part| state.turns.sent(part));
+        let next = state.turns.end(id);
+        state.begin(next);
+    }
+
+    /// Takes the link out of the line if it has waited for too long.
+    pub(super) fn give_up(&self, id: LinkId) -> bool {
+        self.state().turns.give_up(clock::now(), id)
+    }
+
+    /// So many bytes of parts were sent in all.
+    pub(super) fn adapt(&self, sent: u64) {
+        let mut state = self.state();
+        let next = state.turns.adapt(clock::now(), sent);
+        state.begin(next);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere leaves the line as good as it was: every change of it is whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Their turn begins. Whoever cannot be told gives its turn to the next.
+    fn begin(&mut self, next: impl IntoIterator<Item = LinkId>) {
+        let mut next: Vec<LinkId> = next.into_iter().collect();
+        while let Some(id) = next.pop() {
+            let told = self.writers.get(&id).is_some_and(|writer| writer.try_send(Outgoing::Turn).is_ok());
+            if !told {
+                next.extend(self.turns.end(id));
+            }
+        }
+    }
+}
