@@ -201,6 +201,11 @@ pub const VERIFY_BYTES: usize = 4 * MIB;
 /// Threads that verify and write received parts; more only wait for each other's lock on the file.
 pub const VERIFIERS_MAX: usize = 4;
 /// Buffers of parts, and ends of links, that wait for one verifying thread. With more, readers run further ahead,
+/// Lines of one kind about others that a member logs in [`LINK_LINES_SPAN`]; the others are counted. Enough to see
+/// what goes on, and a flood that never ends fills 150 MB of a disk in a day, not a gigabyte in an hour.
+pub const LINK_LINES_MAX: u32 = 600;
+/// See [`LINK_LINES_MAX`].
+pub const LINK_LINES_SPAN: Duration = Duration::from_secs(60);
 /// and what they received has left the cache when it is verified.
 pub const VERIFY_QUEUE: usize = 4;
 /// Part buffers in all. A reader waits for its share before it takes a part from its socket.
@@ -250,9 +255,11 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 pub const LISTEN_BACKLOG: i32 = 4_096;
 /// File descriptors that are not connections: log, epoll, signals, standard streams.
 pub const FILES_RESERVED: usize = 32;
-/// Lines of one kind that a conductor logs in a second; the others are counted. A flood fills no disk, and a
-/// line costs more than the answer that it is about.
-pub const LOG_LINES_PER_SECOND: u32 = 200;
+/// Lines of one kind that a conductor logs in [`DESK_LINES_SPAN`]; the others are counted. A flood fills no disk, and
+/// a line costs more than the answer that it is about.
+pub const DESK_LINES_MAX: u32 = 200;
+/// See [`DESK_LINES_MAX`].
+pub const DESK_LINES_SPAN: Duration = Duration::from_secs(1);
 
 // --- The registry of the conductor ----------------------------------------------------------------------
 

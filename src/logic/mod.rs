@@ -32,6 +32,7 @@ pub mod giving;
 pub mod pace;
 pub mod picker;
 pub mod registry;
+pub mod ration;
 pub mod serving;
 pub mod session;
 pub mod swarm;

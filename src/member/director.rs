@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use thiserror::Error;
 
 use super::context::Context;
+use super::journal::Journal;
 use super::link::{self, Fact, LinkEnd, Role, Shared};
 use super::progress::{Phase, Waiting};
 use super::scout::Answer;
@@ -114,6 +115,7 @@ struct Handle {
 struct Actor {
     director: Director,
     links: BTreeMap<LinkId, Handle>,
+    journal: Journal,
     next_link: u64,
     orders: Vec<Order>,
     /// When the stop began.
@@ -132,6 +134,7 @@ pub(super) fn run(director: Director) -> Result<Outcome, MemberError> {
     let mut actor = Actor {
         director,
         links: BTreeMap::new(),
+        journal: Journal::new(),
         next_link: 1,
         orders: Vec::new(),
         stopping: None,
@@ -194,6 +197,7 @@ impl Actor {
     }
 
     fn tick(&mut self) {
+        self.journal.turn_page(clock::now());
         let flows: Vec<_> = self.links.iter().map(|(&id, handle)| (id, handle.shared.flow())).collect();
         for (id, flow) in flows {
             self.input(Input::Flowed(id, flow));
@@ -222,7 +226,7 @@ impl Actor {
         let waits = |handle: &&Handle| handle.queue.is_none() && handle.dialled.is_none();
         let pending = self.links.values().filter(waits).map(|handle| handle.remote.ip());
         if self.stopping.is_some() || !swarm::may_knock(remote.ip(), pending, self.links.len()) {
-            log::warn!("refused {remote}: too many connections");
+            self.journal.turned_away(clock::now(), remote);
             return;
         }
         self.start_link(Role::Accept(stream, remote), remote, None);
@@ -250,8 +254,7 @@ impl Actor {
                 let Some(handle) = self.links.get_mut(&id) else { return };
                 handle.queue = Some(queue);
                 let dialled = handle.dialled;
-                let verb = if dialled.is_some() { "dialled" } else { "accepted" };
-                log::info!("{id} with {remote} is up ({verb}, member {})", hello.member);
+                self.journal.came_up(clock::now(), id, remote, hello.member, dialled.is_some());
                 self.input(Input::LinkUp { link: id, hello, remote, dialled });
             }
             Fact::Holds(set) => {
@@ -262,8 +265,8 @@ impl Actor {
             Fact::Stored(run) => self.input(Input::Stored(id, run)),
             Fact::Refused(run, denial) => self.input(Input::Refused(id, run, denial)),
             Fact::Corrupt(part) => {
-                let from = self.links.get(&id).map(|handle| handle.remote.to_string()).unwrap_or_default();
-                log::warn!("{from} sent wrong bytes for part {part}; it is refused for a while ({id})");
+                let from = self.links.get(&id).map(|handle| handle.remote);
+                self.journal.lied(clock::now(), id, from, part);
                 self.input(Input::Corrupt(id, part));
             }
             Fact::Gossip(addresses) => self.input(Input::Gossip(id, addresses)),
@@ -276,11 +279,7 @@ impl Actor {
         if handle.thread.join().is_err() {
             log::error!("{id}: a thread failed");
         }
-        match &end {
-            LinkEnd::Dial(error) => log::info!("{}", chain(error)),
-            LinkEnd::Store(_) => {}
-            end => log::info!("{id} with {} ended: {}", handle.remote, chain(end)),
-        }
+        self.journal.ended(clock::now(), id, handle.remote, &end);
         if handle.queue.is_some() {
             let far = handle.shared.far();
             if self.links.values().all(|other| other.shared.far() != far) {

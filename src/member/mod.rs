@@ -37,6 +37,7 @@ mod context;
 mod director;
 mod files;
 mod given;
+mod journal;
 mod link;
 mod listener;
 pub mod progress;
