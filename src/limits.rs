@@ -151,8 +151,19 @@ pub const LEAVE_GRACE: Duration = Duration::from_millis(300);
 pub const REDIAL_MIN: Duration = Duration::from_millis(500);
 /// The longest pause before an address is dialled again.
 pub const REDIAL_MAX: Duration = Duration::from_secs(60);
-/// How long an address that sent a wrong part is refused.
+/// How long an address that sent a wrong part is not dialled, and a member that did so is refused.
 pub const BLAME_TIMEOUT: Duration = Duration::from_secs(600);
+/// How long links from a source that sent a wrong part have to earn what they are asked for. Its first wrong part
+/// costs most, so it is not soon the first again.
+pub const SUSPECT_TIMEOUT: Duration = Duration::from_secs(3_600);
+/// How long such a source waits until one of its links that has brought nothing is asked for one run; it doubles with
+/// each wrong part, up to [`SUSPECT_PAUSE_MAX`].
+pub const SUSPECT_PAUSE_MIN: Duration = Duration::from_secs(1);
+/// The longest such pause: what a liar that always comes back costs is a run a minute, and an honest neighbour behind
+/// the same address is not kept waiting for longer by one liar before it.
+pub const SUSPECT_PAUSE_MAX: Duration = Duration::from_secs(60);
+/// Sources, and members, of which is remembered that they sent wrong parts: about 100 KB.
+pub const SUSPECTS_MAX: usize = 1_000;
 /// A part that was asked of one link this long ago may be asked of a second one, once nothing else is left.
 pub const END_PHASE_PATIENCE: Duration = Duration::from_millis(500);
 /// A part that two links were asked for this long ago may be asked of a third one, after twice as long of a
@@ -190,6 +201,11 @@ pub const GOSSIP_INTERVAL: Duration = Duration::from_secs(30);
 /// Addresses that one link passes on more often than this are not looked at: 50 addresses cost a search of the
 /// whole book each.
 pub const GOSSIP_HEARD_INTERVAL: Duration = Duration::from_secs(15);
+/// Lines of one kind about others that a member logs in [`LINK_LINES_SPAN`]; the others are counted. Enough to see
+/// what goes on, and a flood that never ends fills 150 MB of a disk in a day, not a gigabyte in an hour.
+pub const LINK_LINES_MAX: u32 = 600;
+/// See [`LINK_LINES_MAX`].
+pub const LINK_LINES_SPAN: Duration = Duration::from_secs(60);
 /// How often rates are measured and windows and links reconsidered.
 pub const TICK_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -201,11 +217,6 @@ pub const VERIFY_BYTES: usize = 4 * MIB;
 /// Threads that verify and write received parts; more only wait for each other's lock on the file.
 pub const VERIFIERS_MAX: usize = 4;
 /// Buffers of parts, and ends of links, that wait for one verifying thread. With more, readers run further ahead,
-/// Lines of one kind about others that a member logs in [`LINK_LINES_SPAN`]; the others are counted. Enough to see
-/// what goes on, and a flood that never ends fills 150 MB of a disk in a day, not a gigabyte in an hour.
-pub const LINK_LINES_MAX: u32 = 600;
-/// See [`LINK_LINES_MAX`].
-pub const LINK_LINES_SPAN: Duration = Duration::from_secs(60);
 /// and what they received has left the cache when it is verified.
 pub const VERIFY_QUEUE: usize = 4;
 /// Part buffers in all. A reader waits for its share before it takes a part from its socket.

@@ -25,15 +25,17 @@
 //! No machine knows clocks, files, sockets, threads, channels or the order of a hash map.
 
 pub mod addresses;
+pub mod asked;
 pub mod backoff;
 pub mod bucket;
 pub mod deadlines;
 pub mod giving;
 pub mod pace;
 pub mod picker;
-pub mod registry;
 pub mod ration;
+pub mod registry;
 pub mod serving;
 pub mod session;
+pub mod suspects;
 pub mod swarm;
 pub mod window;

@@ -285,6 +285,8 @@ impl Actor {
             if self.links.values().all(|other| other.shared.far() != far) {
                 self.director.context.given.forget(far);
             }
+            // The machine judges what it began and did not end.
+            self.input(Input::Flowed(id, handle.shared.flow()));
             self.input(Input::LinkDown(id));
         } else if let Some(address) = handle.dialled {
             self.input(Input::DialFailed(address));

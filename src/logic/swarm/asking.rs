@@ -59,7 +59,7 @@ impl Swarm {
     ///
     /// A complete member's upload is what everybody needs, so it is not spent on parts that incomplete
     /// members are about to bring anyway.
-    fn among(&self, now: Moment, link: &Link) -> Among {
+    pub(super) fn among(&self, now: Moment, link: &Link) -> Among {
         if !link.is_complete() {
             return Among::Counted;
         }
@@ -79,7 +79,9 @@ impl Swarm {
         let idle: Vec<LinkId> = self
             .links
             .iter()
-            .filter(|(_, link)| link.in_flight.is_empty() && !link.askable.is_empty())
+            .filter(|(_, link)| {
+                link.in_flight.is_empty() && !link.askable.is_empty() && link.has_room(self.rules.layout)
+            })
             .map(|(&id, _)| id)
             .collect();
         for id in idle {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::identity::MemberId;
 use crate::limits::{ELSEWHERE_PAUSE, SECOND_HAND_PATIENCE, WINDOW_RUNS_MAX};
+use crate::logic::addresses::source_of;
 use crate::logic::window::Window;
 use crate::part::{Layout, Run};
 use crate::part_set::PartSet;
@@ -17,6 +18,8 @@ pub(super) struct Link {
     pub(super) member: MemberId,
     /// Where the member at the far end accepts links, if it does.
     pub(super) address: Option<SocketAddr>,
+    /// Where its far end is.
+    pub(super) host: IpAddr,
     /// What it counts as where links are counted by source.
     pub(super) source: IpAddr,
     /// We opened it.
@@ -40,6 +43,10 @@ pub(super) struct Link {
     pub(super) first_asked: Option<Moment>,
     /// When it last brought a part.
     pub(super) brought: Option<Moment>,
+    /// The bytes of all parts that it brought, and that were right.
+    pub(super) brought_bytes: u64,
+    /// Wrong parts came from its source: it is asked for no more at a time than it has brought.
+    pub(super) suspect: bool,
     /// Bytes received and sent at the last tick.
     pub(super) flow: Flow,
     /// Bytes per second received lately, measured by the tick: falls to 0 when nothing comes.
@@ -76,13 +83,14 @@ impl Link {
         layout: Layout,
         member: MemberId,
         address: Option<SocketAddr>,
-        source: IpAddr,
+        host: IpAddr,
         dialled: bool,
     ) -> Link {
         Link {
             member,
             address,
-            source,
+            host: host.to_canonical(),
+            source: source_of(host),
             dialled,
             theirs: None,
             askable: PartSet::empty(layout),
@@ -94,6 +102,8 @@ impl Link {
             moved: now,
             first_asked: None,
             brought: None,
+            brought_bytes: 0,
+            suspect: false,
             flow: Flow::default(),
             rate: 0,
             gossiped: now,
@@ -118,7 +128,19 @@ impl Link {
 
     /// Whether another run may be asked for.
     pub(super) fn has_room(&self, layout: Layout) -> bool {
-        self.in_flight.len() < WINDOW_RUNS_MAX as usize && self.bytes_in_flight(layout) < self.window.bytes()
+        let earned = if self.suspect { self.brought_bytes } else { u64::MAX };
+        self.in_flight.len() < WINDOW_RUNS_MAX as usize
+            && self.bytes_in_flight(layout) < self.window.bytes().min(earned)
+    }
+
+    /// Whether it has brought anything.
+    pub(super) const fn has_merit(&self) -> bool {
+        self.brought_bytes > 0
+    }
+
+    /// The address at which we dialled it, which so is that of whoever is there.
+    pub(super) fn dialled_at(&self) -> Option<SocketAddr> {
+        self.address.filter(|_| self.dialled)
     }
 
     /// A run is asked for.
@@ -228,8 +250,8 @@ mod tests {
     }
 
     fn link() -> Link {
-        let source = IpAddr::from([10, 0, 0, 1]);
-        Link::new(Moment::START, layout(), MemberId::from_bytes([0; 16]), None, source, false)
+        let host = IpAddr::from([10, 0, 0, 1]);
+        Link::new(Moment::START, layout(), MemberId::from_bytes([0; 16]), None, host, false)
     }
 
     #[test]

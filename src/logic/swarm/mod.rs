@@ -4,6 +4,7 @@
 //! - `asking`: which parts are asked of which link.
 //! - `meeting`: whom to dial, what to tell the conductor and the others.
 //! - `room`: who gets one of the links that there is room for.
+//! - `trust`: what happens to those that bring wrong parts, and to their neighbours.
 //!
 //! Invariants, checked after every step in debug builds:
 //!
@@ -23,6 +24,7 @@ mod room;
 mod siege;
 #[cfg(test)]
 mod tests;
+mod trust;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -33,6 +35,7 @@ use self::link::Link;
 use self::meeting::Meeting;
 pub use self::room::may_knock;
 use super::picker::Picker;
+use super::suspects::Suspects;
 use crate::identity::MemberId;
 use crate::limits::{LINKS_MAX, QUIET_TIMEOUT, RUN_BYTES_U32, TICK_INTERVAL, WINDOW_BYTES_MAX};
 use crate::part::{Layout, PartIndex, Run};
@@ -186,6 +189,7 @@ pub struct Swarm {
     picker: Picker,
     links: BTreeMap<LinkId, Link>,
     meeting: Meeting,
+    suspects: Suspects,
     bytes_held: u64,
     checked: bool,
     finished: bool,
@@ -204,6 +208,7 @@ impl Swarm {
         Swarm {
             picker: Picker::new(rules.layout, seeds.u64(..)),
             meeting: Meeting::new(seeds.fork()),
+            suspects: Suspects::new(),
             links: BTreeMap::new(),
             bytes_held: 0,
             checked: false,
@@ -375,6 +380,8 @@ impl Swarm {
         if let Some(link) = self.links.get_mut(&id) {
             let (taken, asked_for) = link.answered(run);
             link.moved = now;
+            link.brought_bytes += layout.bytes_of(run);
+            self.suspects.brought(link.source, layout.bytes_of(run));
             if link.brought.replace(now).is_none()
                 && let Some(address) = link.address
             {
@@ -472,7 +479,9 @@ impl Swarm {
         self.held_back = held_back;
         self.links.values_mut().for_each(|link| link.renew_deferred(now));
         self.replace_useless_links(now, orders);
+        self.mark_suspects(now);
         self.ask_everybody(now, orders);
+        self.try_suspects(now, orders);
         self.ask_again(now, orders);
         self.meet(now, orders);
         self.gossip(now, orders);

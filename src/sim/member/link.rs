@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
 use crate::limits::{HAVE_RUNS_MAX, LINK_QUEUE};
+use crate::logic::asked::Asked;
 use crate::logic::pace::Pace;
 use crate::logic::serving::{Outgoing, Serving};
 use crate::logic::session::{Owed, Session, full_set_of};
@@ -60,6 +61,7 @@ pub(super) struct Link {
     pub(super) closing: bool,
     pub(super) blamed: bool,
     pub(super) flow: Flow,
+    pub(super) asked: Asked,
     pub(super) mirror: Mirror,
     /// The connection is made: the writer may speak.
     pub(super) open: bool,
@@ -107,6 +109,7 @@ impl Link {
             closing: false,
             blamed: false,
             flow: Flow::default(),
+            asked: Asked::new(layout),
             mirror: Mirror::default(),
             open: false,
             introduced: false,
@@ -161,7 +164,10 @@ impl Link {
 
     fn obey(&mut self, order: Outgoing, desk: &Desk<'_>, words: &mut Vec<u8>) {
         match order {
-            Outgoing::Want(run) => Message::Want(run.into()).append_to(words),
+            Outgoing::Want(run) => {
+                self.asked.ask(run);
+                Message::Want(run.into()).append_to(words);
+            }
             Outgoing::Cancel(run) => Message::Cancel(run.into()).append_to(words),
             Outgoing::Serve(run) => self.serving.push(run),
             Outgoing::Refuse(run, denial) => Message::Refuse(run.into(), denial).append_to(words),

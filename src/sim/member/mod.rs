@@ -27,7 +27,7 @@ use crate::identity::MemberId;
 use crate::limits::{CLOSE_GRACE, HANDSHAKE_TIMEOUT, PART_BUFFERS_BYTES, RUN_BYTES_U32};
 use crate::logic::giving::Entry;
 use crate::logic::serving::Outgoing;
-use crate::logic::swarm::{Input, LinkId, Order, Quiet, Rules, Swarm, may_knock};
+use crate::logic::swarm::{Flow, Input, LinkId, Order, Quiet, Rules, Swarm, may_knock};
 use crate::part::{PartIndex, Run};
 use crate::part_set::PartSet;
 use crate::time::Moment;
@@ -70,6 +70,7 @@ enum Work {
         id: LinkId,
         tag: Option<u32>,
         dialled: Option<SocketAddr>,
+        flow: Flow,
         mirror: Mirror,
     },
 }
@@ -335,7 +336,13 @@ impl Member {
         self.starving.retain(|&other| other != id);
         deeds.push(Deed::Over(id));
         let mirror = std::mem::take(&mut link.mirror);
-        self.works.push_back(Work::Ended { id, tag: link.tag, dialled: link.dialled, mirror });
+        self.works.push_back(Work::Ended {
+            id,
+            tag: link.tag,
+            dialled: link.dialled,
+            flow: link.flow,
+            mirror,
+        });
         self.feed(ground, deeds);
         if !self.working {
             self.go_on_working(ground, deeds);

@@ -9,7 +9,7 @@ use crate::logic::giving::{self, Given, may_give, tag_of};
 use crate::logic::pace::Pace;
 use crate::logic::serving::Outgoing;
 use crate::logic::session::{Fault, Reaction};
-use crate::logic::swarm::{Input, LinkId};
+use crate::logic::swarm::{Flow, Input, LinkId};
 use crate::part::{PartIndex, Run};
 use crate::sim::disk::Content;
 use crate::sim::ground::Ground;
@@ -98,6 +98,9 @@ impl Member {
             }
             Reaction::Serve(run) => self.serve(ground, id, run, deeds)?,
             Reaction::Withdraw(run) => self.order(id, Outgoing::Withdraw(run), deeds)?,
+            Reaction::Receive(run) | Reaction::Refused(run, _) if !link.asked.answer(run) => {
+                return Err(Fault::NotAsked);
+            }
             Reaction::Receive(run) => {
                 link.coming = Some(run);
                 self.next_landing(ground, id);
@@ -206,8 +209,8 @@ impl Member {
                 deeds.push(Deed::Work(self.make.disk_delay + Duration::from_micros(micros)));
                 return;
             }
-            if let Some(Work::Ended { id, tag, dialled, .. }) = self.works.pop_front() {
-                self.on_ended(ground, id, tag, dialled, deeds);
+            if let Some(Work::Ended { id, tag, dialled, flow, .. }) = self.works.pop_front() {
+                self.on_ended(ground, id, tag, dialled, flow, deeds);
             }
         }
     }
@@ -218,6 +221,7 @@ impl Member {
         id: LinkId,
         tag: Option<u32>,
         dialled: Option<std::net::SocketAddr>,
+        flow: Flow,
         deeds: &mut Vec<Deed>,
     ) {
         if let Some(tag) = tag {
@@ -226,6 +230,7 @@ impl Member {
                     *entry = giving::Entry::default();
                 }
             }
+            self.input(ground, Input::Flowed(id, flow), deeds);
             self.input(ground, Input::LinkDown(id), deeds);
         } else if let Some(address) = dialled {
             self.input(ground, Input::DialFailed(address), deeds);
