@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::harm::Harm;
 use super::net::{Beat, Chunk, WayId};
 use super::plan::Vice;
 use super::world::{Event, World};
@@ -18,6 +19,9 @@ impl World {
             seat.plan.address == to && (seat.member.is_some() || seat.disk.is_some() && !seat.dark)
         });
         let remote = SocketAddr::new(self.seats[from].plan.address.ip(), 50_000);
+        if there.is_some_and(|index| self.seats[index].refuses) {
+            self.ground.harms.count(Harm::Refused);
+        }
         let host = there.filter(|&index| self.admits(index, remote));
         let Some(index) = host else {
             let pause = if there.is_some() { latency * 2 } else { CONNECT_TIMEOUT };
@@ -107,6 +111,11 @@ impl World {
                 self.net.say(now, way, Chunk::Words(words), &mut self.queue);
             }
             if let Some(slice) = slice {
+                if self.seats[index].plan.vice == Vice::Drips {
+                    self.ground.harms.count(Harm::Dripped);
+                } else if self.net.is_slow(way) {
+                    self.ground.harms.count(Harm::Slow);
+                }
                 self.net.send(now, way, slice, &mut self.queue);
             }
         }

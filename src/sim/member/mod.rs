@@ -21,6 +21,7 @@ use fastrand::Rng;
 use self::link::{Link, Mirror};
 use super::disk::{Content, Disk};
 use super::ground::{Ground, SWARM};
+use super::harm::Harm;
 use super::net::WayId;
 use super::plan::Vice;
 use crate::identity::MemberId;
@@ -285,7 +286,11 @@ impl Member {
     }
 
     /// The handshake is through.
-    pub(super) fn on_shaken(&mut self, id: LinkId, deeds: &mut Vec<Deed>) {
+    pub(super) fn on_shaken(&mut self, ground: &mut Ground, id: LinkId, deeds: &mut Vec<Deed>) {
+        if self.make.vice == Vice::Flood && self.rng.bool() {
+            ground.harms.count(Harm::Silent);
+            return;
+        }
         if let Some(link) = self.links.get_mut(&id) {
             link.open = true;
             deeds.push(Deed::Write(id));

@@ -13,7 +13,9 @@ use crate::logic::swarm::{Flow, Input, LinkId};
 use crate::part::{PartIndex, Run};
 use crate::sim::disk::Content;
 use crate::sim::ground::Ground;
+use crate::sim::harm::Harm;
 use crate::sim::net::{Chunk, Slice};
+use crate::sim::plan::Vice;
 use crate::wire::member::{Denial, Message};
 
 impl Member {
@@ -96,6 +98,10 @@ impl Member {
                 }
                 self.input(ground, Input::HoldsAlso(id, runs), deeds);
             }
+            Reaction::Serve(run) if self.make.vice == Vice::Mute => {
+                ground.harms.count(Harm::Mute);
+                self.serve(ground, id, run, deeds)?;
+            }
             Reaction::Serve(run) => self.serve(ground, id, run, deeds)?,
             Reaction::Withdraw(run) => self.order(id, Outgoing::Withdraw(run), deeds)?,
             Reaction::Receive(run) | Reaction::Refused(run, _) if !link.asked.answer(run) => {
@@ -106,6 +112,9 @@ impl Member {
                 self.next_landing(ground, id);
             }
             Reaction::Refused(run, denial) => {
+                if denial == Denial::NotHeld {
+                    ground.harms.count(Harm::Boasted);
+                }
                 self.answered(id, run);
                 self.input(ground, Input::Refused(id, run, denial), deeds);
             }
@@ -263,6 +272,7 @@ impl Member {
         }
         if !there && run.parts().any(|part| self.disk.write(part).is_err()) {
             self.failed = true;
+            ground.harms.count(Harm::DiskFull);
             ground.trace.line(ground.now, format_args!("{} disk full", self.make.index));
             self.stop(ground, deeds);
             return;
@@ -282,6 +292,8 @@ impl Member {
             link.blamed = true;
             link.closing = true;
             ground.blames += 1;
+            let lied = self.links.get(&id).is_some_and(|link| ground.liars[link.far]);
+            ground.harms.count(if lied { Harm::Lied } else { Harm::Spoilt });
             self.input(ground, Input::Corrupt(id, part), deeds);
         }
     }
