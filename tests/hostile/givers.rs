@@ -151,10 +151,11 @@ fn more_than_was_asked_is_a_fault() {
     let bits = Have::Runs(vec![span(0, 16)]);
     let mut peer = Peer::accept(&listener, &world.manifest).opened(1, address.port(), bits);
     assert_eq!(peer.asked(), Some(span(0, 16)));
-    peer.give(span(0, 32), world.bytes(0, 32)).unwrap();
+    // The member may be gone before all of it is sent.
+    drop(peer.give(span(0, 32), world.bytes(0, 32)));
     peer.is_ended();
     drop(listener);
-    blames(&rescued(&world, getter, 0..=(2 << 20)), 0, "");
+    blames(&rescued(&world, getter, 0..=0), 0, "");
 }
 
 /// Takes what it is asked, does `answer`, until the link ends.
