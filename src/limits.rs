@@ -124,7 +124,7 @@ pub const DIALS_MAX: usize = 16;
 pub const LINKS_PER_MEMBER_MAX: usize = 4;
 /// With at least this many members known, one link to each is enough.
 pub const MEMBERS_FOR_SINGLE_LINKS: usize = 8;
-/// Connections that have not yet said a valid hello; the next one is refused.
+/// Connections that have not yet said a valid hello; for the next one, the oldest of the host that has most is cut.
 pub const PENDING_MAX: usize = 64;
 /// The same from one source address.
 pub const PENDING_PER_ADDRESS_MAX: usize = 16;

@@ -22,7 +22,7 @@ use crate::host::{HostError, clock};
 use crate::limits::{LEAVE_GRACE, POLL_INTERVAL};
 use crate::logic::addresses::normalised;
 use crate::logic::serving::Outgoing;
-use crate::logic::swarm::{self, Input, LinkId, Order, Quiet, Swarm};
+use crate::logic::swarm::{self, Input, Knock, LinkId, Order, Quiet, Swarm};
 use crate::part::Run;
 use crate::text::{Escaped, chain};
 use crate::time::Moment;
@@ -223,11 +223,18 @@ impl Actor {
     }
 
     fn on_knock(&mut self, stream: TcpStream, remote: SocketAddr) {
-        let waits = |handle: &&Handle| handle.queue.is_none() && handle.dialled.is_none();
-        let pending = self.links.values().filter(waits).map(|handle| handle.remote.ip());
-        if self.stopping.is_some() || !swarm::may_knock(remote.ip(), pending, self.links.len()) {
-            self.journal.turned_away(clock::now(), remote);
-            return;
+        let waits =
+            |handle: &Handle| handle.queue.is_none() && handle.dialled.is_none() && !handle.shared.is_cut();
+        let pending = self.links.iter().filter(|(_, handle)| waits(handle));
+        let pending = pending.map(|(&id, handle)| (id, handle.remote.ip()));
+        match swarm::may_knock(remote.ip(), pending, self.links.len()) {
+            _ if self.stopping.is_some() => return,
+            Knock::Welcome => {}
+            Knock::InsteadOf(id) => self.links[&id].shared.cut(),
+            Knock::Refused => {
+                self.journal.turned_away(clock::now(), remote);
+                return;
+            }
         }
         self.start_link(Role::Accept(stream, remote), remote, None);
     }

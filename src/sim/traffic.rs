@@ -7,7 +7,7 @@ use super::net::{Beat, Chunk, WayId};
 use super::plan::Vice;
 use super::world::{Event, World};
 use crate::limits::CONNECT_TIMEOUT;
-use crate::logic::swarm::LinkId;
+use crate::logic::swarm::{Knock, LinkId};
 
 impl World {
     pub(super) fn knock(&mut self, from: usize, life: u32, to: SocketAddr) {
@@ -22,12 +22,15 @@ impl World {
         if there.is_some_and(|index| self.seats[index].refuses) {
             self.ground.harms.count(Harm::Refused);
         }
-        let host = there.filter(|&index| self.admits(index, remote));
-        let Some(index) = host else {
+        let host = there.and_then(|index| Some((index, self.admits(index, remote)?)));
+        let Some((index, gives_way)) = host else {
             let pause = if there.is_some() { latency * 2 } else { CONNECT_TIMEOUT };
             self.queue.at(now + pause, Event::DialFailed { member: from, life, address: to });
             return;
         };
+        if let Some(id) = gives_way {
+            self.live(index, self.seats[index].life, |member, ground, deeds| member.cut(ground, id, deeds));
+        }
         let latency = latency + self.seats[index].plan.latency;
         let way = self.net.connect(now, from, index, latency);
         for member in [from, index] {
@@ -44,10 +47,14 @@ impl World {
         self.queue.at(now + latency * 3, Event::Shaken(way));
     }
 
-    /// Whether this member accepts one more connection.
-    fn admits(&self, index: usize, from: SocketAddr) -> bool {
+    /// Whether this member accepts one more connection, and which one gives way to it.
+    fn admits(&self, index: usize, from: SocketAddr) -> Option<Option<LinkId>> {
         let seat = &self.seats[index];
-        !seat.refuses && seat.member.as_ref().is_some_and(|member| member.admits(from))
+        match seat.member.as_ref().filter(|_| !seat.refuses)?.admits(from) {
+            Knock::Welcome => Some(None),
+            Knock::InsteadOf(id) => Some(Some(id)),
+            Knock::Refused => None,
+        }
     }
 
     pub(super) fn beat(&mut self, beat: Beat) {

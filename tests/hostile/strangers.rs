@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use orchestra::host::tcp::allow_open_files;
 use orchestra::identity::SwarmKey;
-use orchestra::limits::{LINK_LINES_MAX, PENDING_PER_ADDRESS_MAX};
+use orchestra::limits::{LINK_LINES_MAX, PENDING_MAX, PENDING_PER_ADDRESS_MAX};
 use orchestra::wire::member::{Have, preamble};
 use orchestra::wire::seal::{HANDSHAKE_LEN, Initiator, respond};
 
@@ -146,6 +146,23 @@ fn silence_is_bounded_in_number_and_time() {
     drop(crowd);
     getter.ends();
     source.ends();
+}
+
+/// As many silent connections as there may be, from as many hosts as it takes.
+#[test]
+fn the_silent_keep_nobody_out() {
+    let world = World::new(1 << 20, 65_536);
+    let source = world.source(&[]);
+    let hosts = (2..).flat_map(|host| [host; PENDING_PER_ADDRESS_MAX]).take(PENDING_MAX);
+    let crowd: Vec<TcpStream> = hosts.map(|host| connect_from(host, source.address)).collect();
+    until("all of them wait", || source.link_threads() == PENDING_MAX);
+    let mut getter = world.getter("getter", &members([source.address]));
+    getter.completes(&world);
+    let (_, log) = getter.ends();
+    assert!(!log.contains("is gone"), "it was let in at once: {log}");
+    let (_, log) = source.ends();
+    assert!(!log.contains("too many connections"), "{log}");
+    drop(crowd);
 }
 
 /// Answers one call; what it returns is sent.

@@ -33,7 +33,7 @@ use std::net::SocketAddr;
 pub use self::link::Flow;
 use self::link::Link;
 use self::meeting::Meeting;
-pub use self::room::may_knock;
+pub use self::room::{Knock, may_knock};
 use super::picker::Picker;
 use super::suspects::Suspects;
 use crate::identity::MemberId;

@@ -28,7 +28,7 @@ use crate::identity::MemberId;
 use crate::limits::{CLOSE_GRACE, HANDSHAKE_TIMEOUT, PART_BUFFERS_BYTES, RUN_BYTES_U32};
 use crate::logic::giving::Entry;
 use crate::logic::serving::Outgoing;
-use crate::logic::swarm::{Flow, Input, LinkId, Order, Quiet, Rules, Swarm, may_knock};
+use crate::logic::swarm::{Flow, Input, Knock, LinkId, Order, Quiet, Rules, Swarm, may_knock};
 use crate::part::{PartIndex, Run};
 use crate::part_set::PartSet;
 use crate::time::Moment;
@@ -298,9 +298,10 @@ impl Member {
     }
 
     /// Whether it accepts one more connection.
-    pub(super) fn admits(&self, from: SocketAddr) -> bool {
-        let pending = self.links.values().filter(|link| link.tag.is_none() && link.dialled.is_none());
-        !self.stopping && may_knock(from.ip(), pending.map(|link| link.remote.ip()), self.links.len())
+    pub(super) fn admits(&self, from: SocketAddr) -> Knock {
+        let pending = self.links.iter().filter(|(_, link)| link.tag.is_none() && link.dialled.is_none());
+        let pending = pending.map(|(&id, link)| (id, link.remote.ip()));
+        if self.stopping { Knock::Refused } else { may_knock(from.ip(), pending, self.links.len()) }
     }
 
     /// The conductor answered, or could not be asked.
