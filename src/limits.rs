@@ -124,7 +124,7 @@ pub const DIALS_MAX: usize = 16;
 pub const LINKS_PER_MEMBER_MAX: usize = 4;
 /// With at least this many members known, one link to each is enough.
 pub const MEMBERS_FOR_SINGLE_LINKS: usize = 8;
-/// Connections that have not yet said a valid hello; the next one is refused.
+/// Connections that have not yet said a valid hello; for the next one, the oldest of the host that has most is cut.
 pub const PENDING_MAX: usize = 64;
 /// The same from one source address.
 pub const PENDING_PER_ADDRESS_MAX: usize = 16;
@@ -151,8 +151,19 @@ pub const LEAVE_GRACE: Duration = Duration::from_millis(300);
 pub const REDIAL_MIN: Duration = Duration::from_millis(500);
 /// The longest pause before an address is dialled again.
 pub const REDIAL_MAX: Duration = Duration::from_secs(60);
-/// How long an address that sent a wrong part is refused.
+/// How long an address that sent a wrong part is not dialled, and a member that did so is refused.
 pub const BLAME_TIMEOUT: Duration = Duration::from_secs(600);
+/// How long links from a source that sent a wrong part have to earn what they are asked for. Its first wrong part
+/// costs most, so it is not soon the first again.
+pub const SUSPECT_TIMEOUT: Duration = Duration::from_secs(3_600);
+/// How long such a source waits until one of its links that has brought nothing is asked for one run; it doubles with
+/// each wrong part, up to [`SUSPECT_PAUSE_MAX`].
+pub const SUSPECT_PAUSE_MIN: Duration = Duration::from_secs(1);
+/// The longest such pause: what a liar that always comes back costs is a run a minute, and an honest neighbour behind
+/// the same address is not kept waiting for longer by one liar before it.
+pub const SUSPECT_PAUSE_MAX: Duration = Duration::from_secs(60);
+/// Sources, and members, of which is remembered that they sent wrong parts: about 100 KB.
+pub const SUSPECTS_MAX: usize = 1_000;
 /// A part that a link began this long ago may be asked of a second one, once nothing else is left; later if everything
 /// that is missing takes longer, see [`LATE_FACTOR`].
 pub const END_PHASE_PATIENCE: Duration = Duration::from_millis(500);
@@ -194,8 +205,8 @@ pub const TURN_PATIENCE: Duration = Duration::from_secs(8);
 /// What the system holds of a link's bytes beyond those that are on their way. With more, a turn would be over before
 /// its bytes have left, and many turns would share the uplink after all.
 pub const UNSENT_MAX: u32 = 256 * 1024;
-/// A member to which parts were given is not given them for itself again for this long: who asks for everything
-/// over and over, and cancels, must not keep it from all others.
+/// Parts that were promised to a member, and not sent, are not kept for it or for another one again for this long: some
+/// who ask for everything over and over, and cancel or never read, must not keep it from all others.
 pub const GIVEN_AGAIN_PAUSE: Duration = Duration::from_secs(20);
 /// Parts that a member refused because it just gave them to another are asked for again after this long.
 pub const ELSEWHERE_PAUSE: Duration = Duration::from_millis(750);
@@ -221,6 +232,11 @@ pub const GOSSIP_INTERVAL: Duration = Duration::from_secs(30);
 /// Addresses that one link passes on more often than this are not looked at: 50 addresses cost a search of the
 /// whole book each.
 pub const GOSSIP_HEARD_INTERVAL: Duration = Duration::from_secs(15);
+/// Lines of one kind about others that a member logs in [`LINK_LINES_SPAN`]; the others are counted. Enough to see
+/// what goes on, and a flood that never ends fills 150 MB of a disk in a day, not a gigabyte in an hour.
+pub const LINK_LINES_MAX: u32 = 600;
+/// See [`LINK_LINES_MAX`].
+pub const LINK_LINES_SPAN: Duration = Duration::from_secs(60);
 /// How often rates are measured and windows and links reconsidered.
 pub const TICK_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -241,6 +257,8 @@ pub const PART_BUFFERS_BYTES: u64 = 32 * MIB as u64;
 pub const LANDING_PATIENCE: Duration = Duration::from_secs(5);
 /// See [`LANDING_PATIENCE`]: at this rate the longest part takes 20 minutes.
 pub const LANDING_BYTES_MIN: usize = 64 * KIB;
+/// The same in bytes per second: what comes more slowly hardly comes.
+pub const LANDING_RATE_MIN: u64 = LANDING_BYTES_MIN as u64 / LANDING_PATIENCE.as_secs();
 /// What waits for the director: facts of a few words.
 pub const DIRECTOR_INBOX: usize = 256;
 
@@ -281,9 +299,11 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 pub const LISTEN_BACKLOG: i32 = 4_096;
 /// File descriptors that are not connections: log, epoll, signals, standard streams.
 pub const FILES_RESERVED: usize = 32;
-/// Lines of one kind that a conductor logs in a second; the others are counted. A flood fills no disk, and a
-/// line costs more than the answer that it is about.
-pub const LOG_LINES_PER_SECOND: u32 = 200;
+/// Lines of one kind that a conductor logs in [`DESK_LINES_SPAN`]; the others are counted. A flood fills no disk, and
+/// a line costs more than the answer that it is about.
+pub const DESK_LINES_MAX: u32 = 200;
+/// See [`DESK_LINES_MAX`].
+pub const DESK_LINES_SPAN: Duration = Duration::from_secs(1);
 
 // --- The registry of the conductor ----------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release --example simulate` has many more; docs/simulator.md says what is looked at.
 
-use orchestra::sim::{self, Detail, Plan};
+use orchestra::sim::{self, Detail, Harms, Plan};
 
 /// The numbers at the beginnings of its lines.
 const KEPT: &str = include_str!("seeds.txt");
@@ -29,6 +29,19 @@ fn nothing_is_wrong_while_everything_breaks_and_then_everybody_finishes() {
 fn seeds_that_failed_once_do_not_again() {
     let kept = KEPT.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok());
     kept.for_each(play);
+}
+
+/// A check of what happens when something goes wrong shows nothing if it never does.
+#[test]
+fn everything_that_can_go_wrong_does() {
+    let mut done = Harms::default();
+    for seed in 0..200 {
+        done.add(&sim::run(Plan::draw(seed)).harms);
+        if Harms::ALL.into_iter().all(|harm| done.of(harm) > 0) {
+            return;
+        }
+    }
+    panic!("in 200 seeds: {done}");
 }
 
 #[test]

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
-use orchestra::sim::{self, Detail, Plan, Report};
+use orchestra::sim::{self, Detail, Harms, Plan, Report};
 
 /// Seeds that failed once.
 const KEPT: &str = include_str!("../../tests/seeds.txt");
@@ -91,6 +91,7 @@ struct Tally {
     failed: u64,
     steps: u64,
     simulated: Duration,
+    harms: Harms,
     begun: Instant,
 }
 
@@ -104,6 +105,7 @@ impl Tally {
             failed: 0,
             steps: 0,
             simulated: Duration::ZERO,
+            harms: Harms::default(),
             begun: Instant::now(),
         }
     }
@@ -120,6 +122,7 @@ impl Tally {
             print!("{}", second.text);
             self.steps += first.steps;
             self.simulated += first.took;
+            self.harms.add(&first.harms);
             if first.hash != second.hash {
                 return Err("two runs of it differ".to_owned());
             }
@@ -158,6 +161,7 @@ impl Tally {
             self.simulated.as_secs_f64(),
             self.begun.elapsed()
         );
+        println!("{}", self.harms);
         if self.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }

@@ -109,7 +109,7 @@ impl Actor {
             again: Vec::new(),
             buffers: Buffers::new(),
             registry,
-            journal: Journal::default(),
+            journal: Journal::new(),
             shared,
         };
         Ok((actor, waker))

@@ -1,6 +1,6 @@
 //! The conductor's lines in the log: one per event, and few enough that no flood fills a disk.
 //!
-//! Lines of each kind are rationed per second; what is left out is counted, and the count is a line.
+//! Lines of each kind are rationed; what is left out is counted, and the count is a line.
 
 use std::fmt;
 use std::io;
@@ -9,40 +9,36 @@ use std::time::Duration;
 
 use super::desk::End;
 use crate::identity::SwarmId;
-use crate::limits::LOG_LINES_PER_SECOND;
+use crate::limits::{DESK_LINES_MAX, DESK_LINES_SPAN};
+use crate::logic::ration::Rations;
 use crate::logic::registry::Ask;
 use crate::text::span;
 use crate::time::Moment;
 use crate::wire::desk::{Event, Refusal, Reply};
 
-const SECOND: Duration = Duration::from_secs(1);
+const ANSWERS: usize = 0;
+const REFUSALS: usize = 1;
+const ENDS: usize = 2;
+const TROUBLES: usize = 3;
+/// What a reader of the log is told that there was more of.
+const KINDS: [&str; 4] = ["announces answered", "refused", "connections closed", "connections not accepted"];
 
 /// Writes what happened at the desks to the log.
-#[derive(Debug, Default)]
-pub(super) struct Journal {
-    answers: Ration,
-    refusals: Ration,
-    ends: Ration,
-    troubles: Ration,
-    /// When the second that is being counted is over.
-    until: Moment,
-}
-
-/// The lines of one kind within one second.
-#[derive(Debug, Default)]
-struct Ration {
-    written: u32,
-    left_out: u64,
-}
+#[derive(Debug)]
+pub(super) struct Journal(Rations<{ KINDS.len() }>);
 
 impl Journal {
+    pub(super) const fn new() -> Journal {
+        Journal(Rations::new(DESK_LINES_MAX, DESK_LINES_SPAN))
+    }
+
     /// An announce was answered.
     pub(super) fn answered(&mut self, now: Moment, ask: &Ask, reply: &Reply) {
         self.turn_page(now);
         match reply {
             Reply::Roster(_) if !log::log_enabled!(log::Level::Info) => {}
             Reply::Roster(roster) => {
-                if self.answers.take() {
+                if self.0.take(ANSWERS) {
                     let next = span(Duration::from_millis(roster.interval_ms.into()));
                     log::info!(
                         "{}: told {} of {} complete and {} getting, again in {next}",
@@ -54,7 +50,7 @@ impl Journal {
                 }
             }
             Reply::Refused(refusal) => {
-                if self.refusals.take() {
+                if self.0.take(REFUSALS) {
                     log::warn!("{}: refused, {}", Asked(ask), reason(*refusal));
                 }
             }
@@ -64,7 +60,7 @@ impl Journal {
     /// A connection was refused.
     pub(super) fn turned_away(&mut self, now: Moment, from: SocketAddr) {
         self.turn_page(now);
-        if self.refusals.take() {
+        if self.0.take(REFUSALS) {
             log::warn!("connection from {from}: refused, {}", reason(Refusal::Busy));
         }
     }
@@ -72,7 +68,7 @@ impl Journal {
     /// A connection ended.
     pub(super) fn ended(&mut self, now: Moment, from: SocketAddr, end: End) {
         self.turn_page(now);
-        if !end.is_harmless() && self.ends.take() {
+        if !end.is_harmless() && self.0.take(ENDS) {
             log::warn!("connection from {from}: closed, {end}");
         }
     }
@@ -80,47 +76,23 @@ impl Journal {
     /// The system would not give us another connection.
     pub(super) fn cannot_accept(&mut self, now: Moment, error: &io::Error) {
         self.turn_page(now);
-        if self.troubles.take() {
+        if self.0.take(TROUBLES) {
             log::error!("cannot accept a connection: {error}");
         }
     }
 
-    /// Tells what was left out, once its second is over.
+    /// Tells what was left out, once its span is over.
     pub(super) fn turn_page(&mut self, now: Moment) {
-        if now < self.until {
-            return;
+        for (left_out, kind) in self.0.turn_page(now).into_iter().zip(KINDS) {
+            if left_out > 0 {
+                log::warn!("{left_out} more lines left out: {kind}");
+            }
         }
-        self.until = now + SECOND;
-        self.answers.turn_page("announces answered");
-        self.refusals.turn_page("refused");
-        self.ends.turn_page("connections closed");
-        self.troubles.turn_page("connections not accepted");
     }
 
     /// When to call [`turn_page`](Journal::turn_page) if nothing happens first.
     pub(super) fn deadline(&self) -> Option<Moment> {
-        let rations = [&self.answers, &self.refusals, &self.ends, &self.troubles];
-        rations.iter().any(|ration| ration.left_out > 0).then_some(self.until)
-    }
-}
-
-impl Ration {
-    /// Whether there is room for one more line; if not, it counts as left out.
-    const fn take(&mut self) -> bool {
-        let room = self.written < LOG_LINES_PER_SECOND;
-        if room {
-            self.written += 1;
-        } else {
-            self.left_out += 1;
-        }
-        room
-    }
-
-    fn turn_page(&mut self, kind: &str) {
-        if self.left_out > 0 {
-            log::warn!("{} more lines left out: {kind}", self.left_out);
-        }
-        *self = Ration::default();
+        self.0.deadline()
     }
 }
 
@@ -160,25 +132,25 @@ mod tests {
 
     #[test]
     fn a_flood_is_counted_instead_of_written() {
-        let (mut journal, start) = (Journal::default(), Moment::START);
+        let (mut journal, start) = (Journal::new(), Moment::START);
         let from: SocketAddr = "10.0.0.1:1".parse().unwrap();
-        for _ in 0..LOG_LINES_PER_SECOND {
+        for _ in 0..DESK_LINES_MAX {
             journal.ended(start, from, End::Cut);
         }
+        journal.turned_away(start, from);
         assert_eq!(journal.deadline(), None);
         journal.ended(start, from, End::Cut);
-        journal.turned_away(start, from);
-        assert_eq!((journal.ends.left_out, journal.refusals.left_out), (1, 0));
-        assert_eq!(journal.deadline(), Some(start + SECOND));
-        journal.turn_page(start + SECOND);
+        assert_eq!(journal.deadline(), Some(start + DESK_LINES_SPAN));
+        journal.turn_page(start + DESK_LINES_SPAN);
         assert_eq!(journal.deadline(), None);
-        assert!(journal.ends.take());
     }
 
     #[test]
     fn harmless_ends_make_no_line() {
-        let (mut journal, start) = (Journal::default(), Moment::START);
-        journal.ended(start, "10.0.0.1:1".parse().unwrap(), End::Finished);
-        assert_eq!(journal.ends.written, 0);
+        let mut journal = Journal::new();
+        for _ in 0..=DESK_LINES_MAX {
+            journal.ended(Moment::START, "10.0.0.1:1".parse().unwrap(), End::Finished);
+        }
+        assert_eq!(journal.deadline(), None, "nothing is left out");
     }
 }

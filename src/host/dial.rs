@@ -13,9 +13,11 @@ use super::{HostError, clock};
 use crate::limits::UNSENT_MAX;
 use crate::limits::{CONNECT_TIMEOUT, POLL_INTERVAL};
 
-/// When the far end falls silent without a word, the system notices after about a minute.
+/// When the far end falls silent without a word, the system notices after a minute: so much silence, and then so
+/// many questions without an answer, so far apart. It asks before routers forget the connection.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEPALIVE_RETRIES: u32 = 3;
 
 /// The addresses behind a host name and port, in the order in which the system prefers them.
 ///
@@ -124,7 +126,10 @@ pub fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(POLL_INTERVAL))?;
     stream.set_write_timeout(Some(POLL_INTERVAL))?;
-    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_IDLE)
+        .with_interval(KEEPALIVE_INTERVAL)
+        .with_retries(KEEPALIVE_RETRIES);
     let socket = SockRef::from(stream);
     #[cfg(any(target_os = "linux", target_os = "android"))]
     socket.set_tcp_notsent_lowat(UNSENT_MAX)?;
@@ -149,6 +154,18 @@ mod tests {
         let mut buffer = [0; 4];
         (&stream).read_exact(&mut buffer).unwrap();
         assert_eq!(&buffer, b"word");
+    }
+
+    #[test]
+    fn silence_is_noticed_after_a_minute() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = connect(listener.local_addr().unwrap(), || false).unwrap();
+        prepare(&stream).unwrap();
+        let socket = SockRef::from(&stream);
+        assert!(socket.keepalive().unwrap());
+        let questions = socket.tcp_keepalive_interval().unwrap() * socket.tcp_keepalive_retries().unwrap();
+        let noticed = socket.tcp_keepalive_time().unwrap() + questions;
+        assert_eq!(noticed, Duration::from_secs(60));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use super::backoff::Backoff;
+use crate::identity::MemberId;
 use crate::limits::{ADDRESSES_MAX, BLAME_TIMEOUT, REDIAL_MAX, REDIAL_MIN};
 use crate::time::Moment;
 
@@ -35,8 +36,8 @@ struct Entry {
     backoff: Backoff,
     dials: u32,
     links: u32,
-    /// Somebody with our key answered there at least once: worth passing on.
-    proven: bool,
+    /// Who answered there last when it was dialled, with our key: worth passing on.
+    proven: Option<MemberId>,
     /// It is our own address.
     oneself: bool,
     refused_until: Moment,
@@ -66,7 +67,7 @@ impl Addresses {
         backoff.succeeded(now, pause);
         let refused_until = Moment::START;
         let entry =
-            Entry { source, backoff, dials: 0, links: 0, proven: false, oneself: false, refused_until };
+            Entry { source, backoff, dials: 0, links: 0, proven: None, oneself: false, refused_until };
         self.entries.insert(address, entry);
     }
 
@@ -125,11 +126,20 @@ impl Addresses {
         }
     }
 
+    /// Whether this member may be the one that listens there, as it says.
+    #[must_use]
+    pub fn may_be(&self, address: SocketAddr, member: MemberId) -> bool {
+        let proven = self.entries.get(&normalised(address)).and_then(|entry| entry.proven);
+        proven.is_none_or(|proven| proven == member)
+    }
+
     /// A link to the member that says it listens there is up; `dialled` proves it.
-    pub fn on_link(&mut self, address: SocketAddr, dialled: bool) {
+    pub fn on_link(&mut self, address: SocketAddr, member: MemberId, dialled: bool) {
         if let Some(entry) = self.entries.get_mut(&normalised(address)) {
             entry.links += 1;
-            entry.proven |= dialled;
+            if dialled {
+                entry.proven = Some(member);
+            }
         }
     }
 
@@ -152,7 +162,7 @@ impl Addresses {
         }
     }
 
-    /// The member that listens there sent wrong bytes.
+    /// Whoever answers there sent wrong bytes.
     pub fn on_blame(&mut self, now: Moment, address: SocketAddr) {
         if let Some(entry) = self.entries.get_mut(&normalised(address)) {
             entry.refused_until = now + BLAME_TIMEOUT;
@@ -166,7 +176,7 @@ impl Addresses {
         }
     }
 
-    /// Whether links with the member that listens there are refused for now.
+    /// Whether links with whoever answers there are refused for now.
     #[must_use]
     pub fn is_refused(&self, now: Moment, address: SocketAddr) -> bool {
         self.entries.get(&normalised(address)).is_some_and(|entry| entry.refused_until > now)
@@ -184,8 +194,10 @@ impl Addresses {
     /// Without the latter, whoever is always dialled and never dials, as a member that holds everything, would know
     /// the whole swarm and could tell a newcomer of nobody.
     pub fn sample_to_pass_on(&mut self, most: usize) -> Vec<SocketAddr> {
-        let known =
-            self.entries.iter().filter(|(_, entry)| (entry.proven || entry.links > 0) && !entry.oneself);
+        let known = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| (entry.proven.is_some() || entry.links > 0) && !entry.oneself);
         let known: Vec<SocketAddr> = known.map(|(&address, _)| address).collect();
         let mut sample = self.rng.choose_multiple(known, most);
         sample.sort_unstable();
@@ -207,7 +219,7 @@ impl Addresses {
 impl Entry {
     /// Only another member says that somebody is there.
     fn is_hearsay(&self) -> bool {
-        self.source == Source::Member && !self.proven
+        self.source == Source::Member && self.proven.is_none()
     }
 
     fn may_be_dialled(&self, now: Moment) -> bool {
@@ -256,6 +268,7 @@ mod tests {
         SocketAddr::from(([10, 0, 0, 1], number))
     }
 
+    const ID: MemberId = MemberId::from_bytes([1; 16]);
     const NOW: Moment = Moment::from_micros(1_000_000);
 
     #[test]
@@ -336,11 +349,11 @@ mod tests {
         let mut book = book();
         book.learn(NOW, address(1), Source::Conductor, Duration::ZERO);
         for _ in 0..20 {
-            book.on_link(address(1), true);
+            book.on_link(address(1), ID, true);
             book.on_link_gone(NOW, address(1), None);
         }
         assert!(book.next_due(NOW + REDIAL_MAX / 2).is_none());
-        book.on_link(address(1), true);
+        book.on_link(address(1), ID, true);
         book.on_useful(NOW, address(1));
         book.on_link_gone(NOW, address(1), None);
         assert!(book.next_due(NOW + REDIAL_MIN).is_some(), "what was useful is soon tried again");
@@ -358,13 +371,26 @@ mod tests {
         for number in 1..=5 {
             book.learn(NOW, address(number), Source::Conductor, Duration::ZERO);
         }
-        book.on_link(address(2), true);
-        book.on_link(address(3), true);
-        book.on_link(address(4), false);
+        book.on_link(address(2), ID, true);
+        book.on_link(address(3), ID, true);
+        book.on_link(address(4), ID, false);
         book.on_oneself(address(3));
         assert_eq!(book.sample_to_pass_on(10), [address(2), address(4)]);
         book.on_link_gone(NOW, address(2), None);
         book.on_link_gone(NOW, address(4), None);
         assert_eq!(book.sample_to_pass_on(10), [address(2)], "who only said that it listens may be gone");
+    }
+
+    #[test]
+    fn a_claim_does_not_stand_against_what_was_proven() {
+        let mut book = book();
+        let other = MemberId::from_bytes([2; 16]);
+        book.learn(NOW, address(1), Source::Conductor, Duration::ZERO);
+        book.on_link(address(1), other, false);
+        assert!(book.may_be(address(1), ID), "a claim proves nothing");
+        book.on_link(address(1), ID, true);
+        assert!(book.may_be(address(1), ID) && !book.may_be(address(1), other));
+        book.on_link(address(1), other, true);
+        assert!(book.may_be(address(1), other), "a member that starts again has another id");
     }
 }

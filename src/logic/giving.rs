@@ -32,6 +32,9 @@ const MOMENT_MASK: u64 = (1 << 31) - 1;
 /// The part was sent to whom it is reserved for: its time to share it began then, and does not begin again.
 const SENT: u64 = 1 << 63;
 
+/// No member's tag, but for one in four billion, who only cannot keep a part from others.
+const NOBODY: u32 = 0;
+
 impl Entry {
     /// The entry with these bits.
     #[must_use]
@@ -61,8 +64,8 @@ impl Entry {
     /// The entry after the part was promised to somebody; none if it stays as it is.
     #[must_use]
     pub fn promised(self, given: Given) -> Option<Entry> {
-        let again = || given.at.since(self.at()) >= GIVEN_AGAIN_PAUSE;
-        let anew = self.0 == 0 || if self.tag() == given.to { again() } else { self.is_free(given.at) };
+        let shared_on = self.is_sent() && self.tag() != given.to && self.is_free(given.at);
+        let anew = self.0 == 0 || shared_on || given.at.since(self.at()) >= GIVEN_AGAIN_PAUSE;
         anew.then(|| Entry::of(given))
     }
 
@@ -72,10 +75,11 @@ impl Entry {
         (self.0 & SENT == 0 && self.is_for(given.to)).then(|| Entry(Entry::of(given).0 | SENT))
     }
 
-    /// The entry after the part will not be sent after all; none if it stays as it is.
+    /// The entry after the part will not be sent after all; none if it stays as it is. It is nobody's then, and for
+    /// [`GIVEN_AGAIN_PAUSE`] nobody's for a while again: else some who ask and cancel in turn would keep it for ever.
     #[must_use]
     pub fn withdrawn(self, to: u32) -> Option<Entry> {
-        (!self.is_sent() && self.is_for(to)).then(Entry::default)
+        (!self.is_sent() && self.is_for(to)).then(|| Entry::of(Given { to: NOBODY, at: self.at() }))
     }
 
     /// Whether the part was last given to the member with this tag.
@@ -91,7 +95,7 @@ impl Entry {
     /// Whether nobody has more right to the part than others.
     fn is_free(self, now: Moment) -> bool {
         let patience = if self.is_sent() { GIVEN_PATIENCE } else { PROMISE_PATIENCE };
-        now.since(self.at()) >= patience
+        self.tag() == NOBODY || now.since(self.at()) >= patience
     }
 
     fn at(self) -> Moment {
@@ -179,8 +183,13 @@ mod tests {
         let entry = promised_to(1, now);
         let by = |to, later: Duration| entry.promised(Given { to, at: now + later }).is_some();
         assert!(!by(1, PROMISE_PATIENCE), "its time is over");
-        assert!(!by(2, Duration::ZERO) && by(2, PROMISE_PATIENCE + STEP));
-        assert!(by(1, GIVEN_AGAIN_PAUSE + STEP));
+        assert!(!by(2, PROMISE_PATIENCE + STEP), "nor anybody else's: some might take turns");
+        assert!(entry.may_give(now + PROMISE_PATIENCE + STEP, true, true, 2), "but they get it");
+        assert!(by(1, GIVEN_AGAIN_PAUSE + STEP) && by(2, GIVEN_AGAIN_PAUSE + STEP));
+        let withdrawn = entry.withdrawn(1).unwrap();
+        assert!(withdrawn.may_give(now, true, true, 2));
+        assert_eq!(withdrawn.promised(Given { to: 2, at: now + PROMISE_PATIENCE }), None);
+        assert_eq!(entry.withdrawn(2), None);
     }
 
     #[test]

@@ -25,15 +25,18 @@
 //! No machine knows clocks, files, sockets, threads, channels or the order of a hash map.
 
 pub mod addresses;
+pub mod asked;
 pub mod backoff;
 pub mod bucket;
 pub mod deadlines;
 pub mod giving;
 pub mod pace;
 pub mod picker;
+pub mod ration;
 pub mod registry;
 pub mod serving;
 pub mod session;
+pub mod suspects;
 pub mod swarm;
 pub mod turns;
 pub mod window;

@@ -82,6 +82,9 @@ pub enum Fault {
     /// More addresses or runs in one message than may be.
     #[error("a list longer than it may be")]
     ListTooLong,
+    /// An answer to what was not asked.
+    #[error("parts came or were refused that were not asked for")]
+    NotAsked,
     /// The same parts said to be new again and again.
     #[error("more parts were said to be new than there are")]
     StaleNews,

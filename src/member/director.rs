@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use thiserror::Error;
 
 use super::context::Context;
+use super::journal::Journal;
 use super::link::{self, Fact, LinkEnd, Role, Shared};
 use super::progress::{Phase, Waiting};
 use super::scout::Answer;
@@ -21,7 +22,7 @@ use crate::host::{HostError, clock};
 use crate::limits::{LEAVE_GRACE, POLL_INTERVAL};
 use crate::logic::addresses::normalised;
 use crate::logic::serving::Outgoing;
-use crate::logic::swarm::{self, Input, LinkId, Order, Quiet, Swarm};
+use crate::logic::swarm::{self, Input, Knock, LinkId, Order, Quiet, Swarm};
 use crate::part::Run;
 use crate::text::{Escaped, chain};
 use crate::time::Moment;
@@ -114,6 +115,7 @@ struct Handle {
 struct Actor {
     director: Director,
     links: BTreeMap<LinkId, Handle>,
+    journal: Journal,
     next_link: u64,
     orders: Vec<Order>,
     /// When the stop began.
@@ -132,6 +134,7 @@ pub(super) fn run(director: Director) -> Result<Outcome, MemberError> {
     let mut actor = Actor {
         director,
         links: BTreeMap::new(),
+        journal: Journal::new(),
         next_link: 1,
         orders: Vec::new(),
         stopping: None,
@@ -194,6 +197,7 @@ impl Actor {
     }
 
     fn tick(&mut self) {
+        self.journal.turn_page(clock::now());
         let flows: Vec<_> = self.links.iter().map(|(&id, handle)| (id, handle.shared.flow())).collect();
         for (id, flow) in flows {
             self.input(Input::Flowed(id, flow));
@@ -221,11 +225,18 @@ impl Actor {
     }
 
     fn on_knock(&mut self, stream: TcpStream, remote: SocketAddr) {
-        let waits = |handle: &&Handle| handle.queue.is_none() && handle.dialled.is_none();
-        let pending = self.links.values().filter(waits).map(|handle| handle.remote.ip());
-        if self.stopping.is_some() || !swarm::may_knock(remote.ip(), pending, self.links.len()) {
-            log::warn!("refused {remote}: too many connections");
-            return;
+        let waits =
+            |handle: &Handle| handle.queue.is_none() && handle.dialled.is_none() && !handle.shared.is_cut();
+        let pending = self.links.iter().filter(|(_, handle)| waits(handle));
+        let pending = pending.map(|(&id, handle)| (id, handle.remote.ip()));
+        match swarm::may_knock(remote.ip(), pending, self.links.len()) {
+            _ if self.stopping.is_some() => return,
+            Knock::Welcome => {}
+            Knock::InsteadOf(id) => self.links[&id].shared.cut(),
+            Knock::Refused => {
+                self.journal.turned_away(clock::now(), remote);
+                return;
+            }
         }
         self.start_link(Role::Accept(stream, remote), remote, None);
     }
@@ -252,8 +263,7 @@ impl Actor {
                 let Some(handle) = self.links.get_mut(&id) else { return };
                 handle.queue = Some(queue);
                 let dialled = handle.dialled;
-                let verb = if dialled.is_some() { "dialled" } else { "accepted" };
-                log::info!("{id} with {remote} is up ({verb}, member {})", hello.member);
+                self.journal.came_up(clock::now(), id, remote, hello.member, dialled.is_some());
                 self.input(Input::LinkUp { link: id, hello, remote, dialled });
             }
             Fact::Holds(set) => {
@@ -265,8 +275,8 @@ impl Actor {
             Fact::Stored(run) => self.input(Input::Stored(id, run)),
             Fact::Refused(run, denial) => self.input(Input::Refused(id, run, denial)),
             Fact::Corrupt(part) => {
-                let from = self.links.get(&id).map(|handle| handle.remote.to_string()).unwrap_or_default();
-                log::warn!("{from} sent wrong bytes for part {part}; it is refused for a while ({id})");
+                let from = self.links.get(&id).map(|handle| handle.remote);
+                self.journal.lied(clock::now(), id, from, part);
                 self.input(Input::Corrupt(id, part));
             }
             Fact::Gossip(addresses) => self.input(Input::Gossip(id, addresses)),
@@ -280,16 +290,14 @@ impl Actor {
             log::error!("{id}: a thread failed");
         }
         self.director.context.line.leave(id);
-        match &end {
-            LinkEnd::Dial(error) => log::info!("{}", chain(error)),
-            LinkEnd::Store(_) => {}
-            end => log::info!("{id} with {} ended: {}", handle.remote, chain(end)),
-        }
+        self.journal.ended(clock::now(), id, handle.remote, &end);
         if handle.queue.is_some() {
             let far = handle.shared.far();
             if self.links.values().all(|other| other.shared.far() != far) {
                 self.director.context.given.forget(far);
             }
+            // The machine judges what it began and did not end.
+            self.input(Input::Flowed(id, handle.shared.flow()));
             self.input(Input::LinkDown(id));
         } else if let Some(address) = handle.dialled {
             self.input(Input::DialFailed(address));

@@ -37,6 +37,7 @@ mod context;
 mod director;
 mod files;
 mod given;
+mod journal;
 mod line;
 mod link;
 mod listener;

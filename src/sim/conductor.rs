@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::ground::Ground;
+use super::harm::Harm;
 use crate::limits::{ANNOUNCE_INTERVALS, LEASE_HALF_INTERVALS, ROSTER_MAX};
 use crate::logic::registry::{Ask, Bounds, Registry};
 use crate::time::Moment;
@@ -31,7 +32,10 @@ impl Conductor {
     }
 
     /// It is started again, and knows nobody.
-    pub(super) fn empty(&mut self) {
+    pub(super) fn empty(&mut self, ground: &mut Ground) {
+        if !self.seen.is_empty() {
+            ground.harms.count(Harm::ConductorEmpty);
+        }
         self.seed = self.seed.wrapping_add(1);
         self.registry = Registry::new(self.seed, Bounds::default());
         self.seen.clear();
@@ -40,6 +44,7 @@ impl Conductor {
     /// Answers the bytes of a request with those of a reply; not at all if it cannot be reached.
     pub(super) fn answer(&mut self, ground: &mut Ground, from: IpAddr, bytes: &[u8]) -> Option<Vec<u8>> {
         if !self.reachable {
+            ground.harms.count(Harm::ConductorSilent);
             return None;
         }
         let mut input = bytes;
@@ -48,6 +53,7 @@ impl Conductor {
             return None;
         };
         let reply = if self.busy {
+            ground.harms.count(Harm::ConductorBusy);
             Reply::Refused(Refusal::Busy)
         } else {
             let reply = self.registry.answer(ground.now, &Ask { from, reached_on: ADDRESS, announce });

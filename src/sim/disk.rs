@@ -52,14 +52,17 @@ impl Disk {
         self.unsynced.clear();
     }
 
-    /// The power goes: each part that was not synced is there, torn, or gone.
-    pub(super) fn crash(&mut self, rng: &mut Rng) {
+    /// The power goes: each part that was not synced is there, torn, or gone. Says whether any is not there.
+    pub(super) fn crash(&mut self, rng: &mut Rng) -> bool {
+        let mut lost = false;
         for part in std::mem::take(&mut self.unsynced) {
             self.seen[part.at()] = match rng.u8(0..4) {
                 0 => Content::Right,
                 1 => Content::Wrong,
                 _ => Content::Nothing,
             };
+            lost |= self.read(part) != Content::Right;
         }
+        lost
     }
 }

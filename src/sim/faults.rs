@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::harm::Harm;
 use super::net::WayId;
 use super::plan::{Fault, Vice, address_of};
 use super::world::{Event, Mend, World};
@@ -53,7 +54,7 @@ impl World {
                 self.conductor.reachable = false;
                 self.later(span, Mend::ConductorBack);
             }
-            Fault::ConductorEmpty => self.conductor.empty(),
+            Fault::ConductorEmpty => self.conductor.empty(&mut self.ground),
             Fault::ConductorBusy(span) => {
                 self.conductor.busy = true;
                 self.later(span, Mend::ConductorIdle);
@@ -70,6 +71,9 @@ impl World {
                 if let Some(index) = self.some_member()
                     && let Some(member) = &mut self.seats[index].member
                 {
+                    if !member.links().is_empty() {
+                        self.ground.harms.count(Harm::Leap);
+                    }
                     member.leap(span);
                 }
             }
@@ -87,6 +91,9 @@ impl World {
         match mend {
             Mend::Stall(id) => {
                 if let Some(way) = self.net.way_mut(id) {
+                    if way.has_come() && way.stalled {
+                        self.ground.harms.count(Harm::Stalled);
+                    }
                     way.stalled = false;
                     self.hear(id);
                 }
@@ -151,6 +158,7 @@ impl World {
 
     fn cut_some_way(&mut self, silent: bool) {
         let Some(way) = self.some_way() else { return };
+        self.ground.harms.count(Harm::Cut);
         if silent {
             self.silence(way);
             self.silence(way.back());
@@ -160,8 +168,15 @@ impl World {
         }
     }
 
+    fn harm_if_linked(&mut self, index: usize, harm: Harm) {
+        if self.seats[index].member.as_ref().is_some_and(|member| !member.links().is_empty()) {
+            self.ground.harms.count(harm);
+        }
+    }
+
     fn end_for(&mut self, away: Duration, power: bool) {
         if let Some(index) = self.some_member() {
+            self.harm_if_linked(index, Harm::Crash);
             self.end_process(index, power);
             self.queue.at(self.ground.now + away, Event::Start(index));
         }
@@ -169,6 +184,7 @@ impl World {
 
     fn leave_for(&mut self, away: Duration) {
         if let Some(index) = self.some_member() {
+            self.harm_if_linked(index, Harm::Leave);
             self.live(index, self.seats[index].life, |member, ground, deeds| member.stop(ground, deeds));
             self.queue.at(self.ground.now + away, Event::Start(index));
         }
@@ -176,6 +192,7 @@ impl World {
 
     fn move_some(&mut self) {
         if let Some(index) = self.some_member() {
+            self.harm_if_linked(index, Harm::Move);
             self.end_process(index, false);
             // Far from the others, so that nobody else is there.
             let there = self.rng.usize(100_000..200_000);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 
+use super::harm::Harms;
 use super::trace::{Detail, Trace};
 use crate::part::Layout;
 use crate::time::Moment;
@@ -33,10 +34,13 @@ pub(super) struct Ground {
     pub(super) stopwatch: Option<Box<dyn Stopwatch>>,
     /// Members that mean no good, or whose bytes went wrong: blaming them is right.
     pub(super) tainted: Vec<bool>,
+    /// Members that send wrong parts by themselves.
+    pub(super) liars: Vec<bool>,
     /// Where they are heard to be.
     pub(super) tainted_addresses: BTreeSet<SocketAddr>,
     /// Links that were ended because of wrong bytes or a broken protocol.
     pub(super) blames: u64,
+    pub(super) harms: Harms,
 }
 
 impl Ground {
@@ -51,8 +55,10 @@ impl Ground {
             steps: 0,
             stopwatch: None,
             tainted: Vec::new(),
+            liars: Vec::new(),
             tainted_addresses: BTreeSet::new(),
             blames: 0,
+            harms: Harms::default(),
         }
     }
 

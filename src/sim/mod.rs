@@ -11,6 +11,7 @@
 //! - `net`, `disk`, `conductor`, `member`: what they are made of;
 //! - `traffic`: connections, and what travels on them;
 //! - `faults`: what goes wrong;
+//! - [`harm`]: how often it really did;
 //! - [`efficiency`]: how fast a swarm could be at best;
 //! - `ground`, `queue`, `trace`: what all of them stand on.
 //!
@@ -21,6 +22,7 @@ mod disk;
 pub mod efficiency;
 mod faults;
 mod ground;
+pub mod harm;
 mod member;
 mod net;
 pub mod plan;
@@ -30,6 +32,7 @@ mod traffic;
 pub mod world;
 
 pub use self::ground::Stopwatch;
+pub use self::harm::{Harm, Harms};
 pub use self::plan::Plan;
 pub use self::trace::Detail;
 pub use self::world::{Report, World};

@@ -368,6 +368,11 @@ impl Way {
         self.flying.push_back(chunk);
     }
 
+    /// Whether anything waits to be heard.
+    pub(super) fn has_come(&self) -> bool {
+        !self.come.is_empty()
+    }
+
     /// The bytes of the first slice that has not passed the downlink.
     fn next_slice(&self) -> Option<u32> {
         self.come.iter().find_map(|(chunk, passed)| match chunk {

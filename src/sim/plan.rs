@@ -22,7 +22,7 @@ pub enum Vice {
     Mute,
     /// It sends a few bytes a second.
     Drips,
-    /// It says more than anybody may, and opens connections on which it says nothing.
+    /// It says more than anybody may, opens ever more connections, and says nothing on every second one.
     Flood,
 }
 

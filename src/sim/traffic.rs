@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 
+use super::harm::Harm;
 use super::net::{Beat, Chunk, WayId};
 use super::plan::Vice;
 use super::world::{Event, World};
 use crate::limits::CONNECT_TIMEOUT;
-use crate::logic::swarm::LinkId;
+use crate::logic::swarm::{Knock, LinkId};
 
 impl World {
     pub(super) fn knock(&mut self, from: usize, life: u32, to: SocketAddr) {
@@ -18,12 +19,18 @@ impl World {
             seat.plan.address == to && (seat.member.is_some() || seat.disk.is_some() && !seat.dark)
         });
         let remote = SocketAddr::new(self.seats[from].plan.address.ip(), 50_000);
-        let host = there.filter(|&index| self.admits(index, remote));
-        let Some(index) = host else {
+        if there.is_some_and(|index| self.seats[index].refuses) {
+            self.ground.harms.count(Harm::Refused);
+        }
+        let host = there.and_then(|index| Some((index, self.admits(index, remote)?)));
+        let Some((index, gives_way)) = host else {
             let pause = if there.is_some() { latency * 2 } else { CONNECT_TIMEOUT };
             self.queue.at(now + pause, Event::DialFailed { member: from, life, address: to });
             return;
         };
+        if let Some(id) = gives_way {
+            self.live(index, self.seats[index].life, |member, ground, deeds| member.cut(ground, id, deeds));
+        }
         let latency = latency + self.seats[index].plan.latency;
         let way = self.net.connect(now, from, index, latency);
         for member in [from, index] {
@@ -40,10 +47,14 @@ impl World {
         self.queue.at(now + latency * 3, Event::Shaken(way));
     }
 
-    /// Whether this member accepts one more connection.
-    fn admits(&self, index: usize, from: SocketAddr) -> bool {
+    /// Whether this member accepts one more connection, and which one gives way to it.
+    fn admits(&self, index: usize, from: SocketAddr) -> Option<Option<LinkId>> {
         let seat = &self.seats[index];
-        !seat.refuses && seat.member.as_ref().is_some_and(|member| member.admits(from))
+        match seat.member.as_ref().filter(|_| !seat.refuses)?.admits(from) {
+            Knock::Welcome => Some(None),
+            Knock::InsteadOf(id) => Some(Some(id)),
+            Knock::Refused => None,
+        }
     }
 
     pub(super) fn beat(&mut self, beat: Beat) {
@@ -115,6 +126,11 @@ impl World {
                 self.net.say(now, way, Chunk::Words(words), &mut self.queue);
             }
             if let Some(slice) = slice {
+                if self.seats[index].plan.vice == Vice::Drips {
+                    self.ground.harms.count(Harm::Dripped);
+                } else if self.net.is_slow(way) {
+                    self.ground.harms.count(Harm::Slow);
+                }
                 self.net.send(now, way, slice, &mut self.queue);
             }
             if let Some(member) = &mut self.seats[index].member {

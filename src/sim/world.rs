@@ -8,6 +8,7 @@ use fastrand::Rng;
 use super::conductor::Conductor;
 use super::disk::{Content, Disk};
 use super::ground::{Ground, Stopwatch};
+use super::harm::{Harm, Harms};
 use super::member::{Deed, Make, Member};
 use super::net::{Beat, Chunk, Net, WayId};
 use super::plan::{MemberPlan, Plan, Share, Vice};
@@ -113,6 +114,8 @@ pub struct Report {
     pub received: Vec<u64>,
     /// Links that were ended because of wrong bytes or a broken protocol.
     pub blames: u64,
+    /// What really went wrong, and how often.
+    pub harms: Harms,
 }
 
 /// See the module.
@@ -198,6 +201,7 @@ impl World {
             sent: (0..self.seats.len()).map(|host| self.net.traffic(host).0).collect(),
             received: (0..self.seats.len()).map(|host| self.net.traffic(host).1).collect(),
             blames: self.ground.blames,
+            harms: self.ground.harms,
         }
     }
 
@@ -216,6 +220,7 @@ impl World {
         self.net.join(plan.up, plan.down);
         let honest = plan.vice == Vice::None;
         self.ground.tainted.push(false);
+        self.ground.liars.push(plan.vice == Vice::Lies);
         if honest {
             self.unfinished += 1;
         } else {
@@ -238,6 +243,7 @@ impl World {
 
     fn happen(&mut self, event: Event) {
         if let Some(until) = self.frozen_until(&event) {
+            self.ground.harms.count(Harm::Frozen);
             self.queue.at(until, event);
             return;
         }
@@ -257,7 +263,7 @@ impl World {
                 });
             }
             Event::Shaken(way) => {
-                self.with_link(way, |member, _, deeds| member.on_shaken(LinkId(way.0), deeds));
+                self.with_link(way, |member, ground, deeds| member.on_shaken(ground, LinkId(way.0), deeds));
                 self.hear(way.back());
             }
             Event::Cut(way) => {
@@ -439,8 +445,8 @@ impl World {
         seat.life += 1;
         seat.dark = power;
         let mut disk = member.into_disk();
-        if power {
-            disk.crash(&mut self.rng);
+        if power && disk.crash(&mut self.rng) {
+            self.ground.harms.count(Harm::Lost);
         }
         seat.disk = Some(disk);
     }

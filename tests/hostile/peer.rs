@@ -177,6 +177,27 @@ impl Peer {
         }
     }
 
+    /// The same, unless it asks for nothing for so long, or ends the link.
+    pub(crate) fn asked_within(&mut self, patience: Duration) -> Option<Span> {
+        loop {
+            let mut input = self.plain.as_slice();
+            let message = self.decoder.next(&mut input).expect("a member keeps to the protocol");
+            let left = input.len();
+            self.plain.drain(..self.plain.len() - left);
+            match message {
+                Some(Message::Want(span)) => return Some(span),
+                Some(_) => {}
+                None => {
+                    self.stream.set_read_timeout(Some(patience)).unwrap();
+                    let more = self.stream.peek(&mut [0]);
+                    self.stream.set_read_timeout(Some(DEADLINE)).unwrap();
+                    more.ok().filter(|&len| len > 0)?;
+                    self.receive()?;
+                }
+            }
+        }
+    }
+
     /// Waits until the member's own set has come: it is in the middle of things then.
     pub(crate) fn is_welcome(&mut self) {
         self.is_welcome_or_gone().expect("the link lives");

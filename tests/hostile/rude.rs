@@ -56,6 +56,7 @@ fn rudeness() -> Vec<(String, Vec<u8>)> {
             open(Message::Have(Have::Runs(vec![span(0, PARTS); HAVE_RUNS_MAX]))),
         ),
         ("a refusal of what was not asked".to_owned(), open(Message::Refuse(span(0, 1), Denial::NotHeld))),
+        ("parts that were not asked for".to_owned(), open(Message::Parts(span(0, PARTS)))),
     ];
     let refuse = |span| Message::Refuse(span, Denial::Elsewhere);
     for message in [Message::Want, Message::Parts, refuse, Message::Cancel] {
@@ -95,8 +96,7 @@ fn whoever_breaks_the_protocol_is_cut_off() {
     }
     getter.completes(&world);
     source.is_left_alone();
-    // What was not asked is not a matter of the session: the swarm closes that link.
-    source.logs("the other side broke the protocol", all.len() - 1);
+    source.logs("the other side broke the protocol", all.len());
     getter.ends();
     source.ends();
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use orchestra::host::tcp::allow_open_files;
 use orchestra::identity::SwarmKey;
-use orchestra::limits::PENDING_PER_ADDRESS_MAX;
+use orchestra::limits::{LINK_LINES_MAX, PENDING_MAX, PENDING_PER_ADDRESS_MAX};
 use orchestra::wire::member::{Have, preamble};
 use orchestra::wire::seal::{HANDSHAKE_LEN, Initiator, respond};
 
@@ -54,6 +54,8 @@ fn strangers_are_shown_out_at_once() {
     for byte in 0..whole.len() {
         is_shown_out(at, &format!("byte {byte} changed"), &changed(byte), 0);
     }
+    // Those of before are gone: one host may have only so many connections that have not said hello.
+    source.logs("the seal is broken", 1 + HANDSHAKE_LEN);
     // The member cannot know that it heard this before; but who replays cannot go on.
     for _ in 0..2 {
         let mut stream = TcpStream::connect(at).unwrap();
@@ -111,8 +113,16 @@ fn silence_is_bounded_in_number_and_time() {
     let source = world.source(&[]);
     // From another address than the honest ones have.
     let crowd: Vec<TcpStream> = (0..1_000).map(|_| connect_from(2, source.address)).collect();
-    source.logs("too many connections", 1_000 - PENDING_PER_ADDRESS_MAX);
+    let is_shut = |stream: &&TcpStream| {
+        stream.set_nonblocking(true).unwrap();
+        !stream.peek(&mut [0]).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+    };
+    until("all others are refused", || {
+        crowd.iter().filter(is_shut).count() >= 1_000 - PENDING_PER_ADDRESS_MAX
+    });
     assert!(source.link_threads() <= PENDING_PER_ADDRESS_MAX);
+    let lines = source.log().matches("too many connections").count();
+    assert_eq!(lines, LINK_LINES_MAX as usize, "no flood fills a disk");
 
     // A holder of the key who never gets to the end of its first record is as silent as the rest.
     let (mute, mute_address) = listen();
@@ -136,6 +146,23 @@ fn silence_is_bounded_in_number_and_time() {
     drop(crowd);
     getter.ends();
     source.ends();
+}
+
+/// As many silent connections as there may be, from as many hosts as it takes.
+#[test]
+fn the_silent_keep_nobody_out() {
+    let world = World::new(1 << 20, 65_536);
+    let source = world.source(&[]);
+    let hosts = (2..).flat_map(|host| [host; PENDING_PER_ADDRESS_MAX]).take(PENDING_MAX);
+    let crowd: Vec<TcpStream> = hosts.map(|host| connect_from(host, source.address)).collect();
+    until("all of them wait", || source.link_threads() == PENDING_MAX);
+    let mut getter = world.getter("getter", &members([source.address]));
+    getter.completes(&world);
+    let (_, log) = getter.ends();
+    assert!(!log.contains("is gone"), "it was let in at once: {log}");
+    let (_, log) = source.ends();
+    assert!(!log.contains("too many connections"), "{log}");
+    drop(crowd);
 }
 
 /// Answers one call; what it returns is sent.

@@ -1,6 +1,8 @@
 //! Members that ask: for too much, for nothing, again and again, and without listening.
 
+use std::io::Read;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use orchestra::host::tcp::allow_open_files;
@@ -216,5 +218,40 @@ fn two_who_hold_everything_part() {
     // Both hold everything: nothing is left to say.
     assert_eq!(peer.is_ended(), Some(Message::Bye(Reason::Complete)));
     source.is_left_alone();
+    source.ends();
+}
+
+/// Many ids of one host ask for everything and cancel, over and over: what is kept for them a moment is kept from
+/// others, but not again and again.
+#[test]
+fn who_asks_and_cancels_for_ever_keeps_nothing_from_others() {
+    let world = world();
+    let source = world.source(&[]);
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let hoarders: Vec<Peer> = (1..=24).map(|number| dial(&world, &source, number)).collect();
+        for mut peer in hoarders {
+            let over = &over;
+            scope.spawn(move || {
+                peer.stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+                let mut sink = vec![0; 1 << 20];
+                while !over.load(Ordering::Relaxed) {
+                    for first in (0..PARTS).step_by(16) {
+                        let told = peer.say(&Message::Want(span(first, 16)));
+                        if told.and_then(|()| peer.say(&Message::Cancel(span(first, 16)))).is_err() {
+                            return;
+                        }
+                    }
+                    while matches!(peer.stream.read(&mut sink), Ok(read) if read > 0) {}
+                    // Not to be busy: it costs the source no less to be asked fifty times a second.
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+            });
+        }
+        let mut getter = world.getter("getter", &members([source.address]));
+        getter.completes(&world);
+        over.store(true, Ordering::Relaxed);
+        getter.ends();
+    });
     source.ends();
 }

@@ -6,7 +6,7 @@ use super::link::{Asked, Link};
 use super::{LinkId, Order, Swarm};
 use crate::limits::{
     ASKED_BYTES_MIN, ASKED_SPAN, END_PHASE_PATIENCE, END_PHASE_PATIENCE_MAX, END_PHASE_PATIENCE_MORE,
-    HEDGE_PATIENCE, LANDING_BYTES_MIN, LANDING_PATIENCE, LATE_FACTOR, SECOND_HAND_PATIENCE,
+    HEDGE_PATIENCE, LANDING_PATIENCE, LANDING_RATE_MIN, LATE_FACTOR, SECOND_HAND_PATIENCE,
 };
 use crate::logic::picker::Among;
 use crate::part::{PartIndex, Run};
@@ -14,7 +14,18 @@ use crate::part_set::PartSet;
 use crate::time::Moment;
 
 /// A link that brings this part of our best rate brings a good share.
-const GOOD_SHARE: u128 = 4;
+const GOOD_SHARE: u64 = 4;
+
+/// How a part comes that a link has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Coming {
+    /// At a good share of all that we can receive: whoever else is asked would only share our line with it.
+    Well,
+    /// At less than that.
+    Somehow,
+    /// At less than [`LANDING_RATE_MIN`].
+    Hardly,
+}
 
 impl Swarm {
     /// Asks a link for as much as its window allows.
@@ -41,7 +52,9 @@ impl Swarm {
     fn room_to_ask(&self) -> u64 {
         let part_len = u64::from(self.rules.layout.part_len());
         let most = self.capacity.saturating_mul(ASKED_SPAN.as_secs()).max(ASKED_BYTES_MIN).max(2 * part_len);
-        most.saturating_sub(u64::from(self.picker.asked_count()) * part_len)
+        // What does not come leaves our line to others: else a few who give nothing would use it up.
+        let comes = (u64::from(self.picker.asked_count()) * part_len).saturating_sub(self.stuck);
+        most.saturating_sub(comes)
     }
 
     /// Asks every link that may have become able to give something.
@@ -74,7 +87,7 @@ impl Swarm {
     ///
     /// A complete member's upload is what everybody needs, so it is not spent on parts that incomplete
     /// members are about to bring anyway.
-    fn among(&self, now: Moment, link: &Link) -> Among {
+    pub(super) fn among(&self, now: Moment, link: &Link) -> Among {
         if !link.is_complete() {
             return Among::Counted;
         }
@@ -95,7 +108,9 @@ impl Swarm {
         let idle: Vec<LinkId> = self
             .links
             .iter()
-            .filter(|(_, link)| link.in_flight.is_empty() && !link.askable.is_empty())
+            .filter(|(_, link)| {
+                link.in_flight.is_empty() && !link.askable.is_empty() && link.has_room(self.rules.layout)
+            })
             .map(|(&id, _)| id)
             .collect();
         for id in idle {
@@ -122,12 +137,17 @@ impl Swarm {
             .map(|(_, run)| run)
     }
 
-    /// Whether what brought so many bytes in this time brings a good share of all that we can receive: whoever else is
-    /// asked would only share our line with it. Less than what a landing must bring is no share of anything.
-    fn comes_on(&self, span: Duration, bytes: u64) -> bool {
-        let rate = u128::from(bytes) * 1_000_000 / span.as_micros().max(1);
-        let least = LANDING_BYTES_MIN as u128 * 1_000_000 / LANDING_PATIENCE.as_micros();
-        rate >= least && rate >= u128::from(self.capacity) / GOOD_SHARE
+    /// How a part comes of which so many bytes came in this time.
+    fn comes(&self, span: Duration, bytes: u64) -> Coming {
+        let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX).max(1);
+        let rate = bytes.saturating_mul(1_000) / millis;
+        if rate < LANDING_RATE_MIN {
+            Coming::Hardly
+        } else if rate >= self.capacity / GOOD_SHARE {
+            Coming::Well
+        } else {
+            Coming::Somehow
+        }
     }
 
     /// How long a part may take to come.
@@ -150,10 +170,11 @@ impl Swarm {
             Some(_) if self.picker.open_count() > 0 => return None,
             Some((begun, before)) => {
                 let waited = now.since(begun);
-                if waited >= late && self.comes_on(waited, link.flow.received.saturating_sub(before)) {
-                    return None;
+                match self.comes(waited, link.flow.received.saturating_sub(before)) {
+                    Coming::Well => return None,
+                    Coming::Somehow => (waited, late),
+                    Coming::Hardly => (waited, late.min(LANDING_PATIENCE)),
                 }
-                (waited, late)
             }
         };
         if waited < first {

@@ -4,12 +4,18 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::identity::MemberId;
-use crate::limits::{ELSEWHERE_PAUSE, SECOND_HAND_PATIENCE, WINDOW_RUNS_MAX};
+use crate::limits::{
+    ELSEWHERE_PAUSE, LANDING_PATIENCE, LANDING_RATE_MIN, SECOND_HAND_PATIENCE, WINDOW_RUNS_MAX,
+};
+use crate::logic::addresses::source_of;
 use crate::logic::window::Window;
 use crate::part::{Layout, Run};
 use crate::part_set::PartSet;
 use crate::time::Moment;
 use crate::wire::member::Denial;
+
+/// Over so many ticks rates are smoothed.
+const SMOOTH_TICKS: u64 = 8;
 
 /// A link, from its hello to its end.
 #[derive(Debug)]
@@ -17,6 +23,8 @@ pub(super) struct Link {
     pub(super) member: MemberId,
     /// Where the member at the far end accepts links, if it does.
     pub(super) address: Option<SocketAddr>,
+    /// Where its far end is.
+    pub(super) host: IpAddr,
     /// What it counts as where links are counted by source.
     pub(super) source: IpAddr,
     /// We opened it.
@@ -40,10 +48,16 @@ pub(super) struct Link {
     pub(super) first_asked: Option<Moment>,
     /// When it last brought a part.
     pub(super) brought: Option<Moment>,
+    /// The bytes of all parts that it brought, and that were right.
+    pub(super) brought_bytes: u64,
+    /// Wrong parts came from its source: it is asked for no more at a time than it has brought.
+    pub(super) suspect: bool,
     /// Bytes received and sent at the last tick.
     pub(super) flow: Flow,
     /// Bytes per second received lately, measured by the tick: falls to 0 when nothing comes.
     pub(super) rate: u64,
+    /// The same, smoothed.
+    steady_rate: u64,
     pub(super) gossiped: Moment,
     /// When addresses that it passed on were last taken in.
     pub(super) gossip_heard: Option<Moment>,
@@ -78,13 +92,14 @@ impl Link {
         layout: Layout,
         member: MemberId,
         address: Option<SocketAddr>,
-        source: IpAddr,
+        host: IpAddr,
         dialled: bool,
     ) -> Link {
         Link {
             member,
             address,
-            source,
+            host: host.to_canonical(),
+            source: source_of(host),
             dialled,
             theirs: None,
             askable: PartSet::empty(layout),
@@ -96,8 +111,11 @@ impl Link {
             moved: now,
             first_asked: None,
             brought: None,
+            brought_bytes: 0,
+            suspect: false,
             flow: Flow::default(),
             rate: 0,
+            steady_rate: 0,
             gossiped: now,
             gossip_heard: None,
         }
@@ -118,9 +136,27 @@ impl Link {
         self.in_flight.iter().map(|asked| layout.bytes_of(asked.run)).sum()
     }
 
+    /// The bytes in flight, if they hardly come.
+    pub(super) fn bytes_stuck(&self, now: Moment, layout: Layout) -> u64 {
+        let waits = self.in_flight.iter().any(|asked| now.since(asked.since) >= LANDING_PATIENCE);
+        if waits && self.steady_rate < LANDING_RATE_MIN { self.bytes_in_flight(layout) } else { 0 }
+    }
+
     /// Whether another run may be asked for.
     pub(super) fn has_room(&self, layout: Layout) -> bool {
-        self.in_flight.len() < WINDOW_RUNS_MAX as usize && self.bytes_in_flight(layout) < self.window.bytes()
+        let earned = if self.suspect { self.brought_bytes } else { u64::MAX };
+        self.in_flight.len() < WINDOW_RUNS_MAX as usize
+            && self.bytes_in_flight(layout) < self.window.bytes().min(earned)
+    }
+
+    /// Whether it has brought anything.
+    pub(super) const fn has_merit(&self) -> bool {
+        self.brought_bytes > 0
+    }
+
+    /// The address at which we dialled it, which so is that of whoever is there.
+    pub(super) fn dialled_at(&self) -> Option<SocketAddr> {
+        self.address.filter(|_| self.dialled)
     }
 
     /// A run is asked for.
@@ -238,8 +274,14 @@ impl Link {
         }
         let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX).max(1);
         self.rate = received.saturating_mul(1_000_000) / micros;
+        self.steady_rate = smoothed(self.steady_rate, self.rate);
         self.flow = flow;
     }
+}
+
+/// A rate after one more tick, smoothed: what comes in bursts is no better for it.
+pub(super) const fn smoothed(before: u64, now: u64) -> u64 {
+    before - before / SMOOTH_TICKS + now / SMOOTH_TICKS
 }
 
 #[cfg(test)]
@@ -255,8 +297,8 @@ mod tests {
     }
 
     fn link() -> Link {
-        let source = IpAddr::from([10, 0, 0, 1]);
-        Link::new(Moment::START, layout(), MemberId::from_bytes([0; 16]), None, source, false)
+        let host = IpAddr::from([10, 0, 0, 1]);
+        Link::new(Moment::START, layout(), MemberId::from_bytes([0; 16]), None, host, false)
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::wire::member::{Hello, Reason};
 /// What is known about the world outside the links.
 #[derive(Debug)]
 pub(super) struct Meeting {
-    addresses: Addresses,
+    pub(super) addresses: Addresses,
     rng: fastrand::Rng,
     announce: Backoff,
     /// An announce is under way.
@@ -175,17 +175,20 @@ impl Swarm {
         dialled: Option<SocketAddr>,
         orders: &mut Vec<Order>,
     ) {
-        let address = match (dialled, hello.port) {
-            (Some(address), _) => Some(address),
-            (None, 0) => None,
-            (None, port) => Some(SocketAddr::new(remote.ip(), port)),
-        };
-        let refused = address.is_some_and(|address| self.meeting.addresses.is_refused(now, address));
-        // By host as well: whoever borrows the id of another member must not use up its links.
-        let host = |address: Option<SocketAddr>| address.map(|address| address.ip().to_canonical());
-        let is_same = |link: &&Link| link.member == hello.member && host(link.address) == host(address);
-        let same = self.links.values().filter(is_same).count();
         let source = source_of(remote.ip());
+        let claimed = || Some(SocketAddr::new(remote.ip(), hello.port)).filter(|_| hello.port != 0);
+        // Somebody else may be at the address that it claims.
+        let claimed = || claimed().filter(|&address| self.meeting.addresses.may_be(address, hello.member));
+        let address = dialled.or_else(claimed);
+        let refused = match dialled {
+            Some(address) => self.meeting.addresses.is_refused(now, address),
+            None => self.suspects.is_refused(now, source, hello.member),
+        };
+        // By host as well: whoever borrows the id of another member must not use up its links, and a member that has
+        // got another address must not wait until those to its old one are noticed to be dead.
+        let host = remote.ip().to_canonical();
+        let is_same = |link: &&Link| link.member == hello.member && link.host == host;
+        let same = self.links.values().filter(is_same).count();
         let room = self.room_for(source, dialled.is_some());
         let refusal = if hello.member == self.rules.member {
             Some(Reason::Oneself)
@@ -212,35 +215,23 @@ impl Swarm {
         }
         if let Some(address) = address {
             addresses.learn(now, address, Source::Conductor, Duration::ZERO);
-            addresses.on_link(address, dialled.is_some());
+            addresses.on_link(address, hello.member, dialled.is_some());
         }
         if let Room::InsteadOf(other) = room {
             orders.push(Order::Close(other, Reason::TooMany));
             self.forget(now, other, None);
         }
         let is_dialled = dialled.is_some();
-        let mut link = Link::new(now, self.rules.layout, hello.member, address, source, is_dialled);
+        let mut link = Link::new(now, self.rules.layout, hello.member, address, host, is_dialled);
         // Newcomers are told at once whom else there is.
         link.gossiped = Moment::START;
+        link.suspect = self.suspects.is_suspect(now, source);
         self.links.insert(id, link);
-    }
-
-    pub(super) fn on_corrupt(&mut self, now: Moment, id: LinkId, orders: &mut Vec<Order>) {
-        let Some(link) = self.links.get(&id) else { return };
-        if let Some(address) = link.address {
-            self.meeting.addresses.on_blame(now, address);
-        }
-        self.expel(now, id, orders);
-    }
-
-    /// Ends a link whose far end broke the protocol or sent wrong bytes.
-    pub(super) fn expel(&mut self, now: Moment, id: LinkId, orders: &mut Vec<Order>) {
-        orders.push(Order::Close(id, Reason::Fault));
-        self.forget(now, id, None);
     }
 
     pub(super) fn on_link_down(&mut self, now: Moment, id: LinkId, orders: &mut Vec<Order>) {
         if self.links.contains_key(&id) {
+            self.broke_off(now, id);
             self.forget(now, id, None);
             if !self.stopped {
                 self.ask_everybody(now, orders);
@@ -278,6 +269,7 @@ impl Swarm {
             self.links.iter().filter(|(_, link)| stalled(link) || idle(link)).map(|(&id, _)| id).collect();
         for id in useless {
             orders.push(Order::Close(id, Reason::Idle));
+            self.broke_off(now, id);
             self.forget(now, id, None);
         }
     }

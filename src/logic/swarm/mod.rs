@@ -4,6 +4,7 @@
 //! - `asking`: which parts are asked of which link.
 //! - `meeting`: whom to dial, what to tell the conductor and the others.
 //! - `room`: who gets one of the links that there is room for.
+//! - `trust`: what happens to those that bring wrong parts, and to their neighbours.
 //!
 //! Invariants, checked after every step in debug builds:
 //!
@@ -23,16 +24,18 @@ mod room;
 mod siege;
 #[cfg(test)]
 mod tests;
+mod trust;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 
 pub use self::link::Flow;
-use self::link::{Asked, Link};
+use self::link::{Asked, Link, smoothed};
 use self::meeting::Meeting;
-pub use self::room::may_knock;
+pub use self::room::{Knock, may_knock};
 use super::picker::Picker;
+use super::suspects::Suspects;
 use crate::identity::MemberId;
 use crate::limits::{LINKS_MAX, QUIET_TIMEOUT, RUN_BYTES_U32, TICK_INTERVAL, WINDOW_BYTES_MAX};
 use crate::part::{Layout, PartIndex, Run};
@@ -41,8 +44,6 @@ use crate::time::Moment;
 use crate::wire::desk::{Event, Roster};
 use crate::wire::member::{Denial, Hello, Reason};
 
-/// Over so many ticks the rate of all links together is smoothed: what comes in bursts is no better for it.
-const RATE_TICKS: u64 = 8;
 /// In each tick the best rate of late fades by such a share: by half within five seconds.
 const CAPACITY_FADES: u64 = 32;
 
@@ -193,6 +194,7 @@ pub struct Swarm {
     picker: Picker,
     links: BTreeMap<LinkId, Link>,
     meeting: Meeting,
+    suspects: Suspects,
     bytes_held: u64,
     checked: bool,
     finished: bool,
@@ -202,6 +204,8 @@ pub struct Swarm {
     rate: u64,
     /// The best of that of late.
     capacity: u64,
+    /// Bytes that were asked for and hardly come.
+    stuck: u64,
     last_tick: Moment,
     /// When a part was last stored, or getting became possible.
     progressed: Moment,
@@ -215,6 +219,7 @@ impl Swarm {
         Swarm {
             picker: Picker::new(rules.layout, seeds.u64(..)),
             meeting: Meeting::new(seeds.fork()),
+            suspects: Suspects::new(),
             links: BTreeMap::new(),
             bytes_held: 0,
             checked: false,
@@ -223,6 +228,7 @@ impl Swarm {
             held_back: false,
             rate: 0,
             capacity: 0,
+            stuck: 0,
             last_tick: now,
             progressed: now,
             rules,
@@ -389,6 +395,8 @@ impl Swarm {
         if let Some(link) = self.links.get_mut(&id) {
             let (taken, asked_for) = link.answered(run);
             link.moved = now;
+            link.brought_bytes += layout.bytes_of(run);
+            self.suspects.brought(link.source, layout.bytes_of(run));
             if link.brought.replace(now).is_none()
                 && let Some(address) = link.address
             {
@@ -505,11 +513,15 @@ impl Swarm {
         self.last_tick = now;
         self.held_back = held_back;
         let rate = self.links.values().map(|link| link.rate).fold(0, u64::saturating_add);
-        self.rate = self.rate - self.rate / RATE_TICKS + rate / RATE_TICKS;
+        self.rate = smoothed(self.rate, rate);
         self.capacity = (self.capacity - self.capacity / CAPACITY_FADES).max(self.rate);
+        let layout = self.rules.layout;
+        self.stuck = self.links.values().map(|link| link.bytes_stuck(now, layout)).sum();
         self.links.values_mut().for_each(|link| link.renew_deferred(now));
         self.replace_useless_links(now, orders);
+        self.mark_suspects(now);
         self.ask_everybody(now, orders);
+        self.try_suspects(now, orders);
         self.ask_again(now, orders);
         self.meet(now, orders);
         self.gossip(now, orders);

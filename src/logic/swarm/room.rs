@@ -4,6 +4,7 @@
 //! claim to be. So some of the room is for those whom the member dials itself, and in the rest a host that has
 //! more links than others gives way to them.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -23,14 +24,39 @@ pub(super) enum Room {
     Full,
 }
 
+/// What becomes of one more connection that somebody opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Knock {
+    /// It is let in.
+    Welcome,
+    /// It is, once this one is cut, which has not said hello.
+    InsteadOf(LinkId),
+    /// It is closed.
+    Refused,
+}
+
 /// Whether a member that has so many `links`, in whatever state, takes one more connection from this host.
-/// `pending` are the hosts of those that others opened and that have not said hello, one for each.
+/// `pending` are those that others opened and that have not said hello, the oldest first, with their hosts.
+///
+/// If there are too many of them, the oldest one of the host that has most gives way: whoever has the key says hello
+/// in no time, and those who never will must not keep it out by being many, or by having many hosts.
 #[must_use]
-pub fn may_knock(from: IpAddr, pending: impl Iterator<Item = IpAddr>, links: usize) -> bool {
-    let source = source_of(from);
-    let (all, here) =
-        pending.fold((0, 0), |(all, here), host| (all + 1, here + usize::from(source_of(host) == source)));
-    all < PENDING_MAX && here < PENDING_PER_ADDRESS_MAX && links < LINKS_MAX + PENDING_MAX
+pub fn may_knock(from: IpAddr, pending: impl Iterator<Item = (LinkId, IpAddr)>, links: usize) -> Knock {
+    let mut sources: BTreeMap<IpAddr, (usize, Reverse<LinkId>)> = BTreeMap::new();
+    let mut all = 0;
+    for (link, host) in pending {
+        sources.entry(source_of(host)).or_insert((0, Reverse(link))).0 += 1;
+        all += 1;
+    }
+    let here = sources.get(&source_of(from)).map_or(0, |&(count, _)| count);
+    // Those that gave way may still be ending.
+    if here >= PENDING_PER_ADDRESS_MAX || links >= LINKS_MAX + 2 * PENDING_MAX {
+        return Knock::Refused;
+    }
+    if all < PENDING_MAX && links < LINKS_MAX + PENDING_MAX {
+        return Knock::Welcome;
+    }
+    sources.into_values().max().map_or(Knock::Refused, |(_, Reverse(oldest))| Knock::InsteadOf(oldest))
 }
 
 impl Swarm {
@@ -64,5 +90,33 @@ impl Swarm {
         let theirs = accepted().filter(|(_, link)| link.source == crowd);
         let usefulness = |link: &Link| (link.brought, link.useful);
         theirs.min_by_key(|(_, link)| usefulness(link)).map(|(&id, _)| id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(number: u64) -> IpAddr {
+        IpAddr::from([10, 0, u8::try_from(number / 250).unwrap(), u8::try_from(number % 250).unwrap()])
+    }
+
+    fn knock(from: u64, pending: &[u64]) -> Knock {
+        let pending = pending.iter().zip(1..).map(|(&number, link)| (LinkId(link), host(number)));
+        may_knock(host(from), pending, LINKS_MAX)
+    }
+
+    #[test]
+    fn the_silent_give_way_to_who_knocks() {
+        let full = LINKS_MAX + 2 * PENDING_MAX;
+        assert_eq!(may_knock(host(1), std::iter::empty(), full), Knock::Refused, "they end too slowly");
+        assert_eq!(knock(1, &[]), Knock::Welcome);
+        assert_eq!(knock(1, &[1; PENDING_PER_ADDRESS_MAX]), Knock::Refused, "too many of its own");
+        // One that is alone came first, then a host that has most of it, then many hosts.
+        let crowd = [&[2][..], &[3; 9], &(4..300).take(PENDING_MAX - 10).collect::<Vec<_>>()].concat();
+        assert_eq!(knock(1, &crowd[1..]), Knock::Welcome);
+        assert_eq!(knock(1, &crowd), Knock::InsteadOf(LinkId(2)), "the oldest of those that have most");
+        let each: Vec<u64> = (2..300).take(PENDING_MAX).collect();
+        assert_eq!(knock(1, &each), Knock::InsteadOf(LinkId(1)), "the oldest of all");
     }
 }

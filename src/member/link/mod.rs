@@ -117,7 +117,7 @@ pub(super) fn start(
     id: LinkId,
     role: Role,
 ) -> Result<(Arc<Shared>, Thread), HostError> {
-    let shared = Arc::new(Shared::default());
+    let shared = Arc::new(Shared::new(context.layout));
     let (context, its_shared) = (Arc::clone(context), Arc::clone(&shared));
     let thread = thread::spawn(&format!("link{}-rd", id.0), move || {
         let mut report = Report { context: &context, id, end: LinkEnd::Panicked };

@@ -1,14 +1,16 @@
 //! What a link's two threads and the director share: flags and counters.
 
 use std::net::{Shutdown, TcpStream};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
+use crate::logic::asked::Asked;
 use crate::logic::session::Owed;
 use crate::logic::swarm::Flow;
+use crate::part::{Layout, Run};
 
 /// One link's shared facts. All orderings are relaxed: each value stands for itself.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::member) struct Shared {
     socket: OnceLock<TcpStream>,
     /// The last word was said or heard: what still arrives is not looked at.
@@ -27,9 +29,38 @@ pub(in crate::member) struct Shared {
     sent: AtomicU64,
     owed_bytes: AtomicU64,
     owed_runs: AtomicU32,
+    /// Written by the writer before it asks, and by the reader when an answer comes.
+    asked: Mutex<Asked>,
 }
 
 impl Shared {
+    pub(super) fn new(layout: Layout) -> Shared {
+        Shared {
+            socket: OnceLock::new(),
+            closing: AtomicBool::new(false),
+            cut: AtomicBool::new(false),
+            blamed: AtomicBool::new(false),
+            poked: AtomicBool::new(false),
+            far: AtomicU32::new(0),
+            waits: AtomicBool::new(false),
+            received: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+            owed_bytes: AtomicU64::new(0),
+            owed_runs: AtomicU32::new(0),
+            asked: Mutex::new(Asked::new(layout)),
+        }
+    }
+
+    /// These parts are about to be asked for.
+    pub(super) fn ask(&self, run: Run) {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).ask(run);
+    }
+
+    /// These parts are answered; says whether they were asked for.
+    pub(super) fn answer(&self, run: Run) -> bool {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).answer(run)
+    }
+
     /// The link has a socket from now on, which [`Shared::cut`] can shut.
     pub(in crate::member) fn attach(&self, socket: TcpStream) {
         // A link gets its one socket once.

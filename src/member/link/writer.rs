@@ -117,7 +117,10 @@ impl<'s> Writer<'s> {
 
     fn obey(&mut self, order: Outgoing) -> Result<Next, LinkEnd> {
         match order {
-            Outgoing::Want(run) => self.say(&Message::Want(run.into()))?,
+            Outgoing::Want(run) => {
+                self.shared.ask(run);
+                self.say(&Message::Want(run.into()))?;
+            }
             Outgoing::Cancel(run) => self.say(&Message::Cancel(run.into()))?,
             Outgoing::Serve(run) => self.serving.push(run),
             Outgoing::Refuse(run, denial) => self.say(&Message::Refuse(run.into(), denial))?,

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::link::{Asked, Mirror};
+use super::link::{Mirror, Watched};
 use super::{Content, Ground, LinkId, Member, Order, Vice, Work};
 use crate::limits::{LINKS_MAX, RUN_BYTES_U32, WINDOW_BYTES_MAX};
 use crate::part::{PartIndex, Run};
@@ -123,7 +123,7 @@ impl Member {
             if !mirror.claimed.as_ref().is_some_and(|claimed| claimed.contains(part)) {
                 ground.violated(format_args!("{me} {id}: part {part} is asked and was never claimed"));
             }
-            if mirror.asked.insert(part, Asked::default()).is_some() {
+            if mirror.asked.insert(part, Watched::default()).is_some() {
                 ground.violated(format_args!("{me} {id}: part {part} is asked twice on one link"));
             }
         }

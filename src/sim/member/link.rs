@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
 use crate::limits::{HAVE_RUNS_MAX, LINK_QUEUE};
+use crate::logic::asked::Asked;
 use crate::logic::pace::Pace;
 use crate::logic::serving::{Outgoing, Serving};
 use crate::logic::session::{Owed, Session, full_set_of};
@@ -33,7 +34,7 @@ pub(super) struct Sending {
 
 /// What an onlooker knows of a part that was asked.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Asked {
+pub(super) struct Watched {
     pub(super) cancelled: bool,
     pub(super) comes: bool,
 }
@@ -42,7 +43,7 @@ pub(super) struct Asked {
 #[derive(Debug, Default)]
 pub(super) struct Mirror {
     /// The parts that are asked and not answered.
-    pub(super) asked: BTreeMap<PartIndex, Asked>,
+    pub(super) asked: BTreeMap<PartIndex, Watched>,
     /// What the far end said that it holds.
     pub(super) claimed: Option<PartSet>,
 }
@@ -67,6 +68,7 @@ pub(super) struct Link {
     pub(super) closing: bool,
     pub(super) blamed: bool,
     pub(super) flow: Flow,
+    pub(super) asked: Asked,
     pub(super) mirror: Mirror,
     /// The connection is made: the writer may speak.
     pub(super) open: bool,
@@ -114,6 +116,7 @@ impl Link {
             closing: false,
             blamed: false,
             flow: Flow::default(),
+            asked: Asked::new(layout),
             mirror: Mirror::default(),
             open: false,
             introduced: false,
@@ -181,7 +184,10 @@ impl Link {
 
     fn obey(&mut self, order: Outgoing, desk: &Desk<'_>, words: &mut Vec<u8>) {
         match order {
-            Outgoing::Want(run) => Message::Want(run.into()).append_to(words),
+            Outgoing::Want(run) => {
+                self.asked.ask(run);
+                Message::Want(run.into()).append_to(words);
+            }
             Outgoing::Cancel(run) => Message::Cancel(run.into()).append_to(words),
             Outgoing::Serve(run) => self.serving.push(run),
             Outgoing::Refuse(run, denial) => Message::Refuse(run.into(), denial).append_to(words),

@@ -21,13 +21,14 @@ use fastrand::Rng;
 use self::link::{Link, Mirror};
 use super::disk::{Content, Disk};
 use super::ground::{Ground, SWARM};
+use super::harm::Harm;
 use super::net::WayId;
 use super::plan::Vice;
 use crate::identity::MemberId;
 use crate::limits::{CLOSE_GRACE, HANDSHAKE_TIMEOUT, PART_BUFFERS_BYTES, RUN_BYTES_U32};
 use crate::logic::giving::Entry;
 use crate::logic::serving::Outgoing;
-use crate::logic::swarm::{Input, LinkId, Order, Quiet, Rules, Swarm, may_knock};
+use crate::logic::swarm::{Flow, Input, Knock, LinkId, Order, Quiet, Rules, Swarm, may_knock};
 use crate::logic::turns::Turns;
 use crate::part::{PartIndex, Run};
 use crate::part_set::PartSet;
@@ -71,6 +72,7 @@ enum Work {
         id: LinkId,
         tag: Option<u32>,
         dialled: Option<SocketAddr>,
+        flow: Flow,
         mirror: Mirror,
     },
 }
@@ -296,7 +298,11 @@ impl Member {
     }
 
     /// The handshake is through.
-    pub(super) fn on_shaken(&mut self, id: LinkId, deeds: &mut Vec<Deed>) {
+    pub(super) fn on_shaken(&mut self, ground: &mut Ground, id: LinkId, deeds: &mut Vec<Deed>) {
+        if self.make.vice == Vice::Flood && self.rng.bool() {
+            ground.harms.count(Harm::Silent);
+            return;
+        }
         if let Some(link) = self.links.get_mut(&id) {
             link.open = true;
             deeds.push(Deed::Write(id));
@@ -304,9 +310,10 @@ impl Member {
     }
 
     /// Whether it accepts one more connection.
-    pub(super) fn admits(&self, from: SocketAddr) -> bool {
-        let pending = self.links.values().filter(|link| link.tag.is_none() && link.dialled.is_none());
-        !self.stopping && may_knock(from.ip(), pending.map(|link| link.remote.ip()), self.links.len())
+    pub(super) fn admits(&self, from: SocketAddr) -> Knock {
+        let pending = self.links.iter().filter(|(_, link)| link.tag.is_none() && link.dialled.is_none());
+        let pending = pending.map(|(&id, link)| (id, link.remote.ip()));
+        if self.stopping { Knock::Refused } else { may_knock(from.ip(), pending, self.links.len()) }
     }
 
     /// The conductor answered, or could not be asked.
@@ -349,7 +356,13 @@ impl Member {
         self.starving.retain(|&other| other != id);
         deeds.push(Deed::Over(id));
         let mirror = std::mem::take(&mut link.mirror);
-        self.works.push_back(Work::Ended { id, tag: link.tag, dialled: link.dialled, mirror });
+        self.works.push_back(Work::Ended {
+            id,
+            tag: link.tag,
+            dialled: link.dialled,
+            flow: link.flow,
+            mirror,
+        });
         self.feed(ground, deeds);
         if !self.working {
             self.go_on_working(ground, deeds);

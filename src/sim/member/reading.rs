@@ -9,11 +9,13 @@ use crate::logic::giving::{self, Given, tag_of};
 use crate::logic::pace::Pace;
 use crate::logic::serving::Outgoing;
 use crate::logic::session::{Fault, Reaction};
-use crate::logic::swarm::{Input, LinkId};
+use crate::logic::swarm::{Flow, Input, LinkId};
 use crate::part::{PartIndex, Run};
 use crate::sim::disk::Content;
 use crate::sim::ground::Ground;
+use crate::sim::harm::Harm;
 use crate::sim::net::{Chunk, Slice};
+use crate::sim::plan::Vice;
 use crate::wire::member::{Denial, Message};
 
 impl Member {
@@ -96,8 +98,19 @@ impl Member {
                 }
                 self.input(ground, Input::HoldsAlso(id, runs), deeds);
             }
+            Reaction::Serve(run) if self.make.vice == Vice::Mute => {
+                ground.harms.count(Harm::Mute);
+                self.serve(ground, id, run, deeds)?;
+            }
             Reaction::Serve(run) => self.serve(ground, id, run, deeds)?,
-            Reaction::Withdraw(run) => self.order(id, Outgoing::Withdraw(run), deeds)?,
+            Reaction::Withdraw(run) => {
+                let to = link.tag.unwrap_or_default();
+                self.withdraw(run, to);
+                self.order(id, Outgoing::Withdraw(run), deeds)?;
+            }
+            Reaction::Receive(run) | Reaction::Refused(run, _) if !link.asked.answer(run) => {
+                return Err(Fault::NotAsked);
+            }
             Reaction::Receive(run) => {
                 link.coming = Some(run);
                 self.coming(id, run);
@@ -105,6 +118,9 @@ impl Member {
                 self.next_landing(ground, id);
             }
             Reaction::Refused(run, denial) => {
+                if denial == Denial::NotHeld {
+                    ground.harms.count(Harm::Boasted);
+                }
                 self.answered(id, run);
                 self.input(ground, Input::Refused(id, run, denial), deeds);
             }
@@ -209,8 +225,8 @@ impl Member {
                 deeds.push(Deed::Work(self.make.disk_delay + Duration::from_micros(micros)));
                 return;
             }
-            if let Some(Work::Ended { id, tag, dialled, .. }) = self.works.pop_front() {
-                self.on_ended(ground, id, tag, dialled, deeds);
+            if let Some(Work::Ended { id, tag, dialled, flow, .. }) = self.works.pop_front() {
+                self.on_ended(ground, id, tag, dialled, flow, deeds);
             }
         }
     }
@@ -221,6 +237,7 @@ impl Member {
         id: LinkId,
         tag: Option<u32>,
         dialled: Option<std::net::SocketAddr>,
+        flow: Flow,
         deeds: &mut Vec<Deed>,
     ) {
         if let Some(tag) = tag {
@@ -229,6 +246,7 @@ impl Member {
                     *entry = giving::Entry::default();
                 }
             }
+            self.input(ground, Input::Flowed(id, flow), deeds);
             self.input(ground, Input::LinkDown(id), deeds);
         } else if let Some(address) = dialled {
             self.input(ground, Input::DialFailed(address), deeds);
@@ -261,6 +279,7 @@ impl Member {
         }
         if !there && run.parts().any(|part| self.disk.write(part).is_err()) {
             self.failed = true;
+            ground.harms.count(Harm::DiskFull);
             ground.trace.line(ground.now, format_args!("{} disk full", self.make.index));
             self.stop(ground, deeds);
             return;
@@ -280,6 +299,8 @@ impl Member {
             link.blamed = true;
             link.closing = true;
             ground.blames += 1;
+            let lied = self.links.get(&id).is_some_and(|link| ground.liars[link.far]);
+            ground.harms.count(if lied { Harm::Lied } else { Harm::Spoilt });
             self.input(ground, Input::Corrupt(id, part), deeds);
         }
     }

@@ -11,6 +11,7 @@ use crate::logic::swarm::LinkId;
 use crate::part::Run;
 use crate::sim::disk::Content;
 use crate::sim::ground::Ground;
+use crate::sim::harm::Harm;
 use crate::sim::net::Slice;
 use crate::sim::plan::Vice;
 use crate::wire::member::{Denial, Hello};
@@ -59,6 +60,14 @@ impl Member {
         std::mem::take(&mut self.next)
     }
 
+    /// These will not be sent after all.
+    pub(super) fn withdraw(&mut self, run: Run, to: u32) {
+        for part in run.parts() {
+            let entry = &mut self.given[part.at()];
+            *entry = entry.withdrawn(to).unwrap_or(*entry);
+        }
+    }
+
     /// Those whose turn has begun may go on.
     pub(super) fn tell_next(&mut self, deeds: &mut Vec<Deed>) {
         deeds.extend(self.next.drain(..).map(Deed::Write));
@@ -75,10 +84,7 @@ impl Member {
             }
         }
         for (id, to, run) in refused {
-            for part in run.parts() {
-                let entry = &mut self.given[part.at()];
-                *entry = entry.withdrawn(to).unwrap_or(*entry);
-            }
+            self.withdraw(run, to);
             self.tell(ground, id, Outgoing::Refuse(run, Denial::Elsewhere), deeds);
         }
     }
@@ -121,10 +127,12 @@ impl Member {
         (words, Some(Slice { part, bytes, last, right: on_disk && !lies && !spoilt }))
     }
 
-    /// Says more than anybody may on every link.
-    pub(super) fn flood(&mut self, ground: &Ground, deeds: &mut Vec<Deed>) {
+    /// Says more than anybody may on every link, and opens one more; see [`Member::on_shaken`].
+    pub(super) fn flood(&mut self, ground: &mut Ground, deeds: &mut Vec<Deed>) {
         let layout = ground.layout;
         let ids = self.links();
+        let known: Vec<_> = self.links.values().filter_map(|link| link.dialled).collect();
+        deeds.extend(self.rng.choice(known).map(Deed::Dial));
         for id in ids {
             let Some(link) = self.links.get_mut(&id).filter(|link| link.tag.is_some()) else { continue };
             for _ in 0..FLOOD_WANTS {
@@ -140,6 +148,7 @@ impl Member {
                     break;
                 }
             }
+            ground.harms.count(Harm::Flooded);
             deeds.push(Deed::Write(id));
         }
     }
