@@ -173,7 +173,7 @@ fn numbers() -> BTreeMap<String, String> {
     let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap();
     let one_part = Layout::new(1, 1).unwrap();
     let longest = Layout::new(1, limits::PART_LEN_MAX.into()).unwrap();
-    let numbers: [(&str, u64); 37] = [
+    let numbers: [(&str, u64); 39] = [
         ("bytes of a manifest", limits::MANIFEST_LEN_MAX),
         ("bytes of a part", limits::PART_LEN_MAX.into()),
         ("parts", limits::PARTS_MAX.into()),
@@ -202,8 +202,10 @@ fn numbers() -> BTreeMap<String, String> {
         ("ms that a write may stand still", ms(limits::WRITE_TIMEOUT)),
         ("ms that owed parts may fail to come", ms(limits::STALL_TIMEOUT)),
         ("ms for the last words", ms(limits::CLOSE_GRACE)),
-        ("ms that a given part is kept from others", ms(limits::GIVEN_PATIENCE)),
-        ("ms before it is kept for the same member again", ms(limits::GIVEN_AGAIN_PAUSE)),
+        ("ms that a part that was sent is kept from others", ms(limits::GIVEN_PATIENCE)),
+        ("ms that a promised part is kept from others", ms(limits::PROMISE_PATIENCE)),
+        ("ms before a promised part is kept for anybody again", ms(limits::GIVEN_AGAIN_PAUSE)),
+        ("ms that a want may wait for its turn", ms(limits::TURN_PATIENCE)),
         ("ms between two rosters of a link that are looked at", ms(limits::GOSSIP_HEARD_INTERVAL)),
         ("ms before a refused part is asked for again", ms(limits::ELSEWHERE_PAUSE)),
         ("ms between two gossips", ms(limits::GOSSIP_INTERVAL)),
@@ -214,7 +216,7 @@ fn numbers() -> BTreeMap<String, String> {
     ];
     let numbers: BTreeMap<String, String> =
         numbers.into_iter().map(|(name, number)| (name.to_owned(), number.to_string())).collect();
-    assert_eq!(numbers.len(), 37, "every name is used once");
+    assert_eq!(numbers.len(), 39, "every name is used once");
     numbers
 }
 

@@ -230,10 +230,13 @@ impl World {
                 assert!(far.owed.bytes <= owed_bytes_max(self.layout) && far.owed.runs <= OWED_RUNS_MAX);
             }
             Reaction::Withdraw(_) => far.owed = Owed::default(),
-            Reaction::Receive(run) => match script.byte() & 1 {
-                0 => self.stored(link, run),
-                _ => self.corrupt(script, link, run),
-            },
+            Reaction::Receive(run) => {
+                self.step(Input::Coming(link, run));
+                match script.byte() & 1 {
+                    0 => self.stored(link, run),
+                    _ => self.corrupt(script, link, run),
+                }
+            }
             Reaction::Refused(run, denial) => self.refused(link, run, denial),
             Reaction::Roster(addresses) => self.step(Input::Gossip(link, addresses)),
             Reaction::Ended(_) => self.ends(link),
@@ -248,6 +251,8 @@ impl World {
         match script.byte() % 8 {
             0 => self.refused(link, head, DENIALS[script.below(DENIALS.len())]),
             1 => self.corrupt(script, link, head),
+            // It begins, and goes on later.
+            2 => self.step(Input::Coming(link, head)),
             _ => self.stored(link, head),
         }
     }
@@ -352,12 +357,13 @@ impl World {
             return;
         }
         let Some(run) = run(script, self.layout) else { return };
-        self.step(match script.byte() % 6 {
+        self.step(match script.byte() % 7 {
             0 => Input::Stored(link, run),
             1 => Input::Refused(link, run, Denial::Elsewhere),
             2 => Input::HoldsAlso(link, vec![run]),
             3 => Input::Holds(link, PartSet::full(self.layout)),
             4 => Input::LinkDown(link),
+            5 => Input::Coming(link, run),
             _ => Input::Corrupt(link, run.first()),
         });
     }
