@@ -13,18 +13,33 @@ use crate::part::{PartIndex, Run};
 use crate::part_set::PartSet;
 use crate::time::Moment;
 
-/// A link that brings this part of our best rate brings a good share.
-const GOOD_SHARE: u64 = 4;
+/// A link that brings this part of the fair share does well.
+const GOOD_SHARE: u64 = 2;
 
 /// How a part comes that a link has begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Coming {
-    /// At a good share of all that we can receive: whoever else is asked would only share our line with it.
+    /// At a good part of the fair share: whoever else is asked would only share our line with it.
     Well,
     /// At less than that.
     Somehow,
     /// At less than [`LANDING_RATE_MIN`].
     Hardly,
+}
+
+impl Coming {
+    /// How a part comes of which so many bytes came in this time, with this share for each link.
+    fn of(span: Duration, bytes: u64, share: u64) -> Coming {
+        let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX).max(1);
+        let rate = bytes.saturating_mul(1_000) / millis;
+        if rate < LANDING_RATE_MIN {
+            Coming::Hardly
+        } else if rate >= share / GOOD_SHARE {
+            Coming::Well
+        } else {
+            Coming::Somehow
+        }
+    }
 }
 
 impl Swarm {
@@ -126,28 +141,23 @@ impl Swarm {
     fn overdue_run_for(&self, now: Moment, id: LinkId) -> Option<Run> {
         let theirs = &self.links.get(&id)?.askable;
         let late = self.late();
+        let share = self.fair_share();
         let elsewhere = self.links.iter().filter(|&(&other, _)| other != id);
         let asked = elsewhere.flat_map(|(_, link)| link.in_flight.iter().map(move |asked| (link, asked)));
         asked
             .filter(|(_, asked)| !asked.cancelled)
             .filter_map(|(link, asked)| {
-                Some((asked.since, self.worth_asking_again(now, link, asked, late, theirs)?))
+                Some((asked.since, self.worth_asking_again(now, link, asked, (late, share), theirs)?))
             })
             .min_by_key(|&(since, _)| since)
             .map(|(_, run)| run)
     }
 
-    /// How a part comes of which so many bytes came in this time.
-    fn comes(&self, span: Duration, bytes: u64) -> Coming {
-        let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX).max(1);
-        let rate = bytes.saturating_mul(1_000) / millis;
-        if rate < LANDING_RATE_MIN {
-            Coming::Hardly
-        } else if rate >= self.capacity / GOOD_SHARE {
-            Coming::Well
-        } else {
-            Coming::Somehow
-        }
+    /// What each link brings that has begun something, in bytes per second, if all bring as much.
+    fn fair_share(&self) -> u64 {
+        let begun = |link: &&Link| link.in_flight.iter().any(|asked| asked.begun.is_some());
+        let links = self.links.values().filter(begun).count();
+        self.capacity / u64::try_from(links.max(1)).unwrap_or(u64::MAX)
     }
 
     /// How long a part may take to come.
@@ -162,7 +172,7 @@ impl Swarm {
         now: Moment,
         link: &Link,
         asked: &Asked,
-        late: Duration,
+        (late, share): (Duration, u64),
         theirs: &PartSet,
     ) -> Option<Run> {
         let (waited, first) = match asked.begun {
@@ -170,7 +180,7 @@ impl Swarm {
             Some(_) if self.picker.open_count() > 0 => return None,
             Some((begun, before)) => {
                 let waited = now.since(begun);
-                match self.comes(waited, link.flow.received.saturating_sub(before)) {
+                match Coming::of(waited, link.flow.received.saturating_sub(before), share) {
                     Coming::Well => return None,
                     Coming::Somehow => (waited, late),
                     Coming::Hardly => (waited, late.min(LANDING_PATIENCE)),
