@@ -15,7 +15,8 @@ use orchestra::wire::desk::{Announce, Event, Reply};
 const FULL: u32 = 50_000;
 const _: () = assert!(FULL as usize == SWARM_MEMBERS_MAX);
 /// Members in all, and in each swarm.
-const SIZES: [(u32, u32); 4] = [(1_000, 1_000), (100_000, 10), (100_000, 1_000), (100_000, FULL)];
+const SIZES: [(u32, u32); 5] =
+    [(1_000, 1_000), (100_000, 10), (100_000, 100), (100_000, 1_000), (100_000, FULL)];
 /// One of so many members is complete.
 const MEMBERS_PER_COMPLETE: u32 = 10;
 /// Announces between two looks at the clock.
@@ -43,10 +44,11 @@ fn announces(criterion: &mut Criterion) {
         // A swarm at its bound has no room for new ones.
         let known = if per_swarm == FULL { per_swarm - BATCH } else { per_swarm };
         let stands = |number: &u32| number % per_swarm < known;
-        for number in (0..members).filter(stands) {
-            answered(&mut registry, &ask(number, per_swarm, Event::Started));
-        }
         let mut rng = fastrand::Rng::with_seed(7);
+        // Members of a swarm come at different times, so they lie far apart in memory.
+        let mut arrivals: Vec<u32> = (0..members).filter(stands).collect();
+        rng.shuffle(&mut arrivals);
+        arrivals.iter().for_each(|&number| answered(&mut registry, &ask(number, per_swarm, Event::Started)));
         let mut group = criterion.benchmark_group(format!("{members} members"));
         group.measurement_time(Duration::from_secs(1)).warm_up_time(Duration::from_millis(300));
         group.bench_function(BenchmarkId::new("renewal", per_swarm), |bencher| {

@@ -5,6 +5,7 @@
 mod common;
 
 use std::io::{self, Read, Write};
+use std::mem;
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::process::Command;
 use std::thread;
@@ -15,6 +16,7 @@ use orchestra::host::tcp;
 use orchestra::logic::registry::Bounds;
 use orchestra::wire::desk::{Announce, Decoder, Event, Refusal, Reply, Request, Roster, preamble};
 use rustix::process::Signal;
+use socket2::SockRef;
 
 use common::program::{ConductorProgram, binary};
 use common::skipped;
@@ -277,6 +279,30 @@ fn who_never_reads_its_replies_is_closed() {
     }
     wait_until(&conductor, "closed", |stats| stats.connections == 0);
     assert_serves(&conductor);
+}
+
+#[test]
+fn who_reads_late_still_gets_every_reply() {
+    let (conductor, members) = (start(), 60);
+    for port in 1..=members {
+        Client::connect(conductor.address()).roster(going(1, port));
+    }
+    let mut client = Client::connect(conductor.address());
+    // So much that the replies fill every buffer on their way long before the last request is read; and so little that
+    // all requests are there by then, and none of them wakes the conductor.
+    SockRef::from(&client.stream).set_recv_buffer_size(16 * 1024).unwrap();
+    let asked = 700;
+    client.stream.write_all(&bytes_of(going(1, 1)).repeat(asked)).unwrap();
+    let mut answered = 0;
+    // Until it answers no more, because nobody reads what it says.
+    while mem::replace(&mut answered, conductor.stats().answered) != answered
+        || answered == usize::from(members)
+    {
+        thread::sleep(Duration::from_millis(20));
+    }
+    for reply in 0..asked {
+        assert!(client.reply().is_some(), "{reply} replies to {asked} requests");
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@
 //! | `members` | 100,000 members in 1,000 swarms: memory of each, announces per second of CPU time |
 //! | `full` | more members, compositions and connections than there is room for |
 //! | `restart` | members of a conductor that goes and comes back, on a virtual clock: when they are back |
+//! | `rivals` | the load of `members` at other trackers as well, those that are on the `PATH`, in turn with ours |
 //!
 //! It ends with code 1 if a bar of docs/conductor.md that does not hang on the speed of the machine is missed.
 
@@ -20,12 +21,16 @@
 mod common;
 
 mod client;
+mod floor;
 mod full;
 mod idle;
+mod load;
 mod members;
 mod process;
 mod restart;
+mod rivals;
 
+use std::env;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
@@ -35,7 +40,7 @@ use orchestra::host::tcp;
 #[derive(Debug, Parser)]
 #[command(name = "siege", max_term_width = 80)]
 struct Arguments {
-    /// What to do [default: all of it]
+    /// What to do [default: all of it but the rivals]
     phases: Vec<Phase>,
     /// A tenth of everything, to see that it works
     #[arg(long)]
@@ -48,12 +53,16 @@ enum Phase {
     Members,
     Full,
     Restart,
+    Rivals,
 }
 
 /// Open files that this program needs: the attackers' connections and those of honest members.
 const FILES_WANTED: usize = 16_000;
 
 fn main() -> ExitCode {
+    if env::args().nth(1).as_deref() == Some(floor::ARGUMENT) {
+        floor::serve();
+    }
     let arguments = Arguments::parse();
     let tenth = if arguments.quick { 10 } else { 1 };
     let files = tcp::allow_open_files(FILES_WANTED);
@@ -62,7 +71,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let phases = match arguments.phases.as_slice() {
-        [] => Phase::value_variants(),
+        [] => &[Phase::Idle, Phase::Members, Phase::Full, Phase::Restart],
         phases => phases,
     };
     let mut held = true;
@@ -72,6 +81,7 @@ fn main() -> ExitCode {
             Phase::Members => members::play(tenth),
             Phase::Full => full::play(tenth),
             Phase::Restart => restart::play(tenth),
+            Phase::Rivals => rivals::play(tenth),
         };
     }
     if held { ExitCode::SUCCESS } else { ExitCode::FAILURE }

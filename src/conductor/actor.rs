@@ -33,6 +33,18 @@ const SLEEP_MAX: Duration = limits::POLL_INTERVAL;
 /// How many sockets may report in one turn of the loop; the others report in the next.
 const EVENTS_PER_TURN: usize = 1_024;
 
+/// Whether a socket tells of bytes that come after a read that was not filled. Where mio stands on other calls than
+/// these systems have, only a read that would block makes it tell.
+const TELLS_OF_MORE: bool = cfg!(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "macos",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "dragonfly",
+));
+
 /// The waits of [`Deadlines`]: for the next request, and until a refusal was read.
 const FOR_REQUEST: u8 = 0;
 const FOR_GOODBYE: u8 = 1;
@@ -134,7 +146,7 @@ impl Actor {
             for slot in std::mem::take(&mut self.again) {
                 if let Some(desk) = self.desks.at(slot) {
                     desk.in_line = false;
-                    self.serve(now, slot);
+                    self.serve(now, slot, true);
                 }
             }
             events.iter().for_each(|event| self.hear(now, event));
@@ -174,16 +186,20 @@ impl Actor {
             WAKER => {}
             LISTENER if self.accepting == Accepting::Drained => self.accepting = Accepting::Ready,
             LISTENER => {}
-            Token(slot) => self.serve(now, u32::try_from(slot).expect("tokens of desks are their slots")),
+            Token(slot) => {
+                let slot = u32::try_from(slot).expect("tokens of desks are their slots");
+                // An end that came with the last bytes is not told of again.
+                self.serve(now, slot, !TELLS_OF_MORE || event.is_read_closed() || event.is_error());
+            }
         }
     }
 
-    /// Gives a desk its turn.
-    fn serve(&mut self, now: Moment, slot: u32) {
+    /// Gives a desk its turn; `until_blocked` if its socket would not tell of what is left in it.
+    fn serve(&mut self, now: Moment, slot: u32, until_blocked: bool) {
         let Some(desk) = self.desks.at(slot) else { return };
         let was_in_line = desk.in_line;
         let (registry, journal) = (&mut self.registry, &mut self.journal);
-        let (answered, turn) = desk.turn(&mut self.buffers, |ask| {
+        let (answered, turn) = desk.turn(&mut self.buffers, until_blocked, |ask| {
             let reply = registry.answer(now, ask);
             journal.answered(now, ask, &reply);
             reply
@@ -196,7 +212,19 @@ impl Actor {
         match turn {
             Turn::Again if !was_in_line => self.again.push(slot),
             Turn::Wait | Turn::Again => {}
+            Turn::Stuck => self.watch_for_room(now, slot),
             Turn::Over(end) => self.close(now, slot, end),
+        }
+    }
+
+    /// Lets the socket tell when it takes bytes again, from the first time that this is of interest: each new socket
+    /// would tell so at once, and cost a look in vain.
+    fn watch_for_room(&mut self, now: Moment, slot: u32) {
+        let Some(desk) = self.desks.at(slot).filter(|desk| !desk.tells_when_writable) else { return };
+        desk.tells_when_writable = true;
+        let (token, both) = (Token(slot as usize), Interest::READABLE | Interest::WRITABLE);
+        if let Err(error) = self.poll.registry().reregister(desk.stream(), token, both) {
+            self.close(now, slot, End::Broken(error.kind()));
         }
     }
 
@@ -244,7 +272,7 @@ impl Actor {
         // A reply is one write; waiting for more to send with it would only delay it.
         let ready = desk.stream().set_nodelay(true).and_then(|()| {
             let token = Token(slot as usize);
-            self.poll.registry().register(desk.stream(), token, Interest::READABLE | Interest::WRITABLE)
+            self.poll.registry().register(desk.stream(), token, Interest::READABLE)
         });
         if let Err(error) = ready {
             self.close(now, slot, End::Broken(error.kind()));

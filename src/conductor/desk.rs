@@ -27,6 +27,8 @@ pub(super) struct Desk {
     stage: Stage,
     /// Whether it waits for another turn although its socket has nothing new to report.
     pub(super) in_line: bool,
+    /// Whether its socket reports that it takes bytes again.
+    pub(super) tells_when_writable: bool,
 }
 
 /// How far a connection has come.
@@ -43,12 +45,25 @@ pub(super) enum Stage {
 /// What a turn led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
-    /// Nothing more can be done until the socket is ready again.
+    /// Nothing more can be done until the socket has something to read.
     Wait,
+    /// Nothing more can be done until the socket takes what is left of the replies.
+    Stuck,
     /// There may be more to read, but it is others' turn.
     Again,
     /// The connection is over.
     Over(End),
+}
+
+/// What one read led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exchanged {
+    /// It took all that the socket had at that moment.
+    All,
+    /// The socket may have had more.
+    Some,
+    /// The connection is over.
+    Last(End),
 }
 
 /// Why a connection is over.
@@ -106,6 +121,7 @@ impl Desk {
             unsent: Vec::new(),
             stage,
             in_line: false,
+            tells_when_writable: false,
         }
     }
 
@@ -135,19 +151,31 @@ impl Desk {
         }
     }
 
-    /// Reads, answers and writes until the socket blocks or it is others' turn.
+    /// Whether replies wait that the socket would not take.
+    pub(super) const fn is_stuck(&self) -> bool {
+        !self.unsent.is_empty()
+    }
+
+    /// Reads, answers and writes until nothing is left to read or it is others' turn.
+    /// With `until_blocked` only the socket's word counts for that; otherwise a read that was not filled is enough.
     /// Returns also how many requests were answered.
     pub(super) fn turn(
         &mut self,
         buffers: &mut Buffers,
+        until_blocked: bool,
         mut answer: impl FnMut(&Ask) -> Reply,
     ) -> (usize, Turn) {
         let mut answered = 0;
+        // What came meanwhile was told of then.
+        let until_blocked = until_blocked || self.is_stuck();
         for _ in 0..DESK_READS_PER_TURN {
             match self.exchange(buffers, &mut answer, &mut answered) {
-                Ok(Some(turn)) => return (answered, turn),
-                Ok(None) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return (answered, Turn::Wait),
+                Ok(Exchanged::All) if !until_blocked => return (answered, Turn::Wait),
+                Ok(Exchanged::All | Exchanged::Some) => {}
+                Ok(Exchanged::Last(end)) => return (answered, Turn::Over(end)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return (answered, if self.is_stuck() { Turn::Stuck } else { Turn::Wait });
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return (answered, Turn::Over(End::Broken(error.kind()))),
             }
@@ -158,7 +186,7 @@ impl Desk {
     /// Why the connection ends, if it has to end now because its time is over.
     pub(super) const fn overdue(&self) -> End {
         match self.stage {
-            _ if !self.unsent.is_empty() => End::Unread,
+            _ if self.is_stuck() => End::Unread,
             Stage::Refused => End::Finished,
             Stage::Served if !self.intake.midway => End::Idle,
             Stage::Pending | Stage::Served => End::Late,
@@ -171,15 +199,16 @@ impl Desk {
         buffers: &mut Buffers,
         answer: &mut impl FnMut(&Ask) -> Reply,
         answered: &mut usize,
-    ) -> io::Result<Option<Turn>> {
+    ) -> io::Result<Exchanged> {
         self.flush()?;
         let len = self.stream.read(&mut buffers.read)?;
         if len == 0 {
             let end = if self.intake.midway { End::Cut } else { End::Finished };
-            return Ok(Some(Turn::Over(end)));
+            return Ok(Exchanged::Last(end));
         }
+        let exchanged = if len < DESK_READ { Exchanged::All } else { Exchanged::Some };
         if self.stage == Stage::Refused {
-            return Ok(None);
+            return Ok(exchanged);
         }
         buffers.replies.clear();
         let mut input = &buffers.read[..len];
@@ -193,7 +222,7 @@ impl Desk {
                     *answered += 1;
                 }
                 Err(error) => {
-                    over = Some(Turn::Over(error.into()));
+                    over = Some(Exchanged::Last(error.into()));
                     break;
                 }
             }
@@ -201,8 +230,8 @@ impl Desk {
         let sent = self.send(&buffers.replies);
         match over {
             // What was asked before the nonsense is answered if the socket takes it at once.
-            Some(over) => Ok(Some(over)),
-            None => sent.map(|()| None),
+            Some(over) => Ok(over),
+            None => sent.map(|()| exchanged),
         }
     }
 

@@ -4,7 +4,7 @@
 //! only the port of what a member says about its address, never dials, and keeps no name or manifest.
 //!
 //! No step grows with the number of members or swarms: a member is found by hash, a lease renewed in a queue
-//! of equal leases, a roster drawn by shuffling the few places that it needs.
+//! of equal leases, a roster drawn by the few first steps of a shuffle.
 
 mod roll;
 #[cfg(test)]
@@ -15,7 +15,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::time::Duration;
 
-use self::roll::{Key, Roll};
+use self::roll::{Home, Key, Roll};
 use super::deadlines::{Deadlines, grow_to};
 use crate::identity::SwarmId;
 use crate::limits;
@@ -80,9 +80,19 @@ pub struct Registry {
 #[derive(Debug)]
 struct Swarm {
     id: SwarmId,
-    /// Slots of the roll, complete members first. There is no other order: drawing a roster shuffles.
+    /// Slots of the roll, complete members first; there is no other order.
     members: Vec<u32>,
     complete: u32,
+}
+
+/// The members of a swarm that are complete, or those that are not, as one of them or a stranger sees them.
+#[derive(Debug)]
+struct Kind {
+    places: Range<usize>,
+    /// Where the asker stands among them, if it does.
+    asker: Option<usize>,
+    /// How many there are apart from the asker.
+    others: usize,
 }
 
 impl Registry {
@@ -301,55 +311,73 @@ impl Registry {
         };
         let swarm = &self.swarms[number as usize];
         let (border, end) = (swarm.complete as usize, swarm.members.len());
-        let (mut complete, mut getting) = (0..border, border..end);
-        // Everybody but the asker: it goes to the end of its kind, and that end is cut off.
-        if let Some(slot) = asker {
-            let place = self.roll.at(slot).place as usize;
-            let own = if complete.contains(&place) { &mut complete } else { &mut getting };
-            own.end -= 1;
-            let end = own.end;
-            self.swap(number, place, end);
-        }
+        let asker = asker.map(|slot| self.roll.at(slot).place as usize);
+        let (complete, getting) = (Kind::of(0..border, asker), Kind::of(border..end, asker));
         let (of_complete, of_getting) = match (ask.announce.event, ask.announce.complete) {
             (Event::Left, _) => (0, 0),
             // Two complete members have nothing to give each other.
-            (_, true) => (0, getting.len().min(limits::ROSTER_MAX)),
-            (_, false) => split(complete.len(), getting.len()),
+            (_, true) => (0, getting.others.min(limits::ROSTER_MAX)),
+            (_, false) => split(complete.others, getting.others),
         };
         let mut members = Vec::with_capacity(of_complete + of_getting);
-        self.draw(now, number, complete.clone(), of_complete, ask, &mut members);
-        self.draw(now, number, getting.clone(), of_getting, ask, &mut members);
+        self.draw(now, number, &complete, of_complete, ask, &mut members);
+        self.draw(now, number, &getting, of_getting, ask, &mut members);
         let interval = limits::ANNOUNCE_INTERVALS[usize::from(self.interval_class(number))];
         Reply::Roster(Roster {
             interval_ms: self.jittered(interval),
-            complete: place_of(complete.len()),
-            getting: place_of(getting.len()),
+            complete: place_of(complete.others),
+            getting: place_of(getting.others),
             members,
         })
     }
 
-    /// Appends the addresses of `wanted` members that stand in these places, drawn uniformly: the first steps
-    /// of a shuffle, done in place.
+    /// Appends the addresses of `wanted` others of this kind, drawn uniformly: the first steps of a shuffle.
+    ///
+    /// The steps are taken back, because members know their places: to tell each of a new one would cost more than
+    /// all the rest of an announce.
     fn draw(
         &mut self,
         now: Moment,
         swarm: u32,
-        places: Range<usize>,
+        kind: &Kind,
         wanted: usize,
         ask: &Ask,
         addresses: &mut Vec<SocketAddr>,
     ) {
-        let own = SocketAddr::new(ask.from.to_canonical(), ask.announce.port);
-        for place in places.clone().take(wanted) {
-            let drawn = self.rng.usize(place..places.end);
-            self.swap(swarm, place, drawn);
-            let slot = self.swarms[swarm as usize].members[place];
-            let address = seen_from(self.roll.at(slot).key.socket(), ask);
+        let some_ran_out = self.leases.due(now).is_some();
+        let members = &mut self.swarms[swarm as usize].members[kind.places.clone()];
+        if let Some(asker) = kind.asker {
+            members.swap(asker, kind.others);
+        }
+        let mut steps = [0; limits::ROSTER_MAX];
+        let steps = &mut steps[..wanted];
+        for (place, drawn) in steps.iter_mut().enumerate() {
+            *drawn = self.rng.usize(place..kind.others);
+            members.swap(place, *drawn);
+        }
+        // All are fetched before the first is looked at, so that the waits for memory run side by side: with many
+        // members they are most of what an announce takes.
+        let mut homes = [Home::default(); limits::ROSTER_MAX];
+        for (home, &slot) in homes.iter_mut().zip(&members[..wanted]) {
+            *home = self.roll.at(slot).key.home();
+        }
+        let (own, reached_on) = (Home::new(ask.from, ask.announce.port), Home::new(ask.reached_on, 0));
+        for (&home, &slot) in homes.iter().zip(&members[..wanted]) {
+            // One that reached the conductor over its loopback is, for askers from elsewhere, where they reached the
+            // conductor themselves.
+            let is_here = home.is_loopback() && !own.is_loopback();
+            let seen = if is_here { Home { port: home.port, ..reached_on } } else { home };
             // The asker may also be registered from its loopback address; and a lease may have run out
             // without having been dropped yet.
-            if address != own && !self.leases.is_due(now, slot) {
-                addresses.push(address);
+            if seen != own && !(some_ran_out && self.leases.is_due(now, slot)) {
+                seen.append_to(addresses);
             }
+        }
+        for (place, &drawn) in steps.iter().enumerate().rev() {
+            members.swap(place, drawn);
+        }
+        if let Some(asker) = kind.asker {
+            members.swap(asker, kind.others);
         }
     }
 
@@ -385,22 +413,20 @@ impl Registry {
     }
 }
 
+impl Kind {
+    /// The members in these places of a list in which the asker has this one, if any.
+    fn of(places: Range<usize>, asker: Option<usize>) -> Kind {
+        let asker = asker.filter(|place| places.contains(place)).map(|place| place - places.start);
+        Kind { others: places.len() - usize::from(asker.is_some()), asker, places }
+    }
+}
+
 /// How many of the complete and of the getting members a getting one is told of: half the roster each, and
 /// what one kind leaves free goes to the other.
 fn split(complete: usize, getting: usize) -> (usize, usize) {
     let half = limits::ROSTER_MAX / 2;
     let of_complete = complete.min(half.max(limits::ROSTER_MAX.saturating_sub(getting)));
     (of_complete, getting.min(limits::ROSTER_MAX - of_complete))
-}
-
-/// The address of a member as the asker can dial it: one that reached the conductor over its loopback is, for
-/// askers from elsewhere, where they reached the conductor themselves.
-fn seen_from(member: SocketAddr, ask: &Ask) -> SocketAddr {
-    if member.ip().is_loopback() && !ask.from.to_canonical().is_loopback() {
-        SocketAddr::new(ask.reached_on.to_canonical(), member.port())
-    } else {
-        member
-    }
 }
 
 fn place_of(index: usize) -> u32 {

@@ -4,7 +4,7 @@
 //! about three for being found. This room knows neither leases nor who is complete.
 
 use std::hash::{BuildHasher, RandomState};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use crate::logic::deadlines::grow_to;
 
@@ -21,6 +21,14 @@ pub(super) struct Key {
     /// IPv4 addresses are kept as mapped ones.
     address: Ipv6Addr,
     port: u16,
+}
+
+/// Where a member accepts links, as numbers: rosters are drawn of these, and made addresses at the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Home {
+    /// IPv4 addresses are mapped ones.
+    pub(super) address: u128,
+    pub(super) port: u16,
 }
 
 /// One member.
@@ -56,8 +64,34 @@ impl Key {
         Key { swarm, address, port }
     }
 
-    pub(super) fn socket(&self) -> SocketAddr {
-        SocketAddr::new(IpAddr::V6(self.address).to_canonical(), self.port)
+    pub(super) fn home(&self) -> Home {
+        Home { address: self.address.to_bits(), port: self.port }
+    }
+}
+
+impl Home {
+    pub(super) fn new(address: IpAddr, port: u16) -> Home {
+        Key::new(0, address, port).home()
+    }
+
+    pub(super) const fn is_loopback(self) -> bool {
+        self.address >> 24 == 0x00ff_ff7f || self.address == 1
+    }
+
+    /// Appends the address as others know it. Each kind is pushed by itself, so that it is made where it stays:
+    /// made elsewhere and moved there, it takes three times as long.
+    pub(super) fn append_to(self, addresses: &mut Vec<SocketAddr>) {
+        let [.., a, b, c, d] = self.address.to_be_bytes();
+        if self.address >> 32 == 0xffff {
+            addresses.push(SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new(a, b, c, d), self.port)));
+        } else {
+            addresses.push(SocketAddr::V6(SocketAddrV6::new(
+                Ipv6Addr::from_bits(self.address),
+                self.port,
+                0,
+                0,
+            )));
+        }
     }
 }
 
