@@ -82,6 +82,26 @@ fn wanted(orders: &[Order], from: u64) -> Vec<Run> {
 }
 
 #[test]
+fn what_is_not_begun_is_asked_of_who_is_idle_and_the_first_to_begin_brings_it() {
+    let mut siege = Siege::of(1, 65_536);
+    let part = siege.layout.whole().unwrap();
+    assert_eq!(wanted(&siege.up_complete(1, 1), 1), [part]);
+    assert_eq!(wanted(&siege.up_complete(2, 2), 2), [], "it is asked of one");
+    siege.now = siege.now + TICK_INTERVAL;
+    let orders = siege.step(Input::Tick { held_back: false });
+    assert_eq!(wanted(&orders, 2), [part], "the first has others to serve");
+    let orders = siege.step(Input::Coming(LinkId(2), part));
+    assert!(orders.contains(&Order::Cancel(LinkId(1), part)), "{orders:?}");
+    assert_eq!(
+        siege.step(Input::Refused(LinkId(1), part, Denial::Cancelled)),
+        [],
+        "it comes from the second"
+    );
+    let orders = siege.step(Input::Stored(LinkId(2), part));
+    assert!(orders.contains(&Order::Finish), "{orders:?}");
+}
+
+#[test]
 fn two_slow_members_do_not_keep_a_part_from_a_third() {
     let mut siege = Siege::of(1, 1 << 20);
     assert_eq!(wanted(&siege.up_complete(1, 1), 1).len(), 1);
