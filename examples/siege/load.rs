@@ -161,7 +161,8 @@ fn ask<S: Speaker>(speaker: &mut S, member: Member) {
     speaker.hear(1).unwrap();
 }
 
-/// Each announce comes over a connection of its own, as members do it.
+/// Each announce comes over a connection of its own, as members do it; as many at the same moment as in
+/// [`renew`](Crowd::renew).
 pub(crate) fn renew_afresh<S: Speaker>(
     process: u32,
     connect: impl Fn(u32) -> S,
@@ -171,10 +172,19 @@ pub(crate) fn renew_afresh<S: Speaker>(
 ) -> f64 {
     let mut rng = fastrand::Rng::with_seed(seed);
     let (meter, start, mut answered) = (Meter::start(process), Instant::now(), 0u32);
+    let mut waiting = VecDeque::new();
+    let hear = |mut speaker: S| speaker.hear(1).unwrap();
     while start.elapsed() < span {
+        if waiting.len() == TOGETHER {
+            hear(waiting.pop_front().expect("it is as long as TOGETHER"));
+            answered += 1;
+        }
         let number = rng.u32(0..members);
-        ask(&mut connect(of(number)), Member::with(number, true));
-        answered += 1;
+        let mut speaker = connect(of(number));
+        speaker.say(&[Member::with(number, true)]).unwrap();
+        waiting.push_back(speaker);
     }
+    answered += u32::try_from(waiting.len()).unwrap();
+    waiting.into_iter().for_each(hear);
     f64::from(answered) / meter.seconds().iter().sum::<f64>()
 }
