@@ -83,12 +83,13 @@ impl Stage {
         SocketAddr::new(self.host(host).v4(), member.address.port()).to_string()
     }
 
-    /// Waits until the member's log shows a link with this host.
-    fn meets(&self, member: &Member, host: u8) {
+    /// Waits until the log of one of these members shows a link with this host.
+    fn meets(&self, members: &[&Member], host: u8) {
         let addresses = [self.host(host).v4(), self.host(host).v6()];
         let since = Instant::now();
         loop {
-            let log = self.swarm.log(member);
+            let logs: Vec<String> = members.iter().map(|member| self.swarm.log(member)).collect();
+            let log = logs.join("\n");
             let mut up = log.lines().filter(|line| line.contains(" is up ("));
             if up.any(|line| addresses.iter().any(|&ip| line.contains(&with(ip)))) {
                 return;
@@ -270,8 +271,10 @@ pub(crate) fn moved(scale: Scale) -> Duration {
     mover.until_percent(20);
     stage.network.host_mut(FIRST).move_to(200);
     let since = Instant::now();
-    // Whoever finds whom: they have a link over its new address.
-    stage.meets(&sharer, FIRST);
+    // Whoever finds whom: somebody has a link with it over its new address. It may have everything before it has met
+    // all of them.
+    let here: Vec<&Member> = std::iter::once(&sharer).chain(others.iter().map(|(_, other)| other)).collect();
+    stage.meets(&here, FIRST);
     let took = since.elapsed();
     mover.until_complete();
     for (_, getter) in &mut others {
