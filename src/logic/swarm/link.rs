@@ -226,25 +226,24 @@ impl Link {
         }
     }
 
-    /// The far end has answered what was cancelled, and still holds it.
-    pub(super) fn settled(&mut self, run: Run) {
+    /// These may be asked for, or may be again, except what was cancelled here and is still to be answered.
+    pub(super) fn offer(&mut self, run: Run) {
         for part in run.parts() {
             self.askable.insert(part);
+        }
+        let cancelled = self.in_flight.iter().filter(|asked| asked.cancelled);
+        for part in cancelled.filter_map(|asked| asked.run.intersect(run)).flat_map(Run::parts) {
+            self.askable.remove(part);
         }
     }
 
     /// What was refused for a while may be asked for again.
     pub(super) fn renew_deferred(&mut self, now: Moment) {
-        let askable = &mut self.askable;
-        self.deferred.retain(|&(since, run)| {
-            let waits = now.since(since) < ELSEWHERE_PAUSE;
-            if !waits {
-                for part in run.parts() {
-                    askable.insert(part);
-                }
-            }
-            waits
-        });
+        let deferred = std::mem::take(&mut self.deferred);
+        let (wait, renewed): (Vec<_>, Vec<_>) =
+            deferred.into_iter().partition(|&(since, _)| now.since(since) < ELSEWHERE_PAUSE);
+        self.deferred = wait;
+        renewed.into_iter().for_each(|(_, run)| self.offer(run));
     }
 
     /// Runs that count as asked.
@@ -287,6 +286,7 @@ pub(super) const fn smoothed(before: u64, now: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::part::PartIndex;
 
     fn layout() -> Layout {
         Layout::new(100, 1).unwrap()
@@ -329,5 +329,19 @@ mod tests {
         assert_eq!(link.bytes_in_flight(layout()), 10);
         assert_eq!(link.live_runs().map(Run::count).sum::<u32>(), 8);
         assert!(link.answered(run(3, 2)).1);
+    }
+
+    #[test]
+    fn what_was_cancelled_is_not_offered_before_it_is_answered() {
+        let mut link = link();
+        link.offer(run(0, 10));
+        link.ask(Moment::START, run(0, 10));
+        link.cancel(run(3, 2), |_| true);
+        link.offer(run(2, 3));
+        let askable: Vec<usize> = link.askable.iter().map(PartIndex::at).collect();
+        assert_eq!(askable, [0, 1, 2, 5, 6, 7, 8, 9]);
+        link.answered(run(3, 2));
+        link.offer(run(3, 2));
+        assert_eq!(link.askable.count(), 10);
     }
 }

@@ -377,7 +377,6 @@ impl Swarm {
         let Some(link) = self.links.get_mut(&id) else { return };
         let Some(theirs) = link.theirs.as_mut().filter(|theirs| !theirs.is_full()) else { return };
         for part in runs.iter().flat_map(|run| run.parts()) {
-            link.askable.insert(part);
             if theirs.insert(part) {
                 self.picker.on_have(part);
             }
@@ -386,6 +385,7 @@ impl Swarm {
         if theirs.is_full() {
             theirs.iter().for_each(|part| self.picker.on_lost(part));
         }
+        runs.iter().for_each(|&run| link.offer(run));
         self.close_if_both_complete(now, id, orders);
         self.ask(now, id, orders);
     }
@@ -432,7 +432,7 @@ impl Swarm {
         for asked in taken {
             match (asked.cancelled, denial) {
                 (true, Denial::NotHeld) => {}
-                (true, _) => link.settled(asked.run),
+                (true, _) => link.offer(asked.run),
                 (false, _) => {
                     link.refused(now, asked.run, denial);
                     self.picker.on_returned(asked.run);
