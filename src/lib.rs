@@ -20,6 +20,8 @@ pub mod part_set;
 pub mod address;
 pub mod name;
 
+pub mod entry;
+
 pub mod identity;
 pub mod manifest;
 

@@ -30,6 +30,17 @@ pub const CONDUCTOR_PORT_DEFAULT: u16 = 9999;
 /// The ports that a member tries to listen on before it takes any.
 pub const MEMBER_PORTS: std::ops::RangeInclusive<u16> = 10_001..=10_100;
 
+// --- Ensembles ------------------------------------------------------------------------------------------
+
+/// The longest path beneath an ensemble's folder: Linux takes 4,096 bytes, the end and the folder's own path among them.
+pub const TREE_PATH_LEN_MAX: usize = 3_072;
+/// The longest text of a symbolic link, what Linux allows.
+pub const LINK_TEXT_LEN_MAX: usize = 4_095;
+/// The most authors of whom a version remembers something; of more, those that wrote longest ago are forgotten.
+pub const AUTHORS_MAX: usize = 64;
+/// The greatest counter of a version that is believed: seconds up to the year 36812. Beyond, nobody could count on.
+pub const COUNTER_MAX: u64 = 1 << 40;
+
 // --- Hashing and files ----------------------------------------------------------------------------------
 
 /// What one read takes of a longer part that is hashed: small enough that the slices of [`HASH_TOGETHER`] parts
