@@ -38,6 +38,10 @@ pub const TREE_PATH_LEN_MAX: usize = 3_072;
 pub const LINK_TEXT_LEN_MAX: usize = 4_095;
 /// The most authors of whom a version remembers something; of more, those that wrote longest ago are forgotten.
 pub const AUTHORS_MAX: usize = 64;
+/// Up to so many deletions at once are believed, in a folder of any size.
+pub const BRAKE_PATHS: u64 = 100;
+/// More are, if they are not more than one of so many: else a folder that was emptied empties all others.
+pub const BRAKE_SHARE: u64 = 2;
 /// The greatest counter of a version that is believed: seconds up to the year 36812. Beyond, nobody could count on.
 pub const COUNTER_MAX: u64 = 1 << 40;
 
