@@ -37,7 +37,7 @@ fn range(text: &str) -> Result<Range<u64>, String> {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if let Some(seed) = arguments.seed {
-        let report = folders::play(seed);
+        let report = folders::play(seed, true);
         print!("{}", report.trace);
         return match report.wrong {
             None => ExitCode::SUCCESS,
@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     }
     let (mut failed, mut played, mut copies, mut rounds) = (0, 0, 0, 0);
     for seed in arguments.seeds {
-        let report = folders::play(seed);
+        let report = folders::play(seed, false);
         played += 1;
         copies += report.copies;
         rounds = rounds.max(report.rounds);

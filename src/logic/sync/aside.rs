@@ -47,3 +47,72 @@ pub fn aside(
     }
     Aside::Nowhere
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::{Attributes, ContentHash, Device};
+    use crate::logic::sync::observe::observe;
+
+    fn author(device: u64) -> Author {
+        Author { device: Device::from_bits(device), seconds: 10 }
+    }
+
+    fn see(entry: Option<&Entry>, text: Option<&str>, device: u64) -> Entry {
+        let content = text.map_or(Content::Gone, |text| Content::File {
+            size: text.len() as u64,
+            hash: ContentHash::of(text.as_bytes()),
+        });
+        observe(entry, content, Attributes::default(), author(device)).unwrap()
+    }
+
+    fn path() -> TreePath {
+        TreePath::parse("d/a.txt").unwrap()
+    }
+
+    fn kept(loser: &Entry) -> (TreePath, Entry) {
+        match aside(&path(), loser, author(3), |_| None) {
+            Aside::Kept(path, entry) => (path, entry),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn all_who_keep_it_write_the_same() {
+        let loser = see(None, Some("a"), 1);
+        let (name, copy) = kept(&loser);
+        assert!(name.is_conflict() && copy.content == loser.content);
+        assert_eq!(aside(&path(), &loser, author(4), |_| None), Aside::Kept(name.clone(), copy.clone()));
+        assert_eq!(aside(&path(), &loser, author(4), |_| Some(copy.clone())), Aside::There(name, copy));
+    }
+
+    #[test]
+    fn who_deletes_one_copy_has_deleted_them_all() {
+        let loser = see(None, Some("a"), 1);
+        let gone = see(Some(&kept(&loser).1), None, 2);
+        assert_eq!(aside(&path(), &loser, author(3), |_| Some(gone.clone())), Aside::Known);
+    }
+
+    #[test]
+    fn what_was_deleted_there_before_is_another_matter() {
+        let loser = see(None, Some("a"), 1);
+        // The same device had written and deleted something at that name, later by its counter.
+        let gone = see(Some(&see(None, Some("x"), 1)), None, 1);
+        assert!(gone.dot > loser.dot);
+        let Aside::Kept(_, copy) = aside(&path(), &loser, author(3), |_| Some(gone.clone())) else {
+            panic!("it is kept")
+        };
+        assert!(copy.content == loser.content && copy.dot > gone.dot);
+    }
+
+    #[test]
+    fn a_name_that_is_taken_gives_way_to_a_longer_one() {
+        let loser = see(None, Some("a"), 1);
+        let (short, _) = kept(&loser);
+        let taken = see(None, Some("edited"), 2);
+        let at = |path: &TreePath| (*path == short).then(|| taken.clone());
+        let Aside::Kept(longer, _) = aside(&path(), &loser, author(3), at) else { panic!("it is kept") };
+        assert!(longer.name().len() > short.name().len());
+        assert_eq!(aside(&path(), &loser, author(3), |_| Some(taken.clone())), Aside::Nowhere);
+    }
+}

@@ -94,3 +94,111 @@ fn arrival(entry: Entry, around: Around) -> Step {
         Parent::Missing => Step::Wait,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::{Attributes, ContentHash, Device};
+    use crate::logic::sync::observe::observe;
+
+    const OPEN: Around = Around { parent: Parent::Folder, inhabited: false };
+
+    fn author(device: u64) -> Author {
+        Author { device: Device::from_bits(device), seconds: device }
+    }
+
+    fn file(text: &str) -> Content {
+        Content::File { size: text.len() as u64, hash: ContentHash::of(text.as_bytes()) }
+    }
+
+    fn see(entry: Option<&Entry>, content: Content, device: u64) -> Entry {
+        observe(entry, content, Attributes::default(), author(device)).unwrap()
+    }
+
+    fn plan_one(ours: &Entry, other: &Entry) -> Step {
+        plan(Some(ours), [other], OPEN, author(9))
+    }
+
+    #[test]
+    fn what_replaced_ours_is_taken() {
+        let first = see(None, file("a"), 1);
+        let second = see(Some(&first), file("b"), 2);
+        assert_eq!(plan_one(&first, &second), Step::Take(second.clone()));
+        assert_eq!(plan_one(&second, &first), Step::Rest);
+        let gone = see(Some(&second), Content::Gone, 1);
+        assert_eq!(plan_one(&second, &gone), Step::Take(gone));
+    }
+
+    #[test]
+    fn the_holder_of_the_loser_keeps_it_and_nobody_else() {
+        let (low, high) = (see(None, file("a"), 1), see(None, file("b"), 2));
+        assert_eq!(plan_one(&low, &high), Step::TakeBeside(high.clone().knowing(&low.known)));
+        assert_eq!(plan_one(&high, &low), Step::Rest);
+        // Somebody kept it already, or had it and replaced it.
+        let both = high.clone().knowing(&low.known);
+        assert_eq!(plan_one(&low, &both), Step::Take(both.clone()));
+        assert_eq!(plan_one(&high, &both), Step::Note(both));
+    }
+
+    #[test]
+    fn the_same_content_is_no_conflict() {
+        let (low, high) = (see(None, file("a"), 1), see(None, file("a"), 2));
+        let merged = high.clone().knowing(&low.known);
+        assert_eq!(plan_one(&low, &high), Step::Note(merged.clone()));
+        assert_eq!(plan_one(&high, &low), Step::Note(merged.clone()));
+        assert_eq!(plan_one(&merged, &low), Step::Rest);
+    }
+
+    #[test]
+    fn a_content_that_the_winner_replaced_need_not_be_kept() {
+        let ours = see(None, file("a"), 1);
+        let theirs = see(Some(&see(None, file("a"), 2)), file("b"), 2);
+        assert!(!ours.is_known_to(&theirs));
+        assert!(matches!(plan_one(&ours, &theirs), Step::Take(_)));
+    }
+
+    #[test]
+    fn an_edit_beats_a_deletion_that_did_not_know_it() {
+        let first = see(None, file("a"), 1);
+        let edit = see(Some(&first), file("b"), 1);
+        let gone = see(Some(&first), Content::Gone, 5);
+        let Step::Reassert(again) = plan_one(&edit, &gone) else { panic!("it answers") };
+        assert!(again.content == edit.content && again.dot > gone.dot);
+        assert!(matches!(plan_one(&gone, &again), Step::Take(_)));
+        assert_eq!(plan_one(&gone, &edit), Step::Rest, "whoever holds the edit answers");
+    }
+
+    #[test]
+    fn a_folder_in_which_something_is_stays() {
+        let folder = see(None, Content::Folder, 1);
+        for content in [Content::Gone, file("a")] {
+            let other = see(Some(&folder), content, 2);
+            let around = Around { inhabited: true, ..OPEN };
+            assert!(matches!(plan(Some(&folder), [&other], around, author(9)), Step::Reassert(_)));
+            assert_eq!(plan_one(&folder, &other), Step::Take(other), "an empty one does not");
+        }
+    }
+
+    #[test]
+    fn what_is_in_a_folder_waits_for_it() {
+        let entry = see(None, file("a"), 1);
+        let around = Around { parent: Parent::Missing, ..OPEN };
+        assert_eq!(plan(None, [&entry], around, author(9)), Step::Wait);
+        assert_eq!(plan(None, [&entry], OPEN, author(9)), Step::Take(entry.clone()));
+        let gone = see(Some(&entry), Content::Gone, 1);
+        assert_eq!(
+            plan(None, [&gone], around, author(9)),
+            Step::Note(gone.clone()),
+            "so that others learn of it"
+        );
+    }
+
+    #[test]
+    fn of_several_the_greatest_wins_whoever_knows_whom() {
+        let ours = see(None, file("a"), 1);
+        let knowing = see(Some(&ours), file("b"), 2);
+        let greatest = see(None, file("c"), 7);
+        let step = plan(Some(&ours), [&greatest, &knowing], OPEN, author(9));
+        assert_eq!(step, Step::Take(greatest.knowing(&ours.known)), "somebody replaced ours knowingly");
+    }
+}

@@ -7,7 +7,8 @@
 //!
 //! - after a bounded number of rounds nothing moves any more;
 //! - all disks are equal;
-//! - whatever somebody wrote, and nobody replaced or deleted who had it before them, is still there;
+//! - whatever somebody wrote, and nobody replaced or deleted who had it before them, is still there, in its place
+//!   or in a conflict copy; if a machine has crashed, in an archive;
 //! - what was deleted, and nobody wrote anew, is not.
 //!
 //! The model is that of Hughes, Pierce, Arts and Norell, "Mysteries of Dropbox" (2016), with trees instead of one file.
@@ -60,7 +61,7 @@ pub enum Wrong {
 /// What a history was like.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// What happened, a line each.
+    /// What happened, a line each, if it was asked for.
     pub trace: String,
     /// What is wrong in the end.
     pub wrong: Option<Wrong>,
@@ -70,16 +71,19 @@ pub struct Report {
     pub rounds: usize,
 }
 
-/// Plays the history of this seed.
+/// Plays the history of this seed; with a trace, if somebody reads it.
 #[must_use]
-pub fn play(seed: u64) -> Report {
-    History::new(seed).run()
+pub fn play(seed: u64, traced: bool) -> Report {
+    History::new(seed, traced).run()
 }
 
 struct History {
     rng: Rng,
     /// Nothing but edits and hearsay: what is deleted must be gone.
     gentle: bool,
+    traced: bool,
+    /// A machine has crashed.
+    crashed: bool,
     machines: Vec<Replica>,
     owed: Owed,
     /// What was written last.
@@ -89,12 +93,12 @@ struct History {
 }
 
 impl History {
-    fn new(seed: u64) -> History {
+    fn new(seed: u64, traced: bool) -> History {
         let mut rng = Rng::with_seed(seed);
         let count = rng.usize(MACHINES);
         let gentle = rng.u8(..4) == 0;
         let mut machines: Vec<Replica> =
-            (0..count).map(|at| Replica::new(at, count, rng.u64(0..=2 * SKEW))).collect();
+            (0..count).map(|at| Replica::new(at, count, rng.u64(0..=2 * SKEW), traced)).collect();
         let mut owed = Owed::default();
         let mut content = 0;
         // Most begin with different contents, some with some of the same.
@@ -107,7 +111,17 @@ impl History {
                 write(machine, &mut owed, &place, number, &mut rng);
             }
         }
-        History { rng, gentle, machines, owed, content, seconds: 2 * SKEW, trace: String::new() }
+        History {
+            rng,
+            gentle,
+            traced,
+            crashed: false,
+            machines,
+            owed,
+            content,
+            seconds: 2 * SKEW,
+            trace: String::new(),
+        }
     }
 
     fn run(mut self) -> Report {
@@ -130,7 +144,9 @@ impl History {
     }
 
     fn say(&mut self, line: fmt::Arguments<'_>) {
-        writeln!(self.trace, "{line}").expect("a string takes every line");
+        if self.traced {
+            writeln!(self.trace, "{line}").expect("a string takes every line");
+        }
     }
 
     fn happens(&mut self) {
@@ -276,6 +292,7 @@ impl History {
     }
 
     fn crash(&mut self, at: usize) {
+        self.crashed = true;
         let rng = &mut self.rng;
         let machine = &mut self.machines[at];
         let before: Vec<(TreePath, Node)> = machine.disk.nodes();
@@ -321,7 +338,9 @@ impl History {
                 return Some(Wrong::Untrue(machine.at, path));
             }
         }
-        self.owed.judge(first, self.gentle)
+        // A file that was renamed and announced, and lost with its new name in a crash, others have only in the archive.
+        let archived = self.machines.iter().flat_map(|machine| machine.archive.iter().copied());
+        self.owed.judge(first, &archived.filter(|_| self.crashed).collect(), self.gentle)
     }
 
     fn some_path(&mut self, at: usize) -> Option<TreePath> {

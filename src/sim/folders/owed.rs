@@ -51,9 +51,10 @@ impl Owed {
         self.reasserted.insert(path.clone());
     }
 
-    pub(super) fn judge(&self, disk: &Disk, gentle: bool) -> Option<Wrong> {
+    pub(super) fn judge(&self, disk: &Disk, archived: &BTreeSet<ContentHash>, gentle: bool) -> Option<Wrong> {
         let there: BTreeSet<ContentHash> = disk.hashes().collect();
-        if let Some((_, &number)) = self.owed.iter().find(|(hash, _)| !there.contains(*hash)) {
+        let is_lost = |hash: &ContentHash| !there.contains(hash) && !archived.contains(hash);
+        if let Some((_, &number)) = self.owed.iter().find(|(hash, _)| is_lost(hash)) {
             return Some(Wrong::Lost(number));
         }
         let back = |((path, hash), number): (&(TreePath, ContentHash), &u64)| {

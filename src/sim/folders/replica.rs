@@ -1,6 +1,7 @@
 //! One machine with the folder: its disk, its entries, and what it has heard.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use fastrand::Rng;
 
@@ -29,6 +30,8 @@ pub(super) struct Replica {
     pub(super) at: usize,
     pub(super) disk: Disk,
     pub(super) skew: u64,
+    /// Whether somebody reads what it did.
+    traced: bool,
     device: Device,
     /// How many devices it has been.
     epoch: u64,
@@ -39,6 +42,8 @@ pub(super) struct Replica {
     heard: Vec<Heard>,
     /// What the disk was since it was synced, oldest first.
     states: Vec<Disk>,
+    /// What was replaced or deleted here for others' sake.
+    pub(super) archive: Vec<ContentHash>,
     /// Rows up to this one say what is synced.
     clean: u64,
     /// After a crash, until the next look: rows after this one are suspect.
@@ -53,11 +58,12 @@ pub(super) struct Done {
 }
 
 impl Replica {
-    pub(super) fn new(at: usize, count: usize, skew: u64) -> Replica {
+    pub(super) fn new(at: usize, count: usize, skew: u64, traced: bool) -> Replica {
         let mut replica = Replica {
             at,
             disk: Disk::default(),
             skew,
+            traced,
             device: Device::from_bits(0),
             epoch: 0,
             sequence: 0,
@@ -65,6 +71,7 @@ impl Replica {
             saved: (0, BTreeMap::new()),
             heard: vec![Heard::default(); count],
             states: vec![Disk::default()],
+            archive: Vec::new(),
             clean: 0,
             suspect_after: None,
         };
@@ -87,6 +94,10 @@ impl Replica {
         if self.states.len() > STATES_MAX {
             self.states.remove(0);
         }
+    }
+
+    fn line(&self, line: fmt::Arguments<'_>) -> String {
+        if self.traced { line.to_string() } else { String::new() }
     }
 
     fn row(&self, path: &TreePath) -> Option<&Entry> {
@@ -127,7 +138,7 @@ impl Replica {
                 (row, _) => observe(row.map(|(_, entry)| entry), content, attributes, author),
             };
             if let Some(entry) = new {
-                lines.push(format!("sees {path}: {entry:?}"));
+                lines.push(self.line(format_args!("sees {path}: {entry:?}")));
                 self.write_row(&path, entry);
             }
         }
@@ -200,7 +211,7 @@ impl Replica {
         seconds: u64,
         done: &mut Done,
     ) {
-        let line = format!("{path}: {step:?}");
+        let line = self.line(format_args!("{path}: {step:?}"));
         let carried_out = match step {
             Step::Rest | Step::Wait => false,
             Step::Note(entry) => {
@@ -251,7 +262,7 @@ impl Replica {
         if !self.can_take(path, &entry, held) {
             return false;
         }
-        self.disk.remove(path);
+        self.archive.extend(self.disk.remove(path).into_iter().filter_map(|(_, node)| node.content.hash()));
         if entry.content.is_live() {
             let node = Node { content: entry.content.clone(), attributes: entry.attributes };
             self.disk.put(path, node);
