@@ -106,6 +106,9 @@ pub const FRAME_ROSTER_MAX: usize = ROSTER_MAX * 20 + FRAME_SMALL_MAX;
 pub const RUN_BYTES: u64 = RUN_BYTES_U32 as u64;
 /// The same, where parts are measured.
 pub const RUN_BYTES_U32: u32 = 1024 * 1024;
+/// What a link is sent before others have their turn and words may pass, if parts are no longer: what is cancelled
+/// meanwhile is sent for nothing.
+pub const PIECE_BYTES_U32: u32 = 256 * 1024;
 /// The most parts that one `Want` asks for: with tiny parts, answers part by part would else cost more than
 /// the parts.
 pub const RUN_PARTS_MAX: u32 = 1_024;
