@@ -192,7 +192,7 @@ pub const END_PHASE_PATIENCE_MAX: Duration = Duration::from_secs(30);
 pub const END_PHASE_PATIENCE_MORE: Duration = Duration::from_secs(5);
 /// A part that was asked this long ago, and does not come yet, is asked of a second link as well if that one has
 /// nothing else to do; whoever begins first brings it, and the other is told.
-pub const HEDGE_PATIENCE: Duration = Duration::from_millis(200);
+pub const HEDGE_PATIENCE: Duration = Duration::from_millis(600);
 /// A part that comes is asked of another link as well if it takes this many times as long as everything that is
 /// missing would at our best rate of late.
 pub const LATE_FACTOR: u32 = 5;
