@@ -212,8 +212,12 @@ pub const PROMISE_PATIENCE: Duration = Duration::from_secs(10);
 /// So many links are sent parts at a time, however slow that is. Fewer spread parts faster (the simulator's swarm of
 /// 100 takes 1.3 times the bound, and 1.7 times with all at once); one must not hold up the rest.
 pub const TURNS_MIN: usize = 4;
-/// Whether more or fewer should is measured over at least this long.
+/// Whether more or fewer should is measured over at least this long, ...
 pub const TURNS_MEASURE: Duration = Duration::from_secs(1);
+/// ... and over at least so many bytes: bytes leave in lumps of [`PIECE_BYTES_U32`], and a few of those tell no rate.
+pub const TURNS_MEASURE_BYTES: u64 = 16 * PIECE_BYTES_U32 as u64;
+/// More are tried only if each would still be sent so many bytes a second: near [`LANDING_RATE_MIN`] receivers give up.
+pub const TURN_RATE_MIN: u64 = 4 * LANDING_RATE_MIN;
 /// The first pause after a try that did not pay; it doubles up to [`TURNS_TRY_MAX`].
 pub const TURNS_TRY_MIN: Duration = Duration::from_secs(4);
 /// The longest such pause.

@@ -14,7 +14,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::limits::{LINKS_MAX, TURN_PATIENCE, TURNS_MEASURE, TURNS_MIN, TURNS_TRY_MAX, TURNS_TRY_MIN};
+use crate::limits::{
+    LINKS_MAX, TURN_PATIENCE, TURN_RATE_MIN, TURNS_MEASURE, TURNS_MEASURE_BYTES, TURNS_MIN, TURNS_TRY_MAX,
+    TURNS_TRY_MIN,
+};
 use crate::part::{Layout, PartIndex};
 use crate::time::Moment;
 
@@ -140,9 +143,10 @@ impl<K: Copy + Ord> Turns<K> {
         let trial = &mut self.trial;
         trial.crowded &= short;
         let span = now.since(trial.since);
-        if span >= TURNS_MEASURE {
+        let bytes = sent.saturating_sub(trial.bytes);
+        if span >= TURNS_MEASURE && bytes >= TURNS_MEASURE_BYTES {
             let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
-            let rate = sent.saturating_sub(trial.bytes).saturating_mul(1_000_000) / micros;
+            let rate = bytes.saturating_mul(1_000_000) / micros;
             let told = std::mem::replace(&mut trial.crowded, short);
             (trial.since, trial.bytes) = (now, sent);
             if told {
@@ -171,6 +175,10 @@ impl<K: Copy + Ord> Turns<K> {
         }
         if now >= trial.next {
             trial.upwards = !trial.upwards || most == TURNS_MIN;
+            let each = rate / u64::try_from(most * 2).unwrap_or(u64::MAX);
+            if trial.upwards && each < TURN_RATE_MIN {
+                return;
+            }
             trial.before = Some((most, rate));
             let next = if trial.upwards { most * 2 } else { most / 2 };
             self.most = next.clamp(TURNS_MIN, LINKS_MAX);
@@ -200,6 +208,7 @@ impl<K: Copy + Ord> Turns<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::PIECE_BYTES_U32;
     use proptest::prelude::*;
 
     const START: Moment = Moment::from_micros(1_000_000);
@@ -286,6 +295,18 @@ mod tests {
     fn a_full_uplink_serves_few_at_a_time() {
         let most = settle(10_000_000, 10_000_000, 60);
         assert!(most.iter().filter(|&&most| most == TURNS_MIN).count() >= 50, "{most:?}");
+    }
+
+    #[test]
+    fn what_leaves_in_lumps_is_no_sign_of_a_wider_line() {
+        let mut turns = crowded(&(0..40).map(|who| (who, 0)).collect::<Vec<_>>());
+        let lump = u64::from(PIECE_BYTES_U32);
+        for second in 1..600 {
+            // A lump in two seconds, now and then two of them.
+            let sent = (second / 2 + u64::from(second % 7 == 0)) * lump;
+            let _begun = turns.adapt(START + TURNS_MEASURE * u32::try_from(second).unwrap(), sent);
+            assert_eq!(turns.most, TURNS_MIN, "after {second} s");
+        }
     }
 
     proptest! {

@@ -3,10 +3,10 @@
 //! Every machine keeps one [`Entry`](crate::entry::Entry) for each path that it has ever held, and tells it to the others.
 //! Nothing else is stored but such observations: what is to be done follows from them, at any time anew.
 //!
-//! - [`observe`]: what is seen on the disk, beside the entry, makes a new version or none;
+//! - [`mod@observe`]: what is seen on the disk, beside the entry, makes a new version or none;
 //! - [`absence`]: when what is not seen counts as deleted;
-//! - [`plan`]: our entry and those of others make a step, the same on every machine that knows the same;
-//! - [`aside`]: under which name the loser of a conflict is kept.
+//! - [`mod@plan`]: our entry and those of others make a step, the same on every machine that knows the same;
+//! - [`mod@aside`]: under which name the loser of a conflict is kept.
 //!
 //! In the end the version with the greatest [`Dot`](crate::entry::Dot) is in place everywhere. A version that the greater one's author
 //! did not know is a conflict: whoever holds it keeps it aside before it takes the other, and a deletion of what

@@ -186,11 +186,7 @@ mod tests {
         assert_eq!(plan(None, [&entry], around, author(9)), Step::Wait);
         assert_eq!(plan(None, [&entry], OPEN, author(9)), Step::Take(entry.clone()));
         let gone = see(Some(&entry), Content::Gone, 1);
-        assert_eq!(
-            plan(None, [&gone], around, author(9)),
-            Step::Note(gone.clone()),
-            "so that others learn of it"
-        );
+        assert_eq!(plan(None, [&gone], around, author(9)), Step::Note(gone), "so that others learn of it");
     }
 
     #[test]
