@@ -147,8 +147,8 @@ impl Staged {
         };
         let placed = placed.and_then(|()| {
             self.part.moved = true;
-            unsettled.add_folder(&self.target.folder)?;
-            self.slot.iter().try_for_each(|slot| unsettled.add_folder(&slot.shelf))?;
+            unsettled.add_folder(&self.target.folder);
+            self.slot.iter().for_each(|slot| unsettled.add_folder(&slot.shelf));
             // Whoever wrote to it since then changed it.
             let stat = self.target.now()?.filter(|stat| stat.is_same_version(&self.new));
             stat.ok_or(Trouble::Changed)
@@ -361,9 +361,9 @@ pub fn remove(
     } else {
         let slot = root.archive.slot(path)?;
         let kept = move_if(&target.folder, name, &slot.shelf, &slot.name, &expected);
-        kept.and_then(|_stat| unsettled.add_folder(&slot.shelf))
+        kept.map(|_stat| unsettled.add_folder(&slot.shelf))
     };
-    let removed = removed.and_then(|()| unsettled.add_folder(&target.folder));
+    let removed = removed.map(|()| unsettled.add_folder(&target.folder));
     removed.map_err(|trouble| trouble.at(Action::Remove, path))
 }
 
@@ -385,8 +385,8 @@ pub fn move_aside(
         }
         let other = root.beneath().parent(to)?;
         let stat = move_if(&folder, path.name(), &other, to.name(), &expected)?;
-        unsettled.add_folder(&folder)?;
-        unsettled.add_folder(&other)?;
+        unsettled.add_folder(&folder);
+        unsettled.add_folder(&other);
         Ok(stat)
     };
     move_it().map_err(|trouble| trouble.at(Action::Move, path))
@@ -416,7 +416,7 @@ pub fn make_folder(root: &Root, path: &TreePath, unsettled: &mut Unsettled) -> R
     let mut make = || {
         let folder = root.beneath().parent(path)?;
         folder.make_folder(path.name())?;
-        unsettled.add_folder(&folder)?;
+        unsettled.add_folder(&folder);
         let stat = folder.stat(path.name())?.ok_or(Trouble::Changed)?;
         stat.must_be(Kind::Folder).map_err(|_| Trouble::Changed)?;
         Ok(stat)

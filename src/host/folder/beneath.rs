@@ -108,6 +108,12 @@ impl Beneath {
         Ok(Beneath { root, device, walks })
     }
 
+    /// The file system that it is on, and everything that is reached from it.
+    #[must_use]
+    pub const fn device(&self) -> u64 {
+        self.device
+    }
+
     /// A folder beneath it, or itself.
     ///
     /// # Errors

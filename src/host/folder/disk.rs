@@ -60,29 +60,19 @@ impl Disk {
         sync_file_system(&self.handle).inspect_err(|_| *failures += 1)?;
         Ok(Age(*failures))
     }
-
-    #[cfg(test)]
-    pub(super) fn note_failure(&self) {
-        *self.failures.lock().unwrap() += 1;
-    }
 }
 
 impl Unsettled {
     /// Remembers that names in this folder changed.
-    pub(super) fn add_folder(&mut self, folder: &Folder) -> Result<(), Trouble> {
+    pub(super) fn add_folder(&mut self, folder: &Folder) {
         if self.all {
-            return Ok(());
+            return;
         }
-        let stat = folder.itself()?;
-        if !self.handles.contains_key(&(stat.device, stat.inode)) {
-            match folder.readable() {
-                Ok(handle) => self.add(&stat, handle),
-                // It cannot be read, so it cannot be synced on its own.
-                Err(Trouble::Denied(_)) => self.everything(),
-                Err(trouble) => return Err(trouble),
-            }
+        // What cannot be opened for it is not synced on its own.
+        match folder.itself().and_then(|stat| Ok((stat, folder.readable()?))) {
+            Ok((stat, handle)) => self.add(&stat, handle),
+            Err(_) => self.everything(),
         }
-        Ok(())
     }
 
     /// Remembers that attributes of this file changed.

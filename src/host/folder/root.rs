@@ -235,6 +235,12 @@ impl Root {
         self.is_copy
     }
 
+    /// Whether one sync of the whole disk tells of failures as well as one of each file does (Linux since 5.8).
+    #[must_use]
+    pub const fn syncs_together(&self) -> bool {
+        self.disk.syncs_together()
+    }
+
     /// Looks whether the path still leads to the folder that was opened.
     ///
     /// # Errors

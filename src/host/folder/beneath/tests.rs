@@ -209,86 +209,126 @@ fn a_link_swapped_in_between_check_and_use_leads_nowhere() {
     }
 }
 
-/// Notes 6.4: those that are no path of a folder are refused by [`TreePath`]; all others are one name, as it is.
+/// The same with the file itself, and a link to one outside.
+#[test]
+fn a_link_swapped_in_for_a_file_is_not_followed() {
+    const ROUNDS: usize = 300;
+    for world in World::all() {
+        let before = snapshot(&world.outside);
+        let (f, link) = (world.inside.join("a/b/c/f"), world.inside.join("a/b/c/link"));
+        symlink(world.outside.join("f"), &link).unwrap();
+        let done = AtomicBool::new(false);
+        let at = path("a/b/c/f");
+        let (mut files, mut links) = (0, 0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    fs::renameat_with(CWD, &f, CWD, &link, RenameFlags::EXCHANGE).unwrap();
+                }
+            });
+            let folder = world.root.beneath().folder(Some(&path("a/b/c"))).unwrap();
+            for round in 0..ROUNDS {
+                if let Ok(file) = folder.open_file("f") {
+                    assert_eq!(io::read_to_string(file).unwrap(), "inside");
+                    files += 1;
+                }
+                links += usize::from(folder.read_link("f").is_ok_and(|text| text.ends_with("outside/f")));
+                let Some(stat) = world.root.stat(&at).unwrap() else { continue };
+                let attributes =
+                    Attributes { mtime: i64::try_from(round).unwrap(), executable: round % 2 == 0 };
+                let mut unsettled = Unsettled::default();
+                let _refused = apply::set_attributes(&world.root, &at, stat, attributes, &mut unsettled);
+                world.root.settle(unsettled).unwrap();
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        assert_eq!(snapshot(&world.outside), before);
+        assert!(files > 0 && links > 0, "{files} files, {links} links");
+    }
+}
+
+/// Names that lead astray, or deceive, or mean something to a shell, another system or us. Those that are no path of a
+/// folder are refused by [`TreePath`].
+const NASTY: &[&str] = &[
+    "~",
+    "~root",
+    "-rf",
+    "a b",
+    " ",
+    "C:\\x",
+    "C:x",
+    "\\\\server\\x",
+    "\\\\?\\x",
+    "\\\\.\\x",
+    "..\\..\\x",
+    "file:stream",
+    "file::$DATA",
+    "GIT~1",
+    "GI7EBA~1",
+    "con",
+    "prn",
+    "aux",
+    "nul",
+    "clock$",
+    "conin$",
+    "conout$",
+    "com1",
+    "lpt9",
+    "com¹",
+    "NUL.tar.gz",
+    "nul.",
+    "nul ",
+    "x...",
+    "x. ",
+    "...",
+    "....",
+    "\u{1}",
+    "\u{7f}",
+    "\u{9b}2J",
+    "\u{1b}[2J",
+    "x\ny",
+    "x\r",
+    "\u{202e}gpj.exe",
+    "\u{2066}x",
+    "\u{200f}x",
+    "\u{61c}",
+    "a\u{200b}b",
+    "\u{feff}x",
+    "x\u{fe0f}",
+    "\u{ff0e}\u{ff0e}",
+    "a\u{ff0f}b",
+    "é",
+    "e\u{301}",
+    "É",
+    "A",
+    "a'b",
+    "a\"b",
+    "$(id)",
+    "`id`",
+    "%s%n",
+    "*",
+    "?",
+    "<x>",
+    "|",
+    ".git",
+    ".g\u{200c}it",
+    ".orchestraignore",
+    ".orchestra~",
+    "tmp",
+    "marker",
+    "lock",
+    "archive",
+    "passing-0",
+    "x.conflict-01234567.txt",
+    "x~135508.123456789-0a1b2c3d",
+    "2026-11-21",
+    "2026-11-21.long",
+    "\u{fffd}",
+    "\u{10ffff}",
+];
+
 #[test]
 fn nasty_names_are_names() {
-    let names = [
-        "~",
-        "~root",
-        "-rf",
-        "a b",
-        " ",
-        "C:\\x",
-        "C:x",
-        "\\\\server\\x",
-        "\\\\?\\x",
-        "\\\\.\\x",
-        "..\\..\\x",
-        "file:stream",
-        "file::$DATA",
-        "GIT~1",
-        "GI7EBA~1",
-        "con",
-        "prn",
-        "aux",
-        "nul",
-        "clock$",
-        "conin$",
-        "conout$",
-        "com1",
-        "lpt9",
-        "com¹",
-        "NUL.tar.gz",
-        "nul.",
-        "nul ",
-        "x...",
-        "x. ",
-        "...",
-        "....",
-        "\u{1}",
-        "\u{7f}",
-        "\u{9b}2J",
-        "\u{1b}[2J",
-        "x\ny",
-        "x\r",
-        "\u{202e}gpj.exe",
-        "\u{2066}x",
-        "\u{200f}x",
-        "\u{61c}",
-        "a\u{200b}b",
-        "\u{feff}x",
-        "x\u{fe0f}",
-        "\u{ff0e}\u{ff0e}",
-        "a\u{ff0f}b",
-        "é",
-        "e\u{301}",
-        "É",
-        "A",
-        "a'b",
-        "a\"b",
-        "$(id)",
-        "`id`",
-        "%s%n",
-        "*",
-        "?",
-        "<x>",
-        "|",
-        ".git",
-        ".g\u{200c}it",
-        ".orchestraignore",
-        ".orchestra~",
-        "tmp",
-        "marker",
-        "lock",
-        "archive",
-        "passing-0",
-        "x.conflict-01234567.txt",
-        "x~135508.123456789-0a1b2c3d",
-        "2026-11-21",
-        "2026-11-21.long",
-        "\u{fffd}",
-        "\u{10ffff}",
-    ];
     let long = [
         "x".repeat(255),
         "é".repeat(127),
@@ -296,7 +336,7 @@ fn nasty_names_are_names() {
         "z".repeat(230),
         "z".repeat(229),
     ];
-    let mut names: Vec<String> = names.into_iter().map(str::to_owned).chain(long).collect();
+    let mut names: Vec<String> = NASTY.iter().map(|&name| name.to_owned()).chain(long).collect();
     names.sort();
     for world in World::all() {
         let before = snapshot(&world.outside);
