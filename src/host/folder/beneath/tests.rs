@@ -176,6 +176,15 @@ fn a_link_at_the_end_is_replaced_and_never_followed() {
     }
 }
 
+/// Ends the thread that swaps, also when the test fails.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// A folder changes places with a link to the outside as fast as it can, while everything is done beneath it.
 #[test]
 fn a_link_swapped_in_between_check_and_use_leads_nowhere() {
@@ -187,6 +196,7 @@ fn a_link_swapped_in_between_check_and_use_leads_nowhere() {
         let done = AtomicBool::new(false);
         let (mut went, mut refused) = (0, 0);
         std::thread::scope(|scope| {
+            let _ends = Ends(&done);
             scope.spawn(|| {
                 let (a, link) = (world.inside.join("a"), world.inside.join("link"));
                 while !done.load(Ordering::Relaxed) {
@@ -201,7 +211,6 @@ fn a_link_swapped_in_between_check_and_use_leads_nowhere() {
                     Err(FolderError { trouble: Trouble::Way, .. })
                 ));
             }
-            done.store(true, Ordering::Relaxed);
         });
         assert_eq!(snapshot(&world.outside), before);
         assert!(went > 0, "the folder was never there");
@@ -221,6 +230,7 @@ fn a_link_swapped_in_for_a_file_is_not_followed() {
         let at = path("a/b/c/f");
         let (mut files, mut links) = (0, 0);
         std::thread::scope(|scope| {
+            let _ends = Ends(&done);
             scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
                     fs::renameat_with(CWD, &f, CWD, &link, RenameFlags::EXCHANGE).unwrap();
@@ -240,7 +250,6 @@ fn a_link_swapped_in_for_a_file_is_not_followed() {
                 let _refused = apply::set_attributes(&world.root, &at, stat, attributes, &mut unsettled);
                 world.root.settle(unsettled).unwrap();
             }
-            done.store(true, Ordering::Relaxed);
         });
         assert_eq!(snapshot(&world.outside), before);
         assert!(files > 0 && links > 0, "{files} files, {links} links");
