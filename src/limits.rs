@@ -38,6 +38,13 @@ pub const TREE_PATH_LEN_MAX: usize = 3_072;
 pub const LINK_TEXT_LEN_MAX: usize = 4_095;
 /// The most authors of whom a version remembers something; of more, those that wrote longest ago are forgotten.
 pub const AUTHORS_MAX: usize = 64;
+/// What is read of the marker in an ensemble's folder: a few lines.
+pub const MARKER_LEN_MAX: u64 = 4 * KIB as u64;
+/// How long replaced and deleted files are kept, in days.
+pub const ARCHIVE_DAYS: u64 = 30;
+/// Up to so many files or folders are brought to the disk one by one, for more the whole file system is: that costs about
+/// as much as one file, but waits for what others have written as well.
+pub const SYNC_EACH_MAX: usize = 3;
 /// Up to so many deletions at once are believed, in a folder of any size.
 pub const BRAKE_PATHS: u64 = 100;
 /// More are, if they are not more than one of so many: else a folder that was emptied empties all others.

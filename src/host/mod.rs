@@ -7,6 +7,7 @@ pub mod dial;
 pub mod directory;
 pub mod entropy;
 pub mod error;
+pub mod folder;
 pub mod hashing;
 mod holes;
 pub mod log;

@@ -1,0 +1,23 @@
+//! The folder of an ensemble on the disk: looked at, and changed without losing a byte.
+//!
+//! - [`beneath`]: paths by directory handles, so that no symbolic link leads out of the folder;
+//! - [`root`]: which folder it is, and whether it still is the one;
+//! - [`temp`]: contents on their way, until they are whole and on the disk;
+//! - [`apply`]: putting them in place, and what was there into the archive;
+//! - [`archive`]: what was replaced or deleted, for a month;
+//! - [`trouble`]: what the disk would not do.
+//!
+//! It reports facts and carries out orders; what should be where is decided elsewhere.
+
+pub mod apply;
+pub mod archive;
+pub mod beneath;
+mod disk;
+pub mod root;
+pub mod temp;
+pub mod trouble;
+
+pub use self::beneath::{Beneath, Folder, Kind, Stat};
+pub use self::disk::Unsettled;
+pub use self::root::Root;
+pub use self::trouble::{FolderError, Trouble};
