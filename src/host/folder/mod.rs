@@ -5,6 +5,8 @@
 //! - [`temp`]: contents on their way, until they are whole and on the disk;
 //! - [`apply`]: putting them in place, and what was there into the archive;
 //! - [`archive`]: what was replaced or deleted, for a month;
+//! - [`index`]: what is known of every path, ours and others';
+//! - [`facts`]: what the disk told of it;
 //! - [`trouble`]: what the disk would not do.
 //!
 //! It reports facts and carries out orders; what should be where is decided elsewhere.
@@ -13,6 +15,8 @@ pub mod apply;
 pub mod archive;
 pub mod beneath;
 mod disk;
+pub mod facts;
+pub mod index;
 pub mod root;
 pub mod temp;
 pub mod trouble;
