@@ -2,9 +2,10 @@
 //!
 //! - [`beneath`]: paths by directory handles, so that no symbolic link leads out of the folder;
 //! - [`root`]: which folder it is, and whether it still is the one;
-//! - [`temp`]: contents on their way, until they are whole and on the disk;
 //! - [`apply`]: putting them in place, and what was there into the archive;
 //! - [`archive`]: what was replaced or deleted, for a month;
+//! - [`scan`]: looks at what is there, and what is proven absent;
+//! - [`rules`]: what is left out;
 //! - [`index`]: what is known of every path, ours and others';
 //! - [`facts`]: what the disk told of it;
 //! - [`trouble`]: what the disk would not do.
@@ -18,6 +19,8 @@ mod disk;
 pub mod facts;
 pub mod index;
 pub mod root;
+pub mod rules;
+pub mod scan;
 pub mod temp;
 pub mod trouble;
 
