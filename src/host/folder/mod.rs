@@ -2,10 +2,12 @@
 //!
 //! - [`beneath`]: paths by directory handles, so that no symbolic link leads out of the folder;
 //! - [`root`]: which folder it is, and whether it still is the one;
+//! - [`temp`]: contents on their way, until they are whole and on the disk;
 //! - [`apply`]: putting them in place, and what was there into the archive;
 //! - [`archive`]: what was replaced or deleted, for a month;
 //! - [`scan`]: looks at what is there, and what is proven absent;
 //! - [`rules`]: what is left out;
+//! - [`content`]: files read once, hashed and cut into chunks;
 //! - [`index`]: what is known of every path, ours and others';
 //! - [`facts`]: what the disk told of it;
 //! - [`trouble`]: what the disk would not do.
@@ -15,6 +17,7 @@
 pub mod apply;
 pub mod archive;
 pub mod beneath;
+pub mod content;
 mod disk;
 pub mod facts;
 pub mod index;
