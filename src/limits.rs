@@ -45,6 +45,10 @@ pub const ARCHIVE_DAYS: u64 = 30;
 /// Up to so many files or folders are brought to the disk one by one, for more the whole file system is: that costs about
 /// as much as one file, but waits for what others have written as well.
 pub const SYNC_EACH_MAX: usize = 3;
+/// Up to so many deletions at once are believed, in a folder of any size.
+pub const BRAKE_PATHS: u64 = 100;
+/// More are, if they are not more than one of so many: else a folder that was emptied empties all others.
+pub const BRAKE_SHARE: u64 = 2;
 /// The greatest counter of a version that is believed: seconds up to the year 36812. Beyond, nobody could count on.
 pub const COUNTER_MAX: u64 = 1 << 40;
 
@@ -143,6 +147,9 @@ pub const FRAME_ROSTER_MAX: usize = ROSTER_MAX * 20 + FRAME_SMALL_MAX;
 pub const RUN_BYTES: u64 = RUN_BYTES_U32 as u64;
 /// The same, where parts are measured.
 pub const RUN_BYTES_U32: u32 = 1024 * 1024;
+/// What a link is sent before others have their turn and words may pass, if parts are no longer: what is cancelled
+/// meanwhile is sent for nothing.
+pub const PIECE_BYTES_U32: u32 = 256 * 1024;
 /// The most parts that one `Want` asks for: with tiny parts, answers part by part would else cost more than
 /// the parts.
 pub const RUN_PARTS_MAX: u32 = 1_024;
@@ -226,7 +233,7 @@ pub const END_PHASE_PATIENCE_MAX: Duration = Duration::from_secs(30);
 pub const END_PHASE_PATIENCE_MORE: Duration = Duration::from_secs(5);
 /// A part that was asked this long ago, and does not come yet, is asked of a second link as well if that one has
 /// nothing else to do; whoever begins first brings it, and the other is told.
-pub const HEDGE_PATIENCE: Duration = Duration::from_millis(200);
+pub const HEDGE_PATIENCE: Duration = Duration::from_millis(600);
 /// A part that comes is asked of another link as well if it takes this many times as long as everything that is
 /// missing would at our best rate of late.
 pub const LATE_FACTOR: u32 = 5;

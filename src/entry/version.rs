@@ -13,7 +13,13 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::path::TreePath;
 use crate::limits::AUTHORS_MAX;
+
+const BESIDE_CONTEXT: &str = "orchestra 2026-11 device beside a path v1";
+
+/// The least counter that a dot has. Nobody who knows nothing of a device has heard of it.
+const COUNTER_LEAST: u64 = 1;
 
 /// An author of versions: one folder on one computer, for as long as its index lives. Random.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -24,6 +30,16 @@ impl Device {
     #[must_use]
     pub const fn from_bits(bits: u64) -> Device {
         Device(bits)
+    }
+
+    /// Under which name versions of this device at `path` go on elsewhere, which has versions of its own.
+    #[must_use]
+    pub fn beside(self, path: &TreePath) -> Device {
+        let mut hasher = blake3::Hasher::new_derive_key(BESIDE_CONTEXT);
+        hasher.update(&self.0.to_le_bytes()).update(path.as_str().as_bytes());
+        let mut bits = [0; size_of::<u64>()];
+        bits.copy_from_slice(&hasher.finalize().as_bytes()[..size_of::<u64>()]);
+        Device(u64::from_le_bytes(bits))
     }
 
     /// The id, as it is stored.
@@ -105,7 +121,7 @@ impl Known {
     /// Whether the dot is one of them.
     #[must_use]
     pub fn has(&self, dot: Dot) -> bool {
-        self.counter_of(dot.device) >= dot.counter && dot.counter > 0
+        self.counter_of(dot.device) >= dot.counter.max(COUNTER_LEAST)
     }
 
     /// The greatest counter of anybody.
@@ -160,11 +176,20 @@ pub struct Author {
 }
 
 impl Author {
+    /// The dot of a version of which nothing is known but that it is there: less than that of any written one.
+    #[must_use]
+    pub const fn least_dot(self) -> Dot {
+        Dot { device: self.device, counter: COUNTER_LEAST }
+    }
+
     /// The dot of a version that is written knowing all of these.
     #[must_use]
     pub fn dot_after(self, known: &[&Known]) -> Dot {
         let greatest = known.iter().map(|known| known.greatest()).max().unwrap_or(0);
-        Dot { device: self.device, counter: greatest.saturating_add(1).max(self.seconds) }
+        Dot {
+            device: self.device,
+            counter: greatest.saturating_add(1).max(self.seconds).max(COUNTER_LEAST + 1),
+        }
     }
 }
 
@@ -190,7 +215,8 @@ mod tests {
         let author = |seconds| Author { device: Device(2), seconds };
         assert_eq!(author(5).dot_after(&[&known]), dot(2, 1_001), "a clock that is behind");
         assert_eq!(author(2_000).dot_after(&[&known]), dot(2, 2_000));
-        assert_eq!(author(0).dot_after(&[]), dot(2, 1));
+        assert_eq!(author(0).dot_after(&[]), dot(2, 2));
+        assert!(author(0).least_dot() < author(0).dot_after(&[]));
     }
 
     #[test]

@@ -38,5 +38,6 @@ pub mod serving;
 pub mod session;
 pub mod suspects;
 pub mod swarm;
+pub mod sync;
 pub mod turns;
 pub mod window;

@@ -1,12 +1,12 @@
 //! What the writer of one link is told, what it owes, and what of that is sent next.
 //!
-//! Wants are answered in the order in which they came, about [`RUN_BYTES_U32`] at a time, so that words can pass
+//! Wants are answered in the order in which they came, about [`PIECE_BYTES_U32`] at a time, so that words can pass
 //! between. It does not know whether the parts are there, nor what is sent of them already.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-use crate::limits::RUN_BYTES_U32;
+use crate::limits::PIECE_BYTES_U32;
 use crate::part::{Layout, Run};
 use crate::wire::member::{Denial, Reason};
 
@@ -68,7 +68,7 @@ impl Serving {
 
     /// Takes the next parts to send: the head of the oldest run, at least one part.
     pub fn next(&mut self, layout: Layout) -> Option<Run> {
-        let (head, rest) = self.0.pop_front()?.split_at(RUN_BYTES_U32 / layout.part_len());
+        let (head, rest) = self.0.pop_front()?.split_at(PIECE_BYTES_U32 / layout.part_len());
         if let Some(rest) = rest {
             self.0.push_front(rest);
         }
@@ -116,7 +116,10 @@ mod tests {
         serving.push(run(0, 20));
         serving.push(run(50, 1));
         let sent: Vec<Run> = std::iter::from_fn(|| serving.next(layout())).collect();
-        assert_eq!(sent, [run(0, 16), run(16, 4), run(50, 1)]);
+        assert_eq!(
+            sent,
+            [0, 4, 8, 12, 16].map(|first| run(first, 4)).into_iter().chain([run(50, 1)]).collect::<Vec<_>>()
+        );
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod conductor;
 mod disk;
 pub mod efficiency;
 mod faults;
+pub mod folders;
 mod ground;
 pub mod harm;
 mod member;
