@@ -52,6 +52,40 @@ pub const BRAKE_SHARE: u64 = 2;
 /// The greatest counter of a version that is believed: seconds up to the year 36812. Beyond, nobody could count on.
 pub const COUNTER_MAX: u64 = 1 << 40;
 
+/// What the index of a folder keeps in memory of what is on its disk; the system's own cache has the rest.
+pub const INDEX_CACHE_BYTES: usize = 8 * MIB;
+/// The log of an index is cut back to so much after a transaction that made it longer.
+pub const INDEX_LOG_BYTES: usize = 4 * MIB;
+/// The most rows that the index yields at a time: a few hundred KiB.
+pub const INDEX_PAGE_ROWS: usize = 1_000;
+/// After a stop that was not clean so many sequence numbers are left out: more than could have been given away and then
+/// lost by a disk that did not keep its word. There are enough for two thousand million such stops.
+pub const SEQUENCE_GAP: u64 = 1 << 32;
+/// How long it is remembered that something was deleted. Who was away for longer brings it back.
+pub const TOMBSTONE_SPAN: Duration = Duration::from_secs(366 * 24 * 3_600);
+/// The longest file that is carried: the list of its chunks has at most 576 MiB, and usually 144.
+pub const FILE_LEN_MAX: u64 = 1 << 42;
+/// Files up to this length are one chunk: there is little to save in them, and there are very many of them.
+pub const WHOLE_LEN_MAX: u64 = 128 * KIB as u64;
+/// The average length of the chunks of files that are shorter than [`CHUNK_CLASS_LEN`]. It doubles whenever the length
+/// of the file is four times as much, up to [`CHUNK_AVERAGE_MAX`].
+pub const CHUNK_AVERAGE_MIN: usize = 64 * KIB;
+/// See [`CHUNK_AVERAGE_MIN`].
+pub const CHUNK_AVERAGE_MAX: usize = MIB;
+/// See [`CHUNK_AVERAGE_MIN`]. This, and four times as much, and so on, is where a file that grows gets other chunks and
+/// is sent as a whole: no power of two or ten is near, which files that people make by size have.
+pub const CHUNK_CLASS_LEN: u64 = 384 * MIB as u64;
+/// A chunk has at least its average's share of one of so many, and at most so many times its average.
+pub const CHUNK_SPREAD: usize = 4;
+/// The longest chunk.
+pub const CHUNK_LEN_MAX: usize = CHUNK_AVERAGE_MAX * CHUNK_SPREAD;
+/// Files are hashed by at most this many threads; more only queue for the disk.
+pub const CONTENT_THREADS_MAX: usize = 16;
+/// The longest file of ignore rules.
+pub const IGNORE_LEN_MAX: u64 = 256 * KIB as u64;
+/// Folders that a look keeps open at a time; for deeper ones their path is walked again.
+pub const LOOK_FOLDERS_MAX: usize = 32;
+
 // --- Hashing and files ----------------------------------------------------------------------------------
 
 /// What one read takes of a longer part that is hashed: small enough that the slices of [`HASH_TOGETHER`] parts

@@ -1,10 +1,12 @@
 //! What is known of one path of an ensemble's folder: what is there, who put it there, and what they knew.
 //!
+//! - [`chunk`]: the pieces of a content;
 //! - [`path`]: where, beneath the folder;
 //! - [`version`]: who wrote when, and knowing of what.
 //!
 //! An [`Entry`] says nothing about disks: it is the same words on every machine.
 
+pub mod chunk;
 pub mod path;
 pub mod version;
 
@@ -12,6 +14,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::chunk::Chunk;
 pub use self::path::{BadPath, TreePath};
 pub use self::version::{Author, Device, Dot, Known};
 

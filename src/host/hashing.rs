@@ -7,17 +7,17 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::thread::{self, Builder, Scope, ScopedJoinHandle};
+use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::HostError;
-use super::error::{FileAction, SystemAction};
+use super::error::FileAction;
 use super::holes::Holes;
+use super::thread::{join_scoped, scoped};
 use crate::digest::{self, Digest, Hasher, SideBySide};
 use crate::limits::{
     HASH_BUFFERS, HASH_STRETCH, HASH_STRETCH_MAX, HASH_STRETCH_PARTS_MAX, HASH_THREADS_MAX, HASH_TOGETHER,
@@ -68,7 +68,7 @@ pub fn hash_parts(
     thread::scope(|scope| {
         let mut threads = Vec::with_capacity(helpers);
         for number in 1..=helpers {
-            match spawn(scope, format!("hash{number}"), || job.run()) {
+            match scoped(scope, format!("hash{number}"), || job.run()) {
                 Ok(thread) => threads.push(thread),
                 Err(error) => {
                     job.failed.store(true, Ordering::Relaxed);
@@ -78,7 +78,7 @@ pub fn hash_parts(
         }
         // The calling thread takes its share, so small files start no thread at all.
         let own = job.run();
-        threads.into_iter().map(join).fold(own, Result::and)
+        threads.into_iter().map(join_scoped).fold(own, Result::and)
     })
 }
 
@@ -103,7 +103,7 @@ pub fn digest_whole_and_parts(
         for _ in 0..HASH_BUFFERS {
             hashed.send(Vec::new()).expect("the channel has room for every buffer");
         }
-        let whole = spawn(scope, "hash-whole".to_owned(), move || {
+        let whole = scoped(scope, "hash-whole".to_owned(), move || {
             let mut hasher = Hasher::default();
             for buffer in to_hash {
                 hasher.update(&buffer);
@@ -116,7 +116,7 @@ pub fn digest_whole_and_parts(
         let reader = OnePass { source, empty, filled, stop, progress, read: 0 };
         let parts = reader.run();
         // The reader has ended and dropped its side, so the hasher runs dry.
-        let whole = join(whole);
+        let whole = join_scoped(whole);
         Ok(parts?.map(|parts| (whole, parts)))
     })
 }
@@ -141,18 +141,6 @@ fn stretch(layout: Layout, parts_per_stretch: u32, number: u32) -> Option<Run> {
     let first = number.checked_mul(parts_per_stretch)?;
     let left = layout.parts().checked_sub(first)?;
     layout.run(first, left.min(parts_per_stretch))
-}
-
-fn spawn<'scope, T: Send + 'scope>(
-    scope: &'scope Scope<'scope, '_>,
-    name: String,
-    work: impl FnOnce() -> T + Send + 'scope,
-) -> Result<ScopedJoinHandle<'scope, T>, HostError> {
-    Builder::new().name(name).spawn_scoped(scope, work).map_err(HostError::system(SystemAction::StartThread))
-}
-
-fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
-    thread.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// A file and how it is cut into parts.

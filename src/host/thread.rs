@@ -1,6 +1,7 @@
 //! Named threads that are joined, and pauses that end early.
 
-use std::thread::{Builder, JoinHandle};
+use std::panic::resume_unwind;
+use std::thread::{Builder, JoinHandle, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
 use super::HostError;
@@ -31,6 +32,23 @@ pub fn spawn<T: Send + 'static>(
         .spawn(body)
         .map(Thread)
         .map_err(HostError::system(SystemAction::StartThread))
+}
+
+/// Starts a thread that is joined before `scope` ends, and may use what lives as long.
+///
+/// # Errors
+/// The system has no room for another thread.
+pub fn scoped<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    name: String,
+    body: impl FnOnce() -> T + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, T>, HostError> {
+    Builder::new().name(name).spawn_scoped(scope, body).map_err(HostError::system(SystemAction::StartThread))
+}
+
+/// Waits for the end of such a thread, and yields what it did. If it panicked, so does this.
+pub fn join_scoped<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// How many threads this machine runs at the same time.

@@ -5,6 +5,11 @@
 //! - [`temp`]: contents on their way, until they are whole and on the disk;
 //! - [`apply`]: putting them in place, and what was there into the archive;
 //! - [`archive`]: what was replaced or deleted, for a month;
+//! - [`scan`]: looks at what is there, and what is proven absent;
+//! - [`rules`]: what is left out;
+//! - [`content`]: files read once, hashed and cut into chunks;
+//! - [`index`]: what is known of every path, ours and others';
+//! - [`facts`]: what the disk told of it;
 //! - [`trouble`]: what the disk would not do.
 //!
 //! It reports facts and carries out orders; what should be where is decided elsewhere.
@@ -12,8 +17,13 @@
 pub mod apply;
 pub mod archive;
 pub mod beneath;
+pub mod content;
 mod disk;
+pub mod facts;
+pub mod index;
 pub mod root;
+pub mod rules;
+pub mod scan;
 pub mod temp;
 pub mod trouble;
 
