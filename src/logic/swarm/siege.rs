@@ -1,7 +1,9 @@
 //! One machine among members that mean no good: each link is played by hand.
 
 use super::*;
-use crate::limits::{DIALS_MAX, GOSSIP_HEARD_INTERVAL, LINKS_DIALLED_MIN, ROSTER_MAX, STALL_TIMEOUT};
+use crate::limits::{
+    DIALS_MAX, GOSSIP_HEARD_INTERVAL, HEDGE_PATIENCE, LINKS_DIALLED_MIN, ROSTER_MAX, STALL_TIMEOUT,
+};
 use std::time::Duration;
 
 const ME: MemberId = MemberId::from_bytes([0; 16]);
@@ -88,6 +90,9 @@ fn what_is_not_begun_is_asked_of_who_is_idle_and_the_first_to_begin_brings_it() 
     assert_eq!(wanted(&siege.up_complete(1, 1), 1), [part]);
     assert_eq!(wanted(&siege.up_complete(2, 2), 2), [], "it is asked of one");
     siege.now = siege.now + TICK_INTERVAL;
+    let orders = siege.step(Input::Tick { held_back: false });
+    assert_eq!(wanted(&orders, 2), [], "it may still begin");
+    siege.now = siege.now + HEDGE_PATIENCE;
     let orders = siege.step(Input::Tick { held_back: false });
     assert_eq!(wanted(&orders, 2), [part], "the first has others to serve");
     let orders = siege.step(Input::Coming(LinkId(2), part));
