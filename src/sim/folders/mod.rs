@@ -157,8 +157,12 @@ impl History {
             7 => self.rename(at),
             8 => self.make_folder(at),
             9 => self.touch(at),
-            10 | 11 => {
+            10 => {
                 self.look(at);
+            }
+            11 => {
+                self.machines[at].sync();
+                self.say(format_args!("{at}: syncs its disk"));
             }
             12..=16 => {
                 let from = self.rng.usize(..self.machines.len());

@@ -38,7 +38,7 @@ pub(super) struct Replica {
     sequence: u64,
     rows: BTreeMap<TreePath, Row>,
     /// An index that was saved, to come back one day.
-    saved: (u64, BTreeMap<TreePath, Row>),
+    saved: BTreeMap<TreePath, Row>,
     heard: Vec<Heard>,
     /// What the disk was since it was synced, oldest first.
     states: Vec<Disk>,
@@ -68,7 +68,7 @@ impl Replica {
             epoch: 0,
             sequence: 0,
             rows: BTreeMap::new(),
-            saved: (0, BTreeMap::new()),
+            saved: BTreeMap::new(),
             heard: vec![Heard::default(); count],
             states: vec![Disk::default()],
             archive: Vec::new(),
@@ -305,6 +305,12 @@ impl Replica {
         }
     }
 
+    /// Everything so far is on the disk.
+    pub(super) fn sync(&mut self) {
+        self.states = vec![self.disk.clone()];
+        self.clean = self.sequence;
+    }
+
     /// The machine stops without warning and starts again: its disk is as it was at some moment since the last sync.
     pub(super) fn crash(&mut self, rng: &mut Rng) {
         self.states.push(self.disk.clone());
@@ -317,8 +323,10 @@ impl Replica {
 
     /// The index is lost, or an old one is there in its place.
     pub(super) fn lose_index(&mut self, old: bool) {
-        let rows = if old { self.saved.1.clone() } else { BTreeMap::new() };
-        self.saved = (self.sequence, std::mem::replace(&mut self.rows, rows));
+        let rows = if old { self.saved.clone() } else { BTreeMap::new() };
+        self.saved = std::mem::replace(&mut self.rows, rows);
+        // It was clean at another time.
+        self.clean = 0;
         self.heard.fill(Heard::default());
         self.renew_device();
     }
