@@ -49,8 +49,6 @@ pub const SYNC_EACH_MAX: usize = 3;
 pub const BRAKE_PATHS: u64 = 100;
 /// More are, if they are not more than one of so many: else a folder that was emptied empties all others.
 pub const BRAKE_SHARE: u64 = 2;
-/// The greatest counter of a version that is believed: seconds up to the year 36812. Beyond, nobody could count on.
-pub const COUNTER_MAX: u64 = 1 << 40;
 
 /// What the index of a folder keeps in memory of what is on its disk; the system's own cache has the rest.
 pub const INDEX_CACHE_BYTES: usize = 8 * MIB;

@@ -164,12 +164,8 @@ impl Archive {
     /// # Errors
     /// It is not there any more, or it is a link.
     pub fn open_file(&self, kept: &Kept) -> Result<File, FolderError> {
-        let open = || {
-            self.open_shelf(&kept.shelf, kept.shelf.parent.clone())?
-                .ok_or(Trouble::Missing)?
-                .open_file(&kept.name)
-        };
-        open().map_err(|trouble| trouble.at(Action::Open, &kept.path))
+        let file = self.shelf_of(kept).and_then(|shelf| shelf.open_file(&kept.name));
+        file.map_err(|trouble| trouble.at(Action::Open, &kept.path))
     }
 
     /// The text of a version that is a symbolic link.
@@ -177,12 +173,8 @@ impl Archive {
     /// # Errors
     /// It is not there any more, or it is a file.
     pub fn read_link(&self, kept: &Kept) -> Result<String, FolderError> {
-        let read = || {
-            self.open_shelf(&kept.shelf, kept.shelf.parent.clone())?
-                .ok_or(Trouble::Missing)?
-                .read_link(&kept.name)
-        };
-        read().map_err(|trouble| trouble.at(Action::Read, &kept.path))
+        let text = self.shelf_of(kept).and_then(|shelf| shelf.read_link(&kept.name));
+        text.map_err(|trouble| trouble.at(Action::Read, &kept.path))
     }
 
     /// Removes what came here more than [`ARCHIVE_DAYS`] before now, whole days at a time; says how many versions.
@@ -250,6 +242,11 @@ impl Archive {
             Ok(())
         };
         all().map_err(|trouble| own(trouble, Action::List))
+    }
+
+    /// Where a version is.
+    fn shelf_of(&self, kept: &Kept) -> Result<Folder, Trouble> {
+        self.open_shelf(&kept.shelf, kept.shelf.parent.clone())?.ok_or(Trouble::Missing)
     }
 
     /// None if nothing of this folder was kept there, or it was pruned meanwhile.

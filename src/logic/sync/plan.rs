@@ -66,16 +66,16 @@ pub fn plan<'a>(
     }
     let taken = greatest.clone().knowing(&noted.known);
     let is_known = others.iter().any(|other| other.content != ours.content && ours.is_known_to(other));
-    match (&ours.content, &greatest.content) {
-        (Content::Gone, _) => arrival(taken, around),
-        (Content::Folder, _) if around.inhabited => Step::Reassert(reassert(&noted, &greatest.known, author)),
-        (Content::Folder, Content::Gone) if !is_known => {
-            Step::Reassert(reassert(&noted, &greatest.known, author))
-        }
-        (Content::Folder, _) => Step::Take(taken),
-        (_, Content::Gone) if !is_known => Step::Reassert(reassert(&noted, &greatest.known, author)),
-        _ if is_known || greatest.replaced == ours.content.hash() => Step::Take(taken),
-        _ => Step::TakeBeside(taken),
+    let is_folder = ours.content == Content::Folder;
+    let unknowing_deletion = greatest.content == Content::Gone && !is_known;
+    if ours.content == Content::Gone {
+        arrival(taken, around)
+    } else if is_folder && around.inhabited || unknowing_deletion {
+        Step::Reassert(reassert(&noted, &greatest.known, author))
+    } else if is_folder || is_known || greatest.replaced == ours.content.hash() {
+        Step::Take(taken)
+    } else {
+        Step::TakeBeside(taken)
     }
 }
 
