@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use orchestra::identity::{MemberId, SwarmKey};
+use orchestra::identity::{LinkKey, MemberId};
 use orchestra::limits::{
     HAVE_RUNS_MAX, KIB, PARTS_MAX, RECORD_LEN_MAX, RECORD_PLAIN_MAX, RECORD_TAG_LEN, RECORDS_PER_CALL,
     ROSTER_MAX,
@@ -14,7 +14,7 @@ use orchestra::limits::{
 use orchestra::wire::member::{Decoder, Have, Hello, Message, Span};
 use orchestra::wire::seal::{Initiator, Opener, RECORD_HEADER_LEN, Sealer, respond};
 
-const KEY: SwarmKey = SwarmKey::from_bytes([7; 32]);
+const KEY: LinkKey = LinkKey::from_bytes([7; 32]);
 const PROLOGUE: &[u8] = b"as long as a preamble";
 
 fn messages() -> Vec<(&'static str, Message)> {

@@ -16,9 +16,9 @@ const TOKEN_CONTEXT: &str = "orchestra 2026-11 rendezvous token v1";
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SwarmId([u8; 32]);
 
-/// The secret that every holder of the manifest shares: who has it may join and read.
+/// The secret that all who may open a link with each other share: the holders of a manifest, or of an ensemble's key.
 #[derive(Clone, PartialEq, Eq)]
-pub struct SwarmKey([u8; 32]);
+pub struct LinkKey([u8; 32]);
 
 /// What a dialling member says in clear, so that the other side finds the key to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,17 +48,17 @@ impl SwarmId {
     }
 }
 
-impl SwarmKey {
+impl LinkKey {
     /// The key of the composition with this content.
     #[must_use]
-    pub fn derive(whole: Digest, layout: Layout, parts: &[Digest]) -> SwarmKey {
-        SwarmKey(derive(KEY_CONTEXT, whole, layout, parts))
+    pub fn derive(whole: Digest, layout: Layout, parts: &[Digest]) -> LinkKey {
+        LinkKey(derive(KEY_CONTEXT, whole, layout, parts))
     }
 
     /// The key with these bytes.
     #[must_use]
-    pub const fn from_bytes(bytes: [u8; 32]) -> SwarmKey {
-        SwarmKey(bytes)
+    pub const fn from_bytes(bytes: [u8; 32]) -> LinkKey {
+        LinkKey(bytes)
     }
 
     /// The bytes, for the handshake and nothing else.
@@ -149,10 +149,10 @@ impl fmt::Debug for MemberId {
     }
 }
 
-impl fmt::Debug for SwarmKey {
+impl fmt::Debug for LinkKey {
     /// A key is never written anywhere.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SwarmKey(..)")
+        f.write_str("LinkKey(..)")
     }
 }
 
@@ -169,12 +169,12 @@ mod tests {
         assert_ne!(id, SwarmId::derive(Digest::of(b"other"), layout, &parts));
         assert_ne!(id, SwarmId::derive(whole, Layout::new(9, 5).unwrap(), &parts));
         assert_ne!(id, SwarmId::derive(whole, layout, &[parts[1], parts[0]]));
-        assert_ne!(id.as_bytes(), SwarmKey::derive(whole, layout, &parts).as_bytes());
+        assert_ne!(id.as_bytes(), LinkKey::derive(whole, layout, &parts).as_bytes());
     }
 
     #[test]
     fn a_key_never_shows_in_debug_output() {
-        let key = SwarmKey::from_bytes([0xab; 32]);
+        let key = LinkKey::from_bytes([0xab; 32]);
         assert!(!format!("{key:?}").contains("ab"));
     }
 }

@@ -32,6 +32,7 @@ pub mod logic;
 pub mod sim;
 
 pub mod host;
+pub mod stream;
 
 pub mod composer;
 pub mod conductor;

@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use crate::address::{HostPort, HostPortError};
 use crate::digest::{DIGEST_LEN, Digest, NotADigest};
-use crate::identity::{SwarmId, SwarmKey};
+use crate::identity::{LinkKey, SwarmId};
 use crate::name::{Name, NameError};
 use crate::part::{Layout, LayoutError, PartIndex};
 
@@ -215,8 +215,8 @@ impl Manifest {
 
     /// The secret that holders of this manifest share; derived anew on each call from all digests.
     #[must_use]
-    pub fn swarm_key(&self) -> SwarmKey {
-        SwarmKey::derive(self.digest, self.layout, &self.part_digests)
+    pub fn swarm_key(&self) -> LinkKey {
+        LinkKey::derive(self.digest, self.layout, &self.part_digests)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use orchestra::identity::SwarmKey;
+use orchestra::identity::LinkKey;
 use orchestra::limits::RECORD_TAG_LEN;
 use orchestra::wire::WireError;
 use orchestra::wire::seal::{
@@ -11,7 +11,7 @@ use orchestra::wire::seal::{
 
 use super::script::Script;
 
-const KEY: SwarmKey = SwarmKey::from_bytes([3; 32]);
+const KEY: LinkKey = LinkKey::from_bytes([3; 32]);
 const PROLOGUE: &[u8] = b"prologue";
 /// The most plain bytes in one record here.
 const PLAIN_MAX: usize = 64;
@@ -46,8 +46,8 @@ fn link() -> (Sealer, Opener) {
 fn handshake(script: &mut Script<'_>) {
     // A key of its own for each input: libFuzzer sees what the bytes of a tag are compared with, and forges one.
     let (_, drawn) = Initiator::start(&KEY, PROLOGUE);
-    let own_key = SwarmKey::from_bytes(*drawn.first_chunk().expect("a hello begins with a random key"));
-    let (other_key, other_prologue) = (SwarmKey::from_bytes([4; 32]), b"another" as &[u8]);
+    let own_key = LinkKey::from_bytes(*drawn.first_chunk().expect("a hello begins with a random key"));
+    let (other_key, other_prologue) = (LinkKey::from_bytes([4; 32]), b"another" as &[u8]);
     let key = if script.byte() & 3 == 3 { &other_key } else { &own_key };
     let prologue = if script.byte() & 3 == 3 { other_prologue } else { PROLOGUE };
     let (initiator, mut hello) = Initiator::start(&own_key, PROLOGUE);

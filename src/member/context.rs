@@ -16,7 +16,7 @@ use super::verifier::Verifiers;
 use crate::host::HostError;
 use crate::host::store::Store;
 use crate::host::thread::{self, Thread};
-use crate::identity::{MemberId, SwarmId, SwarmKey};
+use crate::identity::{LinkKey, MemberId, SwarmId};
 use crate::manifest::Manifest;
 use crate::part::Layout;
 
@@ -26,7 +26,7 @@ pub(super) struct Context {
     pub(super) manifest: Arc<Manifest>,
     pub(super) layout: Layout,
     pub(super) swarm: SwarmId,
-    pub(super) key: SwarmKey,
+    pub(super) key: LinkKey,
     pub(super) me: MemberId,
     /// The port on which this member accepts links.
     pub(super) port: u16,

@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use super::context::Context;
 use super::journal::Journal;
-use super::link::{self, Fact, LinkEnd, Role, Shared};
+use super::link::{self, Fact, LinkEnd, Shared};
 use super::progress::{Phase, Waiting};
 use super::scout::Answer;
 use super::{Outcome, files};
@@ -24,6 +24,7 @@ use crate::logic::addresses::normalised;
 use crate::logic::serving::Outgoing;
 use crate::logic::swarm::{self, Input, Knock, LinkId, Order, Quiet, Swarm};
 use crate::part::Run;
+use crate::stream::Role;
 use crate::text::{Escaped, chain};
 use crate::time::Moment;
 use crate::wire::desk::{Announce, Event as DeskEvent};

@@ -1,7 +1,7 @@
 //! The sealed stream: a Noise handshake, then records that are sealed and opened in place.
 //!
 //! Handshake: `NNpsk0_25519_AESGCM_BLAKE2s` (Noise specification, revision 34) by the crate `snow`, with the
-//! swarm key as pre-shared key and the preamble as prologue, so a changed preamble breaks the handshake.
+//! link key as pre-shared key and the preamble as prologue, so a changed preamble breaks the handshake.
 //! Records: a `u16` length (big endian), then one Noise transport message of that length.
 //! They are sealed with `aws-lc-rs` directly, on the two keys that the handshake yields, because `snow` copies
 //! each record once more than needed; a test opens ours with `snow` and the other way round.
@@ -9,7 +9,7 @@
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 
 use super::WireError;
-use crate::identity::SwarmKey;
+use crate::identity::LinkKey;
 use crate::limits::{LAST_RECORDS, RECORD_LEN_MAX, RECORD_PLAIN_MAX, RECORD_TAG_LEN, RECORDS_PER_KEY_MAX};
 
 /// The length of each of the two handshake messages: an ephemeral key and a tag.
@@ -25,15 +25,17 @@ const PSK_POSITION: u8 = 0;
 pub struct Initiator(snow::HandshakeState);
 
 /// Seals what is sent; one direction of a link.
+#[derive(Debug)]
 pub struct Sealer(Direction);
 
 /// Opens what is received; one direction of a link.
+#[derive(Debug)]
 pub struct Opener(Direction);
 
 impl Initiator {
     /// Begins a handshake and returns the message to send.
     #[must_use]
-    pub fn start(key: &SwarmKey, prologue: &[u8]) -> (Initiator, [u8; HANDSHAKE_LEN]) {
+    pub fn start(key: &LinkKey, prologue: &[u8]) -> (Initiator, [u8; HANDSHAKE_LEN]) {
         let mut state = builder(key, prologue).build_initiator().expect("the pattern needs no more keys");
         let mut message = [0; HANDSHAKE_LEN];
         state.write_message(&[], &mut message).expect("the first message fits exactly");
@@ -56,7 +58,7 @@ impl Initiator {
 /// # Errors
 /// The message was not made with the same key and prologue.
 pub fn respond(
-    key: &SwarmKey,
+    key: &LinkKey,
     prologue: &[u8],
     message: &[u8; HANDSHAKE_LEN],
 ) -> Result<(Sealer, Opener, [u8; HANDSHAKE_LEN]), WireError> {
@@ -68,7 +70,7 @@ pub fn respond(
     Ok((Sealer(Direction::new(&to_initiator)), Opener(Direction::new(&to_responder)), answer))
 }
 
-fn builder<'a>(key: &'a SwarmKey, prologue: &'a [u8]) -> snow::Builder<'a> {
+fn builder<'a>(key: &'a LinkKey, prologue: &'a [u8]) -> snow::Builder<'a> {
     snow::Builder::new(PATTERN.parse().expect("the pattern is one that snow knows"))
         .psk(PSK_POSITION, key.as_bytes())
         .and_then(|builder| builder.prologue(prologue))
@@ -140,6 +142,7 @@ pub fn record_len(header: [u8; RECORD_HEADER_LEN]) -> Result<usize, WireError> {
 }
 
 /// The key of one direction and the number of its next record.
+#[derive(Debug)]
 struct Direction {
     key: LessSafeKey,
     /// Invariant: greater than the number of every record sealed or opened so far.
@@ -171,7 +174,7 @@ const _: () =
 mod tests {
     use super::*;
 
-    const KEY: SwarmKey = SwarmKey::from_bytes([3; 32]);
+    const KEY: LinkKey = LinkKey::from_bytes([3; 32]);
 
     fn link() -> ((Sealer, Opener), (Sealer, Opener)) {
         let (initiator, message) = Initiator::start(&KEY, b"prologue");
@@ -222,7 +225,7 @@ mod tests {
     #[test]
     fn another_key_or_prologue_is_refused() {
         let (_, message) = Initiator::start(&KEY, b"prologue");
-        assert!(respond(&SwarmKey::from_bytes([4; 32]), b"prologue", &message).is_err());
+        assert!(respond(&LinkKey::from_bytes([4; 32]), b"prologue", &message).is_err());
         assert!(respond(&KEY, b"another", &message).is_err());
         let (initiator, _) = Initiator::start(&KEY, b"prologue");
         let (_, _, answer) = respond(&KEY, b"prologue", &message).unwrap();

@@ -5,7 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use orchestra::host::tcp::allow_open_files;
-use orchestra::identity::SwarmKey;
+use orchestra::identity::LinkKey;
 use orchestra::limits::{LINK_LINES_MAX, PENDING_MAX, PENDING_PER_ADDRESS_MAX};
 use orchestra::wire::member::{Have, preamble};
 use orchestra::wire::seal::{HANDSHAKE_LEN, Initiator, respond};
@@ -14,7 +14,7 @@ use crate::peer::{Peer, accept_within, connect_from, listen};
 use crate::program::{DEADLINE, World, members, until};
 
 /// Not the key of any swarm here.
-const OTHER_KEY: SwarmKey = SwarmKey::from_bytes([9; 32]);
+const OTHER_KEY: LinkKey = LinkKey::from_bytes([9; 32]);
 
 /// What is sent ends the connection, and at most `answer` bytes come back.
 fn is_shown_out(address: SocketAddr, what: &str, bytes: &[u8], answer: usize) {

@@ -24,9 +24,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("logic", &["manifest", "wire"]),
     ("sim", &["manifest", "wire", "logic"]),
     ("host", &["manifest"]),
+    ("stream", &["wire", "host"]),
     ("composer", &["manifest", "wire", "logic", "host"]),
     ("conductor", &["manifest", "wire", "logic", "host"]),
-    ("member", &["manifest", "wire", "logic", "host"]),
+    ("member", &["manifest", "wire", "logic", "host", "stream"]),
     ("console", &["host", "member::progress"]),
     ("cli", &[]),
 ];

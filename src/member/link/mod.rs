@@ -9,7 +9,6 @@
 
 mod reader;
 mod shared;
-mod stream;
 mod writer;
 
 use std::io;
@@ -21,22 +20,19 @@ use thiserror::Error;
 
 use self::reader::Intake;
 pub(super) use self::shared::Shared;
-use self::stream::SealedReader;
 use self::writer::Writer;
 use super::context::Context;
-use crate::host::patient::{read_exact, write_all};
 use crate::host::thread::{self, Thread};
-use crate::host::{HostError, clock, dial};
+use crate::host::{HostError, clock};
 use crate::limits::{HANDSHAKE_TIMEOUT, LINK_QUEUE};
 use crate::logic::serving::Outgoing;
 use crate::logic::session::Fault;
 use crate::logic::swarm::LinkId;
 use crate::part::{PartIndex, Run};
 use crate::part_set::PartSet;
-use crate::time::Moment;
-use crate::wire::WireError;
-use crate::wire::member::{Denial, Hello, PREAMBLE_LEN, Reason, parse_preamble, preamble};
-use crate::wire::seal::{self, HANDSHAKE_LEN, Initiator, Opener, Sealer};
+use crate::stream::{self, Established, Role, SealedReader, StreamError};
+use crate::wire::member::{Denial, Hello, Reason};
+use crate::wire::seal::Sealer;
 
 /// What a link tells the director.
 #[derive(Debug)]
@@ -102,13 +98,17 @@ pub(super) enum LinkEnd {
     Panicked,
 }
 
-/// How a link begins.
-#[derive(Debug)]
-pub(super) enum Role {
-    /// We dial this address.
-    Dial(SocketAddr),
-    /// Somebody dialled us from this address.
-    Accept(TcpStream, SocketAddr),
+impl From<StreamError> for LinkEnd {
+    fn from(error: StreamError) -> LinkEnd {
+        match error {
+            StreamError::Gone => LinkEnd::Gone,
+            StreamError::Late => LinkEnd::Late,
+            StreamError::OtherKey => LinkEnd::OtherSwarm,
+            StreamError::Wire(error) => LinkEnd::Fault(error.into()),
+            StreamError::Dial(error) => LinkEnd::Dial(error),
+            StreamError::Socket(error) => LinkEnd::Socket(error),
+        }
+    }
 }
 
 /// Starts a link; its first word to the director is [`Fact::Up`] or [`Fact::Ended`].
@@ -144,9 +144,11 @@ impl Drop for Report<'_> {
 /// The reader's thread, from the first byte to the last.
 fn run(context: &Arc<Context>, shared: &Arc<Shared>, id: LinkId, role: Role) -> LinkEnd {
     let deadline = clock::now() + HANDSHAKE_TIMEOUT;
-    let (stream, remote, sealer, opener) = match establish(context, shared, role, deadline) {
-        Ok(parts) => parts,
-        Err(end) => return end,
+    let give_up = || shared.is_cut() || context.is_stopping();
+    let established = stream::establish(&context.key, shared.socket(), role, deadline, give_up);
+    let Established { stream, remote, sealer, opener } = match established {
+        Ok(established) => established,
+        Err(error) => return error.into(),
     };
     let (sender, receiver) = crossbeam_channel::bounded(LINK_QUEUE);
     context.line.enter(id, sender.clone());
@@ -201,76 +203,4 @@ fn start_writer(
     })
     .map_err(LinkEnd::Host)?;
     Ok(WriterThread { thread, outcome })
-}
-
-/// Dials or accepts, and shakes hands.
-fn establish(
-    context: &Context,
-    shared: &Shared,
-    role: Role,
-    deadline: Moment,
-) -> Result<(TcpStream, SocketAddr, Sealer, Opener), LinkEnd> {
-    let give_up = || shared.is_cut() || context.is_stopping();
-    let (stream, remote, dialled) = match role {
-        Role::Dial(address) => (dial::connect(address, give_up).map_err(LinkEnd::Dial)?, address, true),
-        Role::Accept(stream, remote) => (stream, remote, false),
-    };
-    dial::prepare(&stream).map_err(LinkEnd::Socket)?;
-    shared.attach(stream.try_clone().map_err(LinkEnd::Socket)?);
-    let (sealer, opener) = if dialled {
-        shake_as_dialler(context, &stream, deadline, give_up)?
-    } else {
-        shake_as_listener(context, &stream, deadline, give_up)?
-    };
-    Ok((stream, remote, sealer, opener))
-}
-
-fn shake_as_dialler(
-    context: &Context,
-    stream: &TcpStream,
-    deadline: Moment,
-    give_up: impl Fn() -> bool + Copy,
-) -> Result<(Sealer, Opener), LinkEnd> {
-    let preamble = preamble(context.key.token());
-    let (initiator, message) = Initiator::start(&context.key, &preamble);
-    let first = [preamble.as_slice(), &message].concat();
-    write_all(stream, &first, HANDSHAKE_TIMEOUT, give_up).map_err(LinkEnd::Socket)?;
-    let mut answer = [0; HANDSHAKE_LEN];
-    read_in_time(stream, &mut answer, deadline, give_up)?;
-    initiator.finish(&answer).map_err(fault)
-}
-
-fn shake_as_listener(
-    context: &Context,
-    stream: &TcpStream,
-    deadline: Moment,
-    give_up: impl Fn() -> bool + Copy,
-) -> Result<(Sealer, Opener), LinkEnd> {
-    let mut preamble = [0; PREAMBLE_LEN];
-    read_in_time(stream, &mut preamble, deadline, give_up)?;
-    if parse_preamble(&preamble).map_err(fault)? != context.key.token() {
-        return Err(LinkEnd::OtherSwarm);
-    }
-    let mut message = [0; HANDSHAKE_LEN];
-    read_in_time(stream, &mut message, deadline, give_up)?;
-    let (sealer, opener, answer) = seal::respond(&context.key, &preamble, &message).map_err(fault)?;
-    write_all(stream, &answer, HANDSHAKE_TIMEOUT, give_up).map_err(LinkEnd::Socket)?;
-    Ok((sealer, opener))
-}
-
-fn read_in_time(
-    stream: &TcpStream,
-    buffer: &mut [u8],
-    deadline: Moment,
-    give_up: impl Fn() -> bool,
-) -> Result<(), LinkEnd> {
-    read_exact(stream, buffer, deadline, give_up).map_err(|error| match error.kind() {
-        io::ErrorKind::TimedOut => LinkEnd::Late,
-        io::ErrorKind::UnexpectedEof => LinkEnd::Gone,
-        _ => LinkEnd::Socket(error),
-    })
-}
-
-fn fault(error: WireError) -> LinkEnd {
-    LinkEnd::Fault(error.into())
 }

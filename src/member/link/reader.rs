@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 
-use super::stream::{Received, SealedReader};
 use super::{Fact, LinkEnd, Shared};
 use crate::host::clock;
 use crate::limits::CLOSE_GRACE;
@@ -19,6 +18,7 @@ use crate::member::context::Context;
 use crate::member::director::Event;
 use crate::member::verifier::Landed;
 use crate::part::Run;
+use crate::stream::{Received, SealedReader};
 use crate::time::Moment;
 use crate::wire::member::{Decoder, Denial, Message};
 
@@ -42,7 +42,7 @@ fn receive(input: &mut SealedReader<'_>, intake: &mut Intake<'_>) -> Result<Infa
             Ok(Received::Piece | Received::Nothing) => Ok(()),
             Ok(Received::End) if intake.shared.is_closing() => Err(LinkEnd::Closed),
             Ok(Received::End) => Err(LinkEnd::Gone),
-            Err(end) => Err(end),
+            Err(error) => Err(error.into()),
         }?;
         if intake.shared.is_closing() {
             let since = *closed.get_or_insert_with(clock::now);

@@ -1,22 +1,21 @@
 //! What a link's two threads and the director share: flags and counters.
 
-use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use crate::logic::asked::Asked;
 use crate::logic::session::Owed;
 use crate::logic::swarm::Flow;
 use crate::part::{Layout, Run};
+use crate::stream::Cut;
 
 /// One link's shared facts. All orderings are relaxed: each value stands for itself.
 #[derive(Debug)]
 pub(in crate::member) struct Shared {
-    socket: OnceLock<TcpStream>,
+    /// Cut: nothing more may be waited for.
+    socket: Cut,
     /// The last word was said or heard: what still arrives is not looked at.
     closing: AtomicBool,
-    /// Nothing more may be waited for.
-    cut: AtomicBool,
     /// It brought wrong bytes, and the director was told.
     blamed: AtomicBool,
     /// The writer was told that there is news to publish and has not looked yet.
@@ -36,9 +35,8 @@ pub(in crate::member) struct Shared {
 impl Shared {
     pub(super) fn new(layout: Layout) -> Shared {
         Shared {
-            socket: OnceLock::new(),
+            socket: Cut::default(),
             closing: AtomicBool::new(false),
-            cut: AtomicBool::new(false),
             blamed: AtomicBool::new(false),
             poked: AtomicBool::new(false),
             far: AtomicU32::new(0),
@@ -61,27 +59,19 @@ impl Shared {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).answer(run)
     }
 
-    /// The link has a socket from now on, which [`Shared::cut`] can shut.
-    pub(in crate::member) fn attach(&self, socket: TcpStream) {
-        // A link gets its one socket once.
-        drop(self.socket.set(socket));
-        if self.is_cut() {
-            self.cut();
-        }
+    /// The socket, and the way to end the link at once.
+    pub(super) const fn socket(&self) -> &Cut {
+        &self.socket
     }
 
     /// Ends the link at once: both threads stop waiting.
     pub(in crate::member) fn cut(&self) {
-        self.cut.store(true, Ordering::Relaxed);
         self.closing.store(true, Ordering::Relaxed);
-        if let Some(socket) = self.socket.get() {
-            // It may be shut already.
-            drop(socket.shutdown(Shutdown::Both));
-        }
+        self.socket.cut();
     }
 
     pub(in crate::member) fn is_cut(&self) -> bool {
-        self.cut.load(Ordering::Relaxed)
+        self.socket.is_cut()
     }
 
     pub(in crate::member) fn close(&self) {

@@ -6,7 +6,6 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
 
 use super::LinkEnd;
 use super::shared::Shared;
-use super::stream::SealedWriter;
 use crate::host::clock;
 use crate::limits::{HAVE_RUNS_MAX, POLL_INTERVAL};
 use crate::logic::giving::Given;
@@ -15,6 +14,7 @@ use crate::logic::session::full_set_of;
 use crate::logic::swarm::LinkId;
 use crate::member::context::Context;
 use crate::part::{PartIndex, Run};
+use crate::stream::SealedWriter;
 use crate::wire::member::{Denial, Have, Hello, Message, Reason, Span};
 use crate::wire::seal::Sealer;
 
@@ -57,7 +57,7 @@ impl<'s> Writer<'s> {
             id,
             stream,
             queue,
-            out: SealedWriter::new(shared, stream, sealer),
+            out: SealedWriter::new(shared.socket(), stream, sealer),
             serving: Serving::new(),
             has_turn: false,
             waits: false,
@@ -112,7 +112,7 @@ impl<'s> Writer<'s> {
         let (held, told) = self.context.store.shelf().snapshot();
         self.told = told;
         self.say(&Message::Have(full_set_of(&held)))?;
-        self.out.flush()
+        Ok(self.out.flush()?)
     }
 
     fn obey(&mut self, order: Outgoing) -> Result<Next, LinkEnd> {
@@ -143,7 +143,7 @@ impl<'s> Writer<'s> {
     fn say(&mut self, message: &Message) -> Result<(), LinkEnd> {
         self.scratch.clear();
         message.append_to(&mut self.scratch);
-        self.out.put(&self.scratch)
+        Ok(self.out.put(&self.scratch)?)
     }
 
     fn publish(&mut self) -> Result<(), LinkEnd> {

@@ -1,4 +1,4 @@
-//! The sealed stream on a socket: plain bytes in and out, in records, with few system calls.
+//! Plain bytes in and out of a socket, in sealed records, with few system calls.
 //!
 //! Both halves own their buffer; a record is opened where it was received, or into
 //! the place of the part that it brings, and sealed where it was written.
@@ -7,8 +7,7 @@ use std::io::{self, Read};
 use std::net::TcpStream;
 use std::ops::Range;
 
-use super::LinkEnd;
-use super::shared::Shared;
+use super::{Cut, StreamError};
 use crate::host::patient::{is_pause, write_all};
 use crate::limits::{RECORD_LEN_MAX, RECORD_PLAIN_MAX, RECORD_TAG_LEN, RECORDS_PER_CALL, WRITE_TIMEOUT};
 use crate::wire::seal::{Opener, RECORD_HEADER_LEN, Sealer, record_len};
@@ -17,7 +16,8 @@ use crate::wire::seal::{Opener, RECORD_HEADER_LEN, Sealer, record_len};
 const SLOT: usize = RECORD_HEADER_LEN + RECORD_LEN_MAX;
 
 /// What one look for a record yields.
-pub(super) enum Received<'a> {
+#[derive(Debug)]
+pub enum Received<'a> {
     /// The plain bytes of the next record.
     Record(&'a [u8]),
     /// The next record had so many plain bytes, and they are where they belong.
@@ -31,7 +31,8 @@ pub(super) enum Received<'a> {
 }
 
 /// The receiving half.
-pub(super) struct SealedReader<'s> {
+#[derive(Debug)]
+pub struct SealedReader<'s> {
     stream: &'s TcpStream,
     opener: Opener,
     buffer: Box<[u8]>,
@@ -40,7 +41,9 @@ pub(super) struct SealedReader<'s> {
 }
 
 impl<'s> SealedReader<'s> {
-    pub(super) fn new(stream: &'s TcpStream, opener: Opener) -> SealedReader<'s> {
+    /// Reads from this socket what was sealed for this opener.
+    #[must_use]
+    pub fn new(stream: &'s TcpStream, opener: Opener) -> SealedReader<'s> {
         let buffer = vec![0; SLOT * (RECORDS_PER_CALL + 1)].into_boxed_slice();
         SealedReader { stream, opener, buffer, filled: 0..0 }
     }
@@ -49,10 +52,13 @@ impl<'s> SealedReader<'s> {
     /// Its bytes go to `place` if all of them have room there.
     ///
     /// Whoever sends a record byte by byte does not keep the caller from looking around.
-    pub(super) fn next(&mut self, place: &mut [u8]) -> Result<Received<'_>, LinkEnd> {
+    ///
+    /// # Errors
+    /// The connection broke, or what came is no record of the other side's.
+    pub fn next(&mut self, place: &mut [u8]) -> Result<Received<'_>, StreamError> {
         let mut record = self.whole_record()?;
         if record.is_none() {
-            match self.fill().map_err(LinkEnd::Socket)? {
+            match self.fill().map_err(StreamError::Socket)? {
                 None => return Ok(Received::Nothing),
                 Some(0) => return Ok(Received::End),
                 Some(_) => record = self.whole_record()?,
@@ -66,14 +72,14 @@ impl<'s> SealedReader<'s> {
             Some(place) => self.opener.open_into(sealed, place).map(|()| Received::Placed(plain_len)),
             None => self.opener.open(sealed).map(|plain| Received::Record(plain)),
         };
-        received.map_err(|error| LinkEnd::Fault(error.into()))
+        received.map_err(StreamError::Wire)
     }
 
     /// Where the sealed bytes of the next record are, if all of them are there.
-    fn whole_record(&self) -> Result<Option<Range<usize>>, LinkEnd> {
+    fn whole_record(&self) -> Result<Option<Range<usize>>, StreamError> {
         let filled = &self.buffer[self.filled.clone()];
         let [high, low, ..] = *filled else { return Ok(None) };
-        let len = record_len([high, low]).map_err(|error| LinkEnd::Fault(error.into()))?;
+        let len = record_len([high, low]).map_err(StreamError::Wire)?;
         let start = self.filled.start + RECORD_HEADER_LEN;
         Ok((start + len <= self.filled.end).then_some(start..start + len))
     }
@@ -100,8 +106,9 @@ impl<'s> SealedReader<'s> {
 }
 
 /// The sending half.
-pub(super) struct SealedWriter<'s> {
-    shared: &'s Shared,
+#[derive(Debug)]
+pub struct SealedWriter<'s> {
+    cut: &'s Cut,
     stream: &'s TcpStream,
     sealer: Sealer,
     buffer: Box<[u8]>,
@@ -112,13 +119,18 @@ pub(super) struct SealedWriter<'s> {
 }
 
 impl<'s> SealedWriter<'s> {
-    pub(super) fn new(shared: &'s Shared, stream: &'s TcpStream, sealer: Sealer) -> SealedWriter<'s> {
+    /// Seals onto this socket; a write gives up when the link is cut.
+    #[must_use]
+    pub fn new(cut: &'s Cut, stream: &'s TcpStream, sealer: Sealer) -> SealedWriter<'s> {
         let buffer = vec![0; SLOT * RECORDS_PER_CALL].into_boxed_slice();
-        SealedWriter { shared, stream, sealer, buffer, record: 0, plain: 0 }
+        SealedWriter { cut, stream, sealer, buffer, record: 0, plain: 0 }
     }
 
     /// Appends plain bytes.
-    pub(super) fn put(&mut self, mut bytes: &[u8]) -> Result<(), LinkEnd> {
+    ///
+    /// # Errors
+    /// The connection broke, the link was cut, or its key is used up.
+    pub fn put(&mut self, mut bytes: &[u8]) -> Result<(), StreamError> {
         while !bytes.is_empty() {
             let room = self.room();
             let len = bytes.len().min(room.len());
@@ -130,13 +142,16 @@ impl<'s> SealedWriter<'s> {
     }
 
     /// Room for plain bytes in the current record, at least one; say with [`SealedWriter::filled`] how many.
-    pub(super) fn room(&mut self) -> &mut [u8] {
+    pub fn room(&mut self) -> &mut [u8] {
         let start = self.record + RECORD_HEADER_LEN;
         &mut self.buffer[start + self.plain..start + RECORD_PLAIN_MAX]
     }
 
     /// So many bytes of the room were filled.
-    pub(super) fn filled(&mut self, len: usize) -> Result<(), LinkEnd> {
+    ///
+    /// # Errors
+    /// The connection broke, the link was cut, or its key is used up.
+    pub fn filled(&mut self, len: usize) -> Result<(), StreamError> {
         self.plain += len;
         if self.plain == RECORD_PLAIN_MAX {
             self.seal()?;
@@ -148,30 +163,33 @@ impl<'s> SealedWriter<'s> {
     }
 
     /// Whether the key is nearly used up.
-    pub(super) fn is_worn(&self) -> bool {
+    #[must_use]
+    pub fn is_worn(&self) -> bool {
         self.sealer.is_worn()
     }
 
     /// Sends everything that was appended.
-    pub(super) fn flush(&mut self) -> Result<(), LinkEnd> {
+    ///
+    /// # Errors
+    /// The connection broke, the link was cut, or its key is used up.
+    pub fn flush(&mut self) -> Result<(), StreamError> {
         if self.plain > 0 {
             self.seal()?;
         }
         self.send()
     }
 
-    fn seal(&mut self) -> Result<(), LinkEnd> {
+    fn seal(&mut self) -> Result<(), StreamError> {
         let end = self.record + RECORD_HEADER_LEN + self.plain + RECORD_TAG_LEN;
-        self.sealer.seal(&mut self.buffer[self.record..end]).map_err(|error| LinkEnd::Fault(error.into()))?;
+        self.sealer.seal(&mut self.buffer[self.record..end]).map_err(StreamError::Wire)?;
         self.record = end;
         self.plain = 0;
         Ok(())
     }
 
-    fn send(&mut self) -> Result<(), LinkEnd> {
-        let sent =
-            write_all(self.stream, &self.buffer[..self.record], WRITE_TIMEOUT, || self.shared.is_cut());
+    fn send(&mut self) -> Result<(), StreamError> {
+        let sent = write_all(self.stream, &self.buffer[..self.record], WRITE_TIMEOUT, || self.cut.is_cut());
         self.record = 0;
-        sent.map_err(LinkEnd::Socket)
+        sent.map_err(StreamError::Socket)
     }
 }

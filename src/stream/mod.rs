@@ -1,0 +1,77 @@
+//! A sealed stream between two members: from a socket to plain bytes in both directions.
+//!
+//! - [`handshake`]: dialled or accepted, both sides prove that they have the same key;
+//! - [`records`]: then everything is sealed.
+//!
+//! It knows neither what is said nor for what: members of a composition and of an ensemble use it alike.
+
+pub mod handshake;
+pub mod records;
+
+use std::io;
+use std::net::{Shutdown, TcpStream};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use thiserror::Error;
+
+pub use self::handshake::{Established, Role, establish};
+pub use self::records::{Received, SealedReader, SealedWriter};
+use crate::host::HostError;
+use crate::wire::WireError;
+
+/// Why a stream does not begin, or ends.
+#[derive(Debug, Error)]
+pub enum StreamError {
+    /// The other side is gone without a word.
+    #[error("the other side is gone")]
+    Gone,
+    /// The other side did not shake hands in time.
+    #[error("no valid handshake in time")]
+    Late,
+    /// The other side named another key.
+    #[error("the other side wants another key")]
+    OtherKey,
+    /// The other side broke the protocol.
+    #[error("the other side broke the protocol")]
+    Wire(#[source] WireError),
+    /// It could not be dialled.
+    #[error(transparent)]
+    Dial(HostError),
+    /// The connection broke.
+    #[error("the connection broke")]
+    Socket(#[source] io::Error),
+}
+
+/// A link's socket and whether it was cut: whoever waits on the socket stops then.
+#[derive(Debug, Default)]
+pub struct Cut {
+    socket: OnceLock<TcpStream>,
+    cut: AtomicBool,
+}
+
+impl Cut {
+    /// The link has a socket from now on, which [`Cut::cut`] can shut.
+    pub fn attach(&self, socket: TcpStream) {
+        // A link gets its one socket once.
+        drop(self.socket.set(socket));
+        if self.is_cut() {
+            self.cut();
+        }
+    }
+
+    /// Ends the link at once: its threads stop waiting.
+    pub fn cut(&self) {
+        self.cut.store(true, Ordering::Relaxed);
+        if let Some(socket) = self.socket.get() {
+            // It may be shut already.
+            drop(socket.shutdown(Shutdown::Both));
+        }
+    }
+
+    /// Whether it was cut.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Relaxed)
+    }
+}
