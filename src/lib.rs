@@ -23,6 +23,7 @@ pub mod name;
 pub mod entry;
 
 pub mod identity;
+pub mod key;
 pub mod manifest;
 
 pub mod wire;

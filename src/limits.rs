@@ -166,6 +166,34 @@ pub const LINK_CONTROL_MAX: usize = 64;
 /// The size of a link's queue: its window full of wants in each direction, their answers, and control.
 pub const LINK_QUEUE: usize = 4 * WINDOW_RUNS_MAX as usize + LINK_CONTROL_MAX;
 
+// --- The wire between members of an ensemble ------------------------------------------------------------
+
+/// The longest name that a member gives itself.
+pub const LABEL_LEN_MAX: usize = 64;
+/// Entries are gathered into one message until they have so many bytes.
+pub const ENTRIES_BYTES: usize = 64 * KIB;
+/// The longest entry: path, text of a link, what it knows, and less than 256 bytes of hashes and numbers.
+pub const ENTRY_LEN_MAX: usize = TREE_PATH_LEN_MAX + LINK_TEXT_LEN_MAX + AUTHORS_MAX * 18 + 256;
+/// The longest message with entries.
+pub const FRAME_ENTRIES_MAX: usize = ENTRIES_BYTES + ENTRY_LEN_MAX + FRAME_SMALL_MAX;
+/// New chunks, and runs of old ones, in one page of a list: about 80 KiB. The list of 1 GiB takes four.
+pub const CHUNK_PAGE: usize = 2_048;
+/// The longest page: a new chunk takes 37 bytes, a run of old ones fewer.
+pub const FRAME_CHUNKS_MAX: usize = CHUNK_PAGE * 40 + FRAME_SMALL_MAX;
+/// What one message asks for: with contents of some KiB a question costs a hundredth of its answer.
+pub const FETCH_SLICES_MAX: usize = 256;
+/// The longest such message.
+pub const FRAME_FETCH_MAX: usize = FETCH_SLICES_MAX * 48 + FRAME_SMALL_MAX;
+/// The most slices that one link may have us owe.
+pub const SLICES_OWED_MAX: usize = 4 * FETCH_SLICES_MAX;
+/// The most questions about lists of chunks that one link may have us owe.
+pub const LISTS_OWED_MAX: usize = 16;
+/// How often a member of an ensemble says something, if it has nothing to say: 26 bytes a time with everything around
+/// them, so that a minute without changes costs little more than its 12 packets.
+pub const ALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// A link on which nothing came for so long is dead.
+pub const SILENCE_MAX: Duration = Duration::from_secs(25);
+
 // --- Links ----------------------------------------------------------------------------------------------
 
 /// The most links of one member. More do not make a transfer faster and cost threads.

@@ -12,6 +12,7 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use super::path::TreePath;
 use crate::limits::AUTHORS_MAX;
@@ -91,6 +92,7 @@ impl fmt::Debug for Dot {
 
 /// A set of dots that with each one has all earlier ones of its device.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<(Device, u64)>")]
 pub struct Known(
     /// Invariant: in the order of devices, each once; at most [`AUTHORS_MAX`].
     Vec<(Device, u64)>,
@@ -163,6 +165,19 @@ impl Known {
 impl fmt::Debug for Known {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.0.iter().map(|&(device, counter)| (device, counter))).finish()
+    }
+}
+
+/// The devices are not in order, or more than [`AUTHORS_MAX`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("what a version knows is not in order, or too much")]
+pub struct BadKnown;
+
+impl TryFrom<Vec<(Device, u64)>> for Known {
+    type Error = BadKnown;
+
+    fn try_from(pairs: Vec<(Device, u64)>) -> Result<Known, BadKnown> {
+        Known::from_pairs(pairs).ok_or(BadKnown)
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod codec;
 pub mod desk;
+pub mod ensemble;
 pub mod frame;
 pub mod member;
 pub mod seal;
