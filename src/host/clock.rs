@@ -1,7 +1,7 @@
-//! The only reader of the real clock.
+//! The only reader of the real clocks.
 
 use std::sync::LazyLock;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::time::Moment;
 
@@ -11,4 +11,10 @@ static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 #[must_use]
 pub fn now() -> Moment {
     Moment::from_micros(u64::try_from(START.elapsed().as_micros()).unwrap_or(u64::MAX))
+}
+
+/// What the wall clock shows, since 1970; nothing if it shows something earlier. It may be wrong, and jump.
+#[must_use]
+pub fn wall() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }

@@ -11,7 +11,6 @@ use super::files::FlushCounter;
 use super::given::GivenBook;
 use super::line::Line;
 use super::progress::Progress;
-use super::throttle::Throttle;
 use super::verifier::Verifiers;
 use crate::host::HostError;
 use crate::host::store::Store;
@@ -19,6 +18,7 @@ use crate::host::thread::{self, Thread};
 use crate::identity::{LinkKey, MemberId, SwarmId};
 use crate::manifest::Manifest;
 use crate::part::Layout;
+use crate::stream::Throttle;
 
 /// Shared by all threads of one member.
 #[derive(Debug)]

@@ -43,7 +43,6 @@ mod link;
 mod listener;
 pub mod progress;
 mod scout;
-mod throttle;
 mod verifier;
 
 use std::net::{SocketAddr, TcpListener};
@@ -63,7 +62,6 @@ use self::files::FlushCounter;
 use self::given::GivenBook;
 use self::line::Line;
 use self::progress::{Progress, Snapshot};
-use self::throttle::Throttle;
 use self::verifier::{Verifiers, Work};
 use crate::address::HostPort;
 use crate::host::error::NetAction;
@@ -75,6 +73,7 @@ use crate::identity::MemberId;
 use crate::limits::{DIRECTOR_INBOX, LEAVE_GRACE, LINKS_PER_MEMBER_MAX, MEMBER_PORTS, RUN_BYTES_U32};
 use crate::logic::swarm::{Rules, Swarm};
 use crate::manifest::Manifest;
+use crate::stream::Throttle;
 use crate::text::chain;
 use crate::time::Moment;
 

@@ -1,12 +1,14 @@
 //! A sealed stream between two members: from a socket to plain bytes in both directions.
 //!
 //! - [`handshake`]: dialled or accepted, both sides prove that they have the same key;
-//! - [`records`]: then everything is sealed.
+//! - [`records`]: then everything is sealed;
+//! - [`throttle`]: no faster than the user allows.
 //!
 //! It knows neither what is said nor for what: members of a composition and of an ensemble use it alike.
 
 pub mod handshake;
 pub mod records;
+pub mod throttle;
 
 use std::io;
 use std::net::{Shutdown, TcpStream};
@@ -17,6 +19,7 @@ use thiserror::Error;
 
 pub use self::handshake::{Established, Role, establish};
 pub use self::records::{Received, SealedReader, SealedWriter};
+pub use self::throttle::Throttle;
 use crate::host::HostError;
 use crate::wire::WireError;
 

@@ -24,7 +24,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("logic", &["manifest", "wire"]),
     ("sim", &["manifest", "wire", "logic"]),
     ("host", &["manifest"]),
-    ("stream", &["wire", "host"]),
+    ("stream", &["wire", "logic", "host"]),
     ("composer", &["manifest", "wire", "logic", "host"]),
     ("conductor", &["manifest", "wire", "logic", "host"]),
     ("member", &["manifest", "wire", "logic", "host", "stream"]),

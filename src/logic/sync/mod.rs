@@ -6,7 +6,9 @@
 //! - [`mod@observe`]: what is seen on the disk, beside the entry, makes a new version or none;
 //! - [`absence`]: when what is not seen counts as deleted;
 //! - [`mod@plan`]: our entry and those of others make a step, the same on every machine that knows the same;
-//! - [`mod@aside`]: under which name the loser of a conflict is kept.
+//! - [`mod@aside`]: under which name the loser of a conflict is kept;
+//! - [`difference`]: a list of chunks as what it has in common with another one;
+//! - [`gather`]: which chunk of a content to ask of whom next.
 //!
 //! In the end the version with the greatest [`Dot`](crate::entry::Dot) is in place everywhere. A version that the greater one's author
 //! did not know is a conflict: whoever holds it keeps it aside before it takes the other, and a deletion of what
@@ -15,6 +17,8 @@
 
 pub mod absence;
 pub mod aside;
+pub mod difference;
+pub mod gather;
 pub mod observe;
 pub mod plan;
 

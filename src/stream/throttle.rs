@@ -9,7 +9,7 @@ use crate::logic::bucket::Bucket;
 
 /// One direction's limit; without one it costs nothing.
 #[derive(Debug, Default)]
-pub(super) struct Throttle {
+pub struct Throttle {
     bucket: Option<Mutex<Bucket>>,
     /// Somebody waited since the last look.
     held_back: AtomicBool,
@@ -17,18 +17,21 @@ pub(super) struct Throttle {
 
 impl Throttle {
     /// A limit in bytes per second, or none.
-    pub(super) fn new(bytes_per_second: Option<u64>) -> Throttle {
+    #[must_use]
+    pub fn new(bytes_per_second: Option<u64>) -> Throttle {
         let bucket = bytes_per_second.map(|rate| Mutex::new(Bucket::new(rate)));
         Throttle { bucket, held_back: AtomicBool::new(false) }
     }
 
     /// Whether there is a limit.
-    pub(super) const fn is_set(&self) -> bool {
+    #[must_use]
+    pub const fn is_set(&self) -> bool {
         self.bucket.is_some()
     }
 
     /// How much to move in one go, at most `most`, so that waits stay short.
-    pub(super) fn slice(&self, most: usize) -> usize {
+    #[must_use]
+    pub fn slice(&self, most: usize) -> usize {
         match &self.bucket {
             None => most,
             Some(bucket) => bucket.lock().expect("no thread panics while it holds this lock").slice(most),
@@ -36,7 +39,7 @@ impl Throttle {
     }
 
     /// Waits until `bytes` may be moved, or `give_up` says so.
-    pub(super) fn wait(&self, bytes: usize, give_up: impl Fn() -> bool) {
+    pub fn wait(&self, bytes: usize, give_up: impl Fn() -> bool) {
         let Some(bucket) = &self.bucket else { return };
         let span = bucket
             .lock()
@@ -49,7 +52,7 @@ impl Throttle {
     }
 
     /// Whether anybody had to wait since the last call.
-    pub(super) fn took_hold(&self) -> bool {
+    pub fn took_hold(&self) -> bool {
         self.held_back.swap(false, Ordering::Relaxed)
     }
 }
