@@ -1,11 +1,14 @@
 //! How fast an ensemble's folder is looked at, read and remembered.
 //!
-//! `cargo bench --bench folder` measures one core, with files that are in memory.
+//! `cargo bench --bench folder` measures with files that are in memory: contents and what is taken on all cores, the rest
+//! on one.
 
 use std::fs::{self, File};
 use std::hint::black_box;
 use std::io::Write;
+use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
@@ -13,7 +16,9 @@ use orchestra::entry::{Attributes, Content, ContentHash, Device, Dot, Entry, Kno
 use orchestra::host::folder::beneath::Beneath;
 use orchestra::host::folder::facts::Facts;
 use orchestra::host::folder::index::{self, Change, Found, Index};
+use orchestra::host::folder::root::{IfNew, Root};
 use orchestra::host::folder::rules::Rules;
+use orchestra::host::folder::temp::Temp;
 use orchestra::host::folder::{content, scan};
 use orchestra::limits::MIB;
 
@@ -24,7 +29,7 @@ fn tree(text: &str) -> TreePath {
     TreePath::parse(text).expect("it is a path")
 }
 
-/// A file is read once, hashed as a whole, cut into chunks, and each of them is hashed.
+/// A file is read once and cut into chunks, and each of them is hashed.
 fn contents(criterion: &mut Criterion) {
     let dir = tempfile::tempdir().expect("a place for the files");
     let folder = Beneath::open(dir.path()).expect("it was just made");
@@ -33,13 +38,7 @@ fn contents(criterion: &mut Criterion) {
     // Averages of 64, 128 and 256 KiB.
     for mib in [64, 1_024, 2_048] {
         let name = format!("{mib} MiB");
-        let mut file = File::create(dir.path().join(&name)).expect("there is room");
-        let mut random = fastrand::Rng::with_seed(mib);
-        let mut piece = vec![0; MIB];
-        for _ in 0..mib {
-            random.fill(&mut piece);
-            file.write_all(&piece).expect("there is room");
-        }
+        fill(&dir.path().join(&name), mib);
         let (path, stop) = (tree(&name), AtomicBool::new(false));
         group.throughput(Throughput::Bytes(mib * MIB as u64));
         group.bench_function(&name, |bencher| {
@@ -47,6 +46,62 @@ fn contents(criterion: &mut Criterion) {
         });
         fs::remove_file(dir.path().join(&name)).expect("it is ours");
     }
+    group.finish();
+}
+
+/// A file with so many MiB of noise.
+fn fill(path: &Path, mib: u64) {
+    let mut file = File::create(path).expect("there is room");
+    let mut random = fastrand::Rng::with_seed(mib);
+    let mut piece = vec![0; MIB];
+    for _ in 0..mib {
+        random.fill(&mut piece);
+        file.write_all(&piece).expect("there is room");
+    }
+}
+
+/// A content is put together from a local file by two threads, each of which takes a half; and found again.
+fn takes(criterion: &mut Criterion) {
+    const TAKEN_MIB: u64 = 1_024;
+    let dir = tempfile::tempdir().expect("a place for the folder");
+    let root = Arc::new(Root::open(dir.path(), IfNew::Make).expect("it is empty"));
+    fill(&dir.path().join("source"), TAKEN_MIB);
+    let stop = AtomicBool::new(false);
+    let contents = content::read(root.beneath(), &tree("source"), &stop);
+    let contents = contents.expect("it is a file").expect("nobody stops it");
+    let source = File::open(dir.path().join("source")).expect("it was just made");
+    let size = contents.facts.size;
+    let open = || Temp::open(&root, contents.hash, size, contents.chunks.clone()).expect("the list is right");
+    let take = |temp: &Temp, chunks: Range<usize>| {
+        let taken = temp.take(chunks.clone(), &source, temp.offset(chunks.start), &stop);
+        assert_eq!(taken.expect("there is room"), chunks.len());
+    };
+    let mut group = criterion.benchmark_group("temp");
+    group.sample_size(10);
+    group.throughput(Throughput::Bytes(size));
+    group.bench_function("take 1 GiB with two threads", |bencher| {
+        let new = || {
+            open().throw_away();
+            open()
+        };
+        let fill = |temp: Temp| {
+            let middle = temp.chunks().len() / 2;
+            std::thread::scope(|scope| {
+                scope.spawn(|| take(&temp, 0..middle));
+                take(&temp, middle..temp.chunks().len());
+            });
+            temp
+        };
+        bencher.iter_batched(new, fill, BatchSize::PerIteration);
+    });
+    take(&open(), 0..contents.chunks.len());
+    group.bench_function("find it again with one thread", |bencher| {
+        bencher.iter_batched(
+            open,
+            |temp| assert_eq!(temp.resume(&stop).expect("it can be read"), size),
+            BatchSize::PerIteration,
+        );
+    });
     group.finish();
 }
 
@@ -157,5 +212,5 @@ fn looks(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, contents, indexes, looks);
+criterion_group!(benches, contents, takes, indexes, looks);
 criterion_main!(benches);

@@ -1,6 +1,6 @@
 //! What is known of one path of an ensemble's folder: what is there, who put it there, and what they knew.
 //!
-//! - [`chunk`]: the pieces of a content;
+//! - [`chunk`]: the pieces of a content, and the name that they give it;
 //! - [`path`]: where, beneath the folder;
 //! - [`version`]: who wrote when, and knowing of what.
 //!
@@ -18,7 +18,9 @@ pub use self::chunk::Chunk;
 pub use self::path::{BadPath, TreePath};
 pub use self::version::{Author, Device, Dot, Known};
 
-/// The BLAKE3 hash of a content. What is not a file has a hash of its own kind, so that no two kinds share one.
+/// The name of a content, by BLAKE3: of a file of up to [`WHOLE_LEN_MAX`](crate::limits::WHOLE_LEN_MAX) bytes the hash of
+/// its bytes, of a longer one [`ContentHash::of_chunks`]. What is not a file has a hash of its own kind, so that no two
+/// kinds share one. A chunk has the hash of its bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ContentHash([u8; 32]);
 
@@ -26,7 +28,7 @@ const FOLDER_CONTEXT: &str = "orchestra 2026-11 folder v1";
 const LINK_CONTEXT: &str = "orchestra 2026-11 symbolic link v1";
 
 impl ContentHash {
-    /// The hash of a file with these bytes.
+    /// The hash of these bytes: of a chunk, or of a file that is no longer than one.
     #[must_use]
     pub fn of(bytes: &[u8]) -> ContentHash {
         ContentHash(*blake3::hash(bytes).as_bytes())
@@ -68,7 +70,7 @@ pub enum Content {
     File {
         /// Its length in bytes.
         size: u64,
-        /// The hash of its bytes.
+        /// Its name.
         hash: ContentHash,
     },
     /// A symbolic link: its text, which is carried and never followed.

@@ -16,15 +16,18 @@
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use rustix::fs::Mode;
 
 use super::archive::{Kept, Slot};
 use super::beneath::{Folder, Kind, Stat};
+use super::content;
 use super::disk::Unsettled;
 use super::root::Root;
 use super::temp::{self, Part, Synced, Temp, Whole, sync_together};
 use super::trouble::{Action, FolderError, Trouble};
+use crate::entry::chunk::list_of_short;
 use crate::entry::{Attributes, TreePath};
 
 /// What is to be in place.
@@ -470,12 +473,21 @@ pub fn restore(
     }
     let source = root.archive.open_file(kept)?;
     let size = kept.stat.size;
-    let hash = temp::hash_of(&source, size).map_err(|trouble| trouble.at(Action::Read, &kept.path))?;
-    let temp = Temp::open(root, hash, size)?;
-    if !temp.share(&source)? {
-        temp.copy(&source, 0..size, 0)?;
+    let read = |trouble: Trouble| trouble.at(Action::Read, &kept.path);
+    let stop = AtomicBool::new(false);
+    let same = source.try_clone().map_err(|error| read(error.into()))?;
+    let (content, mut chunks) =
+        content::name(same, size, &stop).map_err(read)?.expect("nobody stops it");
+    if let Some(list) = list_of_short(content, size) {
+        chunks = list;
     }
-    let whole = temp.verify()?;
+    let mut temp = Temp::open(root, content, size, chunks)?;
+    if temp.share(&source)? {
+        temp.resume(&stop)?;
+    }
+    // All that was not shared, or that is a hole in what was.
+    temp.take(0..temp.chunks().len(), &source, 0, &stop)?;
+    let whole = temp.whole()?;
     let attributes = Attributes { mtime: kept.stat.mtime, executable: kept.stat.is_executable() };
     whole.set_attributes(attributes, Some(&kept.stat))?;
     put(root, New::File(whole.sync()?), path, expected, unsettled)

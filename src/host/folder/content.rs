@@ -1,4 +1,4 @@
-//! A file's content, read once: the hash of all of it, and the chunks that it is cut into.
+//! A file's content, read once: the chunks that it is cut into, and its name, which follows from them.
 //!
 //! Cuts are where the content says (FastCDC: Xia and others, "The design of fast content-defined chunking for data
 //! deduplication based storage systems", 2020), so bytes that are inserted or removed change the chunks around them,
@@ -8,35 +8,34 @@
 //! a change costs is then the list of chunks, and half the chunk itself.
 //! It follows in steps, each of four times the length, and not smoothly: two versions of a file have chunks in common
 //! only if they are cut with the same average.
+//!
+//! The name of a short file is the hash of its bytes, of a longer one that of the list of its chunks. So the same bytes
+//! have the same name only because everybody cuts them alike: cuts are part of what members agree on.
+
+mod crew;
+mod cutting;
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use fastcdc::v2020::{self, Normalization};
 use thiserror::Error;
 
+use self::crew::Crew;
+use self::cutting::Named;
 use super::beneath::{Beneath, Stat};
 use super::facts::Facts;
 use super::trouble::{Action, FolderError, Trouble};
 use crate::entry::{Chunk, ContentHash, TreePath};
-use crate::host::{HostError, thread};
-use crate::limits::{
-    CHUNK_AVERAGE_MAX, CHUNK_AVERAGE_MIN, CHUNK_CLASS_LEN, CHUNK_LEN_MAX, CHUNK_SPREAD, CONTENT_THREADS_MAX,
-    FILE_LEN_MAX, KIB, WHOLE_LEN_MAX,
-};
-
-/// What one read takes: hashed as part of the whole while it is in the core's cache.
-const READ: usize = 256 * KIB;
-/// The most that a buffer holds: the longest chunk, and as much again so that bytes are seldom moved to its front.
-const BUFFER: usize = 2 * CHUNK_LEN_MAX;
+use crate::host::HostError;
+use crate::limits::{CHUNK_AVERAGE_MAX, CHUNK_AVERAGE_MIN, CHUNK_CLASS_LEN, FILE_LEN_MAX};
 
 /// What is in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contents {
-    /// The hash of all of it.
+    /// Its name.
     pub hash: ContentHash,
-    /// Its chunks in their order; none if it is no longer than [`WHOLE_LEN_MAX`] and so one chunk as a whole.
+    /// Its chunks in their order; none if it is no longer than [`WHOLE_LEN_MAX`](crate::limits::WHOLE_LEN_MAX), and so
+    /// one chunk as a whole ([`crate::entry::chunk::list_of_short`]).
     pub chunks: Vec<Chunk>,
     /// What the disk told, before and after it was read.
     pub facts: Facts,
@@ -72,10 +71,10 @@ impl From<FolderError> for ContentError {
 /// # Errors
 /// It is not a file, cannot be read, or changed meanwhile.
 pub fn read(folder: &Beneath, path: &TreePath, stop: &AtomicBool) -> Result<Option<Contents>, ContentError> {
-    Reader::default().read(folder, path, stop)
+    Opened::open(folder, path)?.read(|file, size| name(file, size, stop))
 }
 
-/// Reads files, on all cores.
+/// Reads files, on all cores: a file a core, and the last ones together.
 ///
 /// `found` is told of each by its place among the paths, from several threads and in no particular order; with `stop`
 /// set not of all. The calling thread does its share.
@@ -89,23 +88,18 @@ pub fn read_many(
     found: impl Fn(usize, Result<Contents, ContentError>) + Sync,
 ) -> Result<(), HostError> {
     let next = AtomicUsize::new(0);
-    let take = || {
-        let mut reader = Reader::default();
+    Crew::all_own(crew::threads(), |crew, reader| {
         while !stop.load(Ordering::Relaxed) {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(path) = paths.get(at) else { break };
-            if let Some(contents) = reader.read(folder, path, stop).transpose() {
+            let opened = Opened::open(folder, path);
+            let contents = opened.and_then(|opened| {
+                opened.read(|file, size| cutting::name(file, size, stop, crew, reader))
+            });
+            if let Some(contents) = contents.transpose() {
                 found(at, contents);
             }
         }
-    };
-    let helpers = thread::cores().min(CONTENT_THREADS_MAX).min(paths.len()).saturating_sub(1);
-    std::thread::scope(|scope| {
-        let threads = (1..=helpers).map(|number| thread::scoped(scope, format!("read{number}"), take));
-        let threads: Vec<_> = threads.collect();
-        take();
-        let join = |thread: Result<_, HostError>| thread.map(thread::join_scoped);
-        threads.into_iter().map(join).fold(Ok(()), Result::and)
     })
 }
 
@@ -120,133 +114,63 @@ pub const fn chunk_average(len: u64) -> usize {
     average
 }
 
-/// Reads files, one after the other.
-#[derive(Default)]
-struct Reader {
-    buffer: Vec<u8>,
+/// The name and the chunks of an open file with this many bytes, on all cores; nothing if `stop` was set meanwhile.
+///
+/// # Errors
+/// It has more or fewer bytes ([`Trouble::Changed`]), or the disk fails.
+pub(super) fn name(file: File, size: u64, stop: &AtomicBool) -> Result<Option<Named>, Trouble> {
+    let threads = if cutting::is_long(size) { crew::threads() } else { 1 };
+    Crew::one_owns(threads, |crew, reader| cutting::name(file, size, stop, crew, reader))
 }
 
-impl Reader {
-    fn read(
-        &mut self,
-        folder: &Beneath,
-        path: &TreePath,
-        stop: &AtomicBool,
-    ) -> Result<Option<Contents>, ContentError> {
+/// A file that is open to be read.
+struct Opened<'p> {
+    path: &'p TreePath,
+    file: File,
+    before: Stat,
+}
+
+impl Opened<'_> {
+    fn open<'p>(folder: &Beneath, path: &'p TreePath) -> Result<Opened<'p>, ContentError> {
         let file = folder.open_file(path)?;
-        let look = || Stat::of(&file).map_err(|trouble| trouble.at(Action::Inspect, path));
-        let before = look()?;
+        let before = Stat::of(&file).map_err(|trouble| trouble.at(Action::Inspect, path))?;
         if before.size > FILE_LEN_MAX {
             return Err(ContentError::TooLong(path.clone()));
         }
-        let read = self.cut(&file, before.size, stop).map_err(|trouble| trouble.at(Action::Read, path));
-        let Some((hash, chunks, len)) = read? else { return Ok(None) };
-        let after = look()?;
+        Ok(Opened { path, file, before })
+    }
+
+    /// What is in it, as `name` reads it.
+    fn read(
+        self,
+        name: impl FnOnce(File, u64) -> Result<Option<Named>, Trouble>,
+    ) -> Result<Option<Contents>, ContentError> {
+        let Opened { path, file, before } = self;
+        let same = file.try_clone().map_err(|error| Trouble::from(error).at(Action::Read, path))?;
+        let named = name(file, before.size).map_err(|trouble| trouble.at(Action::Read, path))?;
+        let Some((hash, chunks)) = named else { return Ok(None) };
+        let after = Stat::of(&same).map_err(|trouble| trouble.at(Action::Inspect, path))?;
         // A rename over it, or a further name for it, shows in its time of change as well.
-        if len != before.size || !before.is_untouched(&after) {
+        if !before.is_untouched(&after) {
             return Err(ContentError::Changed(path.clone()));
         }
         Ok(Some(Contents { hash, chunks, facts: after.into() }))
-    }
-
-    /// The hash of the whole, the chunks and the length; as far as it goes, if the file is longer or shorter by now.
-    fn cut(
-        &mut self,
-        file: &File,
-        size: u64,
-        stop: &AtomicBool,
-    ) -> Result<Option<(ContentHash, Vec<Chunk>, u64)>, Trouble> {
-        let cutter = (size > WHOLE_LEN_MAX).then(|| Cutter::new(chunk_average(size)));
-        let ahead = cutter.as_ref().map_or(1, |cutter| cutter.longest);
-        let room = cutter.as_ref().map_or(READ, |cutter| (4 * cutter.longest).min(BUFFER));
-        self.buffer.resize(self.buffer.len().max(room), 0);
-        let buffer = &mut self.buffer[..room];
-
-        let mut whole = blake3::Hasher::new();
-        let mut chunks = Vec::new();
-        let (mut start, mut end, mut len) = (0, 0, 0_u64);
-        let mut ended = false;
-        // A file that grows faster than it is read has an end as well.
-        while len <= size {
-            while !ended && end - start < ahead && len <= size {
-                if stop.load(Ordering::Relaxed) {
-                    return Ok(None);
-                }
-                if buffer.len() - end < READ {
-                    buffer.copy_within(start..end, 0);
-                    (start, end) = (0, end - start);
-                }
-                let got = read_some(file, &mut buffer[end..end + READ], len)?;
-                whole.update(&buffer[end..end + got]);
-                end += got;
-                len += got as u64;
-                ended = got == 0;
-            }
-            if start == end {
-                break;
-            }
-            let next = match &cutter {
-                Some(cutter) => {
-                    let chunk = cutter.first(&buffer[start..end]);
-                    chunks.push(Chunk {
-                        hash: ContentHash::of(chunk),
-                        len: u32::try_from(chunk.len()).expect("the longest chunk has a few MiB"),
-                    });
-                    chunk.len()
-                }
-                None => end - start,
-            };
-            start += next;
-        }
-        Ok(Some((ContentHash::from_bytes(whole.finalize().into()), chunks, len)))
-    }
-}
-
-fn read_some(file: &File, buffer: &mut [u8], offset: u64) -> Result<usize, Trouble> {
-    loop {
-        match file.read_at(buffer, offset) {
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            result => return Ok(result?),
-        }
-    }
-}
-
-/// Where to cut, for one average.
-struct Cutter {
-    shortest: usize,
-    average: usize,
-    longest: usize,
-    masks: (u64, u64),
-}
-
-impl Cutter {
-    fn new(average: usize) -> Cutter {
-        // The second level of the paper, which it finds best: most chunks are about as long as the average, and few
-        // are cut because they are too long, which is where cuts do not follow the content.
-        let masks = v2020::select_masks(average, Normalization::Level2);
-        Cutter { shortest: average / CHUNK_SPREAD, average, longest: average * CHUNK_SPREAD, masks }
-    }
-
-    /// The first chunk of these bytes, which are as many as the longest one has, or all that are left.
-    fn first<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
-        let (strict, loose) = self.masks;
-        let (shortest, average, longest) = (self.shortest, self.average, self.longest);
-        let (_, len) = v2020::cut(bytes, shortest, average, longest, strict, loose, strict << 1, loose << 1);
-        &bytes[..len]
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::{CHUNK_SPREAD, KIB, MIB, WHOLE_LEN_MAX};
+    use fastcdc::v2020::{FastCDC, Normalization};
     use std::collections::HashSet;
     use std::fs;
     use std::io::Write;
+    use std::os::unix::fs::FileExt;
     use std::path::Path;
     use std::sync::Mutex;
 
     static GO: AtomicBool = AtomicBool::new(false);
-    const MIB: usize = 1024 * KIB;
     const WHOLE: usize = 128 * KIB;
 
     fn noise(len: usize, seed: u64) -> Vec<u8> {
@@ -264,7 +188,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("a"), bytes).unwrap();
         let contents = read(&Beneath::open(dir.path()).unwrap(), &tree("a"), &GO).unwrap().unwrap();
-        assert_eq!(contents.hash, ContentHash::of(bytes));
+        let long = bytes.len() > WHOLE;
+        let name = if long { ContentHash::of_chunks(&contents.chunks) } else { ContentHash::of(bytes) };
+        assert_eq!(contents.hash, name);
         assert_eq!(contents.facts.size, bytes.len() as u64);
         contents
     }
@@ -285,22 +211,45 @@ mod tests {
         assert!(left.is_empty());
     }
 
+    /// The lengths of the chunks of these bytes, by the crate that says where cuts are.
+    fn reference(bytes: &[u8]) -> Vec<usize> {
+        let average = chunk_average(bytes.len() as u64);
+        let (shortest, longest) = (average / CHUNK_SPREAD, average * CHUNK_SPREAD);
+        let reference = FastCDC::with_level(bytes, shortest, average, longest, Normalization::Level2);
+        reference.map(|chunk| chunk.length).collect()
+    }
+
     #[test]
     fn chunks_are_those_of_the_whole_file_at_once() {
         for len in [WHOLE + 1, 3 * MIB + 1, 9 * MIB] {
             let bytes = noise(len, 1);
             let contents = contents_of(&bytes);
             check(&bytes, &contents.chunks);
-            let average = chunk_average(len as u64);
-            let reference = v2020::FastCDC::with_level(
-                &bytes,
-                average / CHUNK_SPREAD,
-                average,
-                average * CHUNK_SPREAD,
-                Normalization::Level2,
-            );
-            let lens: Vec<usize> = reference.map(|chunk| chunk.length).collect();
-            assert!(contents.chunks.iter().map(|chunk| chunk.len as usize).eq(lens), "{len}");
+            assert!(contents.chunks.iter().map(|chunk| chunk.len as usize).eq(reference(&bytes)), "{len}");
+        }
+    }
+
+    /// Whoever begins in the middle of zeros, or of what repeats, cuts elsewhere than the owner, for as long as they last.
+    #[test]
+    fn helpers_change_no_cut() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        let zeros = [noise(5 * MIB + 77, 6), vec![0; 21 * MIB], noise(3 * MIB, 7)].concat();
+        let repeating = [noise(MIB + 5, 8), noise(3_001, 9).repeat(9_000)].concat();
+        // The last segment is one in which no chunk begins, or few.
+        let tail = noise(24 * MIB + 3, 10);
+        let short_tail = noise(16 * MIB + 70 * KIB, 11);
+        for bytes in [zeros, repeating, tail, short_tail] {
+            fs::write(&path, &bytes).unwrap();
+            for threads in [1, 2, 3, 9] {
+                let named = Crew::one_owns(threads, |crew, reader| {
+                    cutting::name(File::open(&path).unwrap(), bytes.len() as u64, &GO, crew, reader)
+                });
+                let (hash, chunks) = named.unwrap().unwrap();
+                check(&bytes, &chunks);
+                assert!(chunks.iter().map(|chunk| chunk.len as usize).eq(reference(&bytes)), "{threads} threads");
+                assert_eq!(hash, ContentHash::of_chunks(&chunks));
+            }
         }
     }
 
@@ -378,17 +327,20 @@ mod tests {
             let before = Stat::of(&file).unwrap();
             change(&path);
             // As if it happened between the look and the first read.
-            let (_, _, len) = Reader::default().cut(&file, before.size, &GO).unwrap().unwrap();
-            let after = Stat::of(&file).unwrap();
-            assert!(len != before.size || !before.is_untouched(&after));
+            let opened = Opened { path: &tree("a"), file, before };
+            let read = opened.read(|file, size| name(file, size, &GO));
+            assert!(matches!(read, Err(ContentError::Changed(_))), "{read:?}");
         }
     }
 
     #[test]
     fn a_file_that_never_ends_is_not_read_for_ever() {
-        let (_, _, len) =
-            Reader::default().cut(&File::open("/dev/zero").unwrap(), 100, &GO).unwrap().unwrap();
-        assert!(len > 100);
+        for size in [0, 100, 20 * MIB as u64] {
+            let endless = name(File::open("/dev/zero").unwrap(), size, &GO);
+            assert!(matches!(endless, Err(Trouble::Changed)), "{size}");
+            let empty = name(File::open("/dev/null").unwrap(), size + 1, &GO);
+            assert!(matches!(empty, Err(Trouble::Changed)), "{size}");
+        }
     }
 
     #[test]
@@ -400,6 +352,8 @@ mod tests {
             fs::write(dir.path().join(path.as_str()), noise(at * 3_000, at as u64)).unwrap();
         }
         fs::create_dir(dir.path().join("1")).unwrap();
+        // One for which there are helpers when the others are done, or even before.
+        fs::write(dir.path().join("2"), noise(20 * MIB, 2)).unwrap();
         let told: Mutex<Vec<Option<String>>> = Mutex::new(vec![None; paths.len()]);
         read_many(&folder, &paths, &GO, |at, contents| {
             let text = match contents {
@@ -413,7 +367,8 @@ mod tests {
         assert_eq!(told[0], "cannot open 0: it is not there");
         assert_eq!(told[1], "cannot open 1: it is a folder");
         for (at, told) in told.iter().enumerate().skip(2) {
-            assert_eq!(*told, ContentHash::of(&noise(at * 3_000, at as u64)).to_string());
+            let bytes = fs::read(dir.path().join(paths[at].as_str())).unwrap();
+            assert_eq!(*told, contents_of(&bytes).hash.to_string());
         }
 
         let stop = AtomicBool::new(true);

@@ -1,15 +1,17 @@
 //! Contents on their way into the folder: `.orchestra/tmp`.
 //!
-//! A content that comes in pieces is in a file that is named by its hash, so that what arrived is found again after any
-//! crash and used. Which stretches were written the file system knows; that they are right only their hashes say.
-//! A [`Temp`] becomes [`Whole`] when all of it was read and has the hash, and [`Synced`] when it is on the disk: only that
-//! can be put in place.
+//! A content that comes in chunks is in a file that has its name, so that what arrived is found again after any crash and
+//! used. Which stretches were written the file system knows; that they are right only the hashes of the chunks say.
+//! Each chunk is compared once, when it comes. A [`Temp`] becomes [`Whole`] when every chunk is there, because the list of
+//! chunks was compared with the name; and [`Synced`] when it is on the disk: only that can be put in place.
 
 use std::fs::{File, TryLockError};
 use std::io;
+use std::iter;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use rustix::fs::{FallocateFlags, Mode, SeekFrom, fallocate, seek};
 use rustix::io::Errno;
@@ -18,20 +20,29 @@ use super::beneath::{self, Kind, Stat};
 use super::disk::Age;
 use super::root::{PASSING, Root};
 use super::trouble::{Action, FolderError, Trouble};
-use crate::entry::{Attributes, ContentHash};
-use crate::limits::{READ_SLICE, SYNC_EACH_MAX};
+use crate::entry::chunk::makes_content;
+use crate::entry::{Attributes, Chunk, ContentHash};
+use crate::limits::{READ_SLICE, SYNC_EACH_MAX, WHOLE_LEN_MAX};
 
 /// The permissions that new files ask for; the user's mask takes from it.
 const FILE_MODE: Mode =
     Mode::RUSR.union(Mode::WUSR).union(Mode::RGRP).union(Mode::WGRP).union(Mode::ROTH).union(Mode::WOTH);
 
-/// A content of which some has arrived.
+const WORD_BITS: usize = 64;
+
+/// A content of which some has arrived. Many threads may work on it at a time; nobody waits for another.
 #[derive(Debug)]
 pub struct Temp {
     part: Part,
     file: File,
-    hash: ContentHash,
-    size: u64,
+    chunks: Vec<Chunk>,
+    /// Where each chunk begins, and the last one ends.
+    offsets: Vec<u64>,
+    /// Invariant: a bit that is set means that the chunk is in the file, and right; it never turns off while others see
+    /// it.
+    there: Vec<AtomicU64>,
+    /// How many bits are not set.
+    missing: AtomicUsize,
 }
 
 /// A content that is all there, and right.
@@ -62,37 +73,82 @@ pub(super) struct Part {
 /// A content that a program that ended left behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Left {
-    /// The hash that it is to have.
+    /// The name that it is to have.
     pub hash: ContentHash,
     /// What there is: the size is the announced one, the time that of the last write.
     pub stat: Stat,
 }
 
 impl Temp {
-    /// Opens what arrived of a content, or begins it.
+    /// Opens what arrived of a content, or begins it. No chunk counts as there before it was read ([`Temp::resume`]).
     ///
     /// # Errors
-    /// It is open already ([`Trouble::Busy`]), or cannot be opened.
-    pub fn open(root: &Arc<Root>, hash: ContentHash, size: u64) -> Result<Temp, FolderError> {
+    /// The chunks do not make this content ([`Trouble::Wrong`]); it is open already ([`Trouble::Busy`]), or cannot be
+    /// opened.
+    pub fn open(
+        root: &Arc<Root>,
+        content: ContentHash,
+        size: u64,
+        chunks: Vec<Chunk>,
+    ) -> Result<Temp, FolderError> {
         let part =
-            Part { root: Arc::clone(root), name: hash.to_string(), age: root.disk.age(), moved: false };
+            Part { root: Arc::clone(root), name: content.to_string(), age: root.disk.age(), moved: false };
         let open = || {
+            if !makes_content(&chunks, content, size) {
+                return Err(Trouble::Wrong);
+            }
             let file = part.open()?;
             if Stat::of(&file)?.size != size {
-                // Begun for another size, or never begun in earnest.
+                // Never begun in earnest, or harmed: a name has only one size.
                 file.set_len(0)?;
                 file.set_len(size)?;
             }
             Ok(file)
         };
-        let file = open().map_err(|trouble: Trouble| part.error(Action::Open, trouble))?;
-        Ok(Temp { part, file, hash, size })
+        let file = open().map_err(|trouble| part.error(Action::Open, trouble))?;
+        let end_of = |end: &mut u64, chunk: &Chunk| {
+            *end += u64::from(chunk.len);
+            Some(*end)
+        };
+        let offsets = iter::once(0).chain(chunks.iter().scan(0, end_of)).collect();
+        let there = (0..chunks.len().div_ceil(WORD_BITS)).map(|_| AtomicU64::new(0)).collect();
+        let missing = AtomicUsize::new(chunks.len());
+        Ok(Temp { part, file, chunks, offsets, there, missing })
     }
 
-    /// The announced size in bytes.
+    /// The size of the whole in bytes.
     #[must_use]
-    pub const fn size(&self) -> u64 {
-        self.size
+    pub fn size(&self) -> u64 {
+        self.offset(self.chunks.len())
+    }
+
+    /// All its chunks, in their order.
+    #[must_use]
+    pub fn chunks(&self) -> &[Chunk] {
+        &self.chunks
+    }
+
+    /// Where a chunk begins; the size for the one after the last.
+    ///
+    /// # Panics
+    /// There are fewer chunks.
+    #[must_use]
+    pub fn offset(&self, at: usize) -> u64 {
+        self.offsets[at]
+    }
+
+    /// Whether a chunk is there, and right.
+    #[must_use]
+    pub fn has(&self, at: usize) -> bool {
+        let word = self.there.get(at / WORD_BITS);
+        // Acquire: who sees the bit reads what was written before it was set.
+        word.is_some_and(|word| word.load(Ordering::Acquire) & (1 << (at % WORD_BITS)) != 0)
+    }
+
+    /// How many chunks are not there yet.
+    #[must_use]
+    pub fn missing(&self) -> usize {
+        self.missing.load(Ordering::Acquire)
     }
 
     /// Reserves room for all of it, so that a full disk is found before the content is fetched.
@@ -100,10 +156,10 @@ impl Temp {
     /// # Errors
     /// There is not so much room.
     pub fn reserve(&self) -> Result<(), FolderError> {
-        let reserved = if self.size == 0 {
+        let reserved = if self.size() == 0 {
             Ok(())
         } else {
-            fallocate(&self.file, FallocateFlags::empty(), 0, self.size)
+            fallocate(&self.file, FallocateFlags::empty(), 0, self.size())
         };
         match reserved {
             // FAT, NFS before 4.2 and others cannot reserve.
@@ -112,53 +168,127 @@ impl Temp {
         }
     }
 
-    /// Writes a piece at its place.
-    ///
-    /// # Errors
-    /// It reaches beyond the end, or the disk is full or fails.
-    pub fn write(&self, bytes: &[u8], offset: u64) -> Result<(), FolderError> {
-        self.check_range(offset, bytes.len() as u64)?;
-        self.file.write_all_at(bytes, offset).map_err(|error| self.error(Action::Write, error))
-    }
-
-    /// Reads a piece back.
-    ///
-    /// # Errors
-    /// It reaches beyond the end, or the disk fails.
-    pub fn read(&self, buffer: &mut [u8], offset: u64) -> Result<(), FolderError> {
-        self.check_range(offset, buffer.len() as u64)?;
-        self.file.read_exact_at(buffer, offset).map_err(|error| self.error(Action::Read, error))
-    }
-
-    /// The next stretch, at this offset or after it, in which something may have been written; what is outside of all
-    /// stretches certainly was not. None if nothing follows.
+    /// Reads what an earlier program wrote, or what was shared, and finds the chunks that are right; of how many bytes,
+    /// those left out that were known to be there. With `stop` set not all may have been read.
     ///
     /// # Errors
     /// The disk fails.
-    pub fn written(&self, from: u64) -> Result<Option<Range<u64>>, FolderError> {
-        if from >= self.size {
-            return Ok(None);
+    pub fn resume(&self, stop: &AtomicBool) -> Result<u64, FolderError> {
+        let mut found = 0;
+        let mut buffer = Vec::new();
+        let mut at = 0;
+        // A chunk may have a hole in it where a file was shared, and is read if anything of it was written.
+        while let Some(stretch) = self.written(self.offset(at)).map_err(|trouble| self.error(Action::Read, trouble))? {
+            at = self.offsets.partition_point(|&offset| offset <= stretch.start) - 1;
+            while at < self.chunks.len() && self.offset(at) < stretch.end {
+                if stop.load(Ordering::Relaxed) {
+                    return Ok(found);
+                }
+                if !self.has(at) {
+                    let bytes = self.room(&mut buffer, at);
+                    self.file
+                        .read_exact_at(bytes, self.offset(at))
+                        .map_err(|error| self.error(Action::Read, error))?;
+                    if self.is_right(at, bytes) {
+                        self.mark(at);
+                        found += bytes.len() as u64;
+                    }
+                }
+                at += 1;
+            }
         }
-        let start = match seek(&self.file, SeekFrom::Data(from)) {
-            Ok(start) => start,
-            Err(Errno::NXIO) => return Ok(None),
-            // The file system does not know its holes.
-            Err(errno) if beneath::cannot(errno) => from,
-            Err(errno) => return Err(self.error(Action::Read, errno)),
-        };
-        let end = seek(&self.file, SeekFrom::Hole(start)).unwrap_or(self.size).min(self.size);
-        Ok((start < end).then_some(start..end))
+        Ok(found)
     }
 
-    /// Shares the bytes of a local file from its begin, if the file system can let two files share them; says whether.
+    /// Writes a chunk, if it is right. One that is there is not written again.
+    ///
+    /// # Errors
+    /// It is not right ([`Trouble::Wrong`]), there is no such chunk ([`Trouble::Beyond`]), or the disk is full or fails.
+    pub fn put(&self, at: usize, bytes: &[u8]) -> Result<(), FolderError> {
+        if at >= self.chunks.len() {
+            return Err(self.error(Action::Write, Trouble::Beyond));
+        }
+        if !self.is_right(at, bytes) {
+            return Err(self.error(Action::Write, Trouble::Wrong));
+        }
+        self.write(at, bytes).map_err(|trouble| self.error(Action::Write, trouble))
+    }
+
+    /// Reads of a chunk that is there, from this offset in the file on.
+    ///
+    /// # Errors
+    /// The chunk is not there ([`Trouble::Incomplete`]), it does not have so much there ([`Trouble::Beyond`]), or the
+    /// disk fails.
+    pub fn read(&self, at: usize, from: u64, buffer: &mut [u8]) -> Result<(), FolderError> {
+        let mut read = || {
+            if at >= self.chunks.len() {
+                return Err(Trouble::Beyond);
+            }
+            let end = from.checked_add(buffer.len() as u64);
+            if from < self.offset(at) || end.is_none_or(|end| end > self.offset(at + 1)) {
+                return Err(Trouble::Beyond);
+            }
+            if !self.has(at) {
+                return Err(Trouble::Incomplete);
+            }
+            Ok(self.file.read_exact_at(buffer, from)?)
+        };
+        read().map_err(|trouble: Trouble| self.error(Action::Read, trouble))
+    }
+
+    /// Takes consecutive chunks from a local file that may have them from this offset on; says how many were right,
+    /// those left out that were there already. If the file has something else, or ends, it has fewer of them.
+    ///
+    /// # Errors
+    /// There are no such chunks ([`Trouble::Beyond`]); the source cannot be read ([`Action::Read`], at the place of this
+    /// one, as the path of the source is not known here); or the disk is full or fails ([`Action::Write`]).
+    pub fn take(
+        &self,
+        chunks: Range<usize>,
+        source: &File,
+        offset: u64,
+        stop: &AtomicBool,
+    ) -> Result<usize, FolderError> {
+        if chunks.end > self.chunks.len() || chunks.start > chunks.end {
+            return Err(self.error(Action::Write, Trouble::Beyond));
+        }
+        let first = self.offset(chunks.start);
+        let mut taken = 0;
+        let mut buffer = Vec::new();
+        for at in chunks {
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
+            if self.has(at) {
+                continue;
+            }
+            let Some(from) = offset.checked_add(self.offset(at) - first) else { break };
+            let bytes = self.room(&mut buffer, at);
+            match source.read_exact_at(bytes, from) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
+                Err(error) => return Err(self.error(Action::Read, error)),
+            }
+            if self.is_right(at, bytes) {
+                self.write(at, bytes).map_err(|trouble| self.error(Action::Write, trouble))?;
+                taken += 1;
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Shares the bytes of a local file that may be this content, if the file system can let two files share them; says
+    /// whether. No chunk is there after it, as what the file has is not known before it is read ([`Temp::resume`]).
     ///
     /// # Errors
     /// The disk fails.
-    pub fn share(&self, source: &File) -> Result<bool, FolderError> {
+    pub fn share(&mut self, source: &File) -> Result<bool, FolderError> {
         match share(&self.file, source) {
-            // It has the end of the source now if that is longer.
             Ok(()) => {
-                self.file.set_len(self.size).map(|()| true).map_err(|error| self.error(Action::Write, error))
+                self.there.iter_mut().for_each(|word| *word.get_mut() = 0);
+                *self.missing.get_mut() = self.chunks.len();
+                // It has the end of the source now.
+                self.file.set_len(self.size()).map(|()| true).map_err(|error| self.error(Action::Write, error))
             }
             Err(errno)
                 if beneath::cannot(errno) || matches!(errno, Errno::XDEV | Errno::PERM | Errno::TXTBSY) =>
@@ -169,28 +299,15 @@ impl Temp {
         }
     }
 
-    /// Copies from a local file, by sharing where the file system can. What was copied is as right as the source is.
+    /// The content, when every chunk is there. It is not read again: each was compared, and their list has its name.
     ///
     /// # Errors
-    /// The source is shorter ([`Trouble::Short`]), it reaches beyond the end, or the disk is full or fails.
-    pub fn copy(&self, source: &File, from: Range<u64>, to: u64) -> Result<(), FolderError> {
-        let len = from.end.saturating_sub(from.start);
-        self.check_range(to, len)?;
-        copy(source, from.start, &self.file, to, len).map_err(|trouble| self.error(Action::Write, trouble))
-    }
-
-    /// Reads all of it, and compares.
-    ///
-    /// # Errors
-    /// The disk fails; or the hash is another one ([`Trouble::Wrong`]), and the file is thrown away.
-    pub fn verify(self) -> Result<Whole, FolderError> {
-        let hash = hash_of(&self.file, self.size).map_err(|trouble| self.error(Action::Read, trouble))?;
-        if hash != self.hash {
-            let error = self.error(Action::Read, Trouble::Wrong);
-            self.part.throw_away();
-            return Err(error);
+    /// A chunk is missing ([`Trouble::Incomplete`]); what arrived is found again by whoever opens it next.
+    pub fn whole(self) -> Result<Whole, FolderError> {
+        match self.missing() {
+            0 => Ok(Whole { part: self.part, file: Some(self.file) }),
+            _ => Err(self.error(Action::Read, Trouble::Incomplete)),
         }
-        Ok(Whole { part: self.part, file: Some(self.file) })
     }
 
     /// Throws away what arrived.
@@ -198,10 +315,50 @@ impl Temp {
         self.part.throw_away();
     }
 
-    fn check_range(&self, offset: u64, len: u64) -> Result<(), FolderError> {
-        match offset.checked_add(len) {
-            Some(end) if end <= self.size => Ok(()),
-            _ => Err(self.error(Action::Write, Trouble::Beyond)),
+    /// The next stretch, at this offset or after it, in which something may have been written; what is outside of all
+    /// stretches certainly was not. None if nothing follows.
+    fn written(&self, from: u64) -> Result<Option<Range<u64>>, Trouble> {
+        let size = self.size();
+        if from >= size {
+            return Ok(None);
+        }
+        let start = match seek(&self.file, SeekFrom::Data(from)) {
+            Ok(start) => start,
+            Err(Errno::NXIO) => return Ok(None),
+            // The file system does not know its holes.
+            Err(errno) if beneath::cannot(errno) => from,
+            Err(errno) => return Err(errno.into()),
+        };
+        let end = seek(&self.file, SeekFrom::Hole(start)).unwrap_or(size).min(size);
+        Ok((start < end).then_some(start..end))
+    }
+
+    fn room<'b>(&self, buffer: &'b mut Vec<u8>, at: usize) -> &'b mut [u8] {
+        let len = self.chunks[at].len as usize;
+        buffer.resize(buffer.len().max(len), 0);
+        &mut buffer[..len]
+    }
+
+    fn is_right(&self, at: usize, bytes: &[u8]) -> bool {
+        let chunk = &self.chunks[at];
+        bytes.len() == chunk.len as usize && ContentHash::of(bytes) == chunk.hash
+    }
+
+    /// Writes a chunk that is right.
+    fn write(&self, at: usize, bytes: &[u8]) -> Result<(), Trouble> {
+        if !self.has(at) {
+            // Another thread may write the same bytes at the same time, which changes nothing.
+            self.file.write_all_at(bytes, self.offset(at))?;
+            self.mark(at);
+        }
+        Ok(())
+    }
+
+    fn mark(&self, at: usize) {
+        let bit = 1 << (at % WORD_BITS);
+        // Release: who sees the bit reads what was written before.
+        if self.there[at / WORD_BITS].fetch_or(bit, Ordering::AcqRel) & bit == 0 {
+            self.missing.fetch_sub(1, Ordering::AcqRel);
         }
     }
 
@@ -211,13 +368,14 @@ impl Temp {
 }
 
 impl Whole {
-    /// A content that is all there at once. It has no open file, so there may be many of them.
+    /// A content of at most [`WHOLE_LEN_MAX`] bytes that is all there at once. It has no open file, so there may be many of
+    /// them.
     ///
     /// # Errors
-    /// The hash is another one, or the disk is full or fails.
+    /// It is longer, or the hash is another one; or the disk is full or fails.
     pub fn of_bytes(root: &Arc<Root>, hash: ContentHash, bytes: &[u8]) -> Result<Whole, FolderError> {
         let part = Part::passing(root);
-        if ContentHash::of(bytes) != hash {
+        if bytes.len() as u64 > WHOLE_LEN_MAX || ContentHash::of(bytes) != hash {
             return Err(part.error(Action::Write, Trouble::Wrong));
         }
         let write = || {
@@ -402,29 +560,6 @@ impl Drop for Part {
             self.remove();
         }
     }
-}
-
-/// The hash of the first `size` bytes of an open file.
-///
-/// # Errors
-/// It is shorter, or the disk fails.
-pub(super) fn hash_of(file: &File, size: u64) -> Result<ContentHash, Trouble> {
-    let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; READ_SLICE];
-    let mut offset = 0;
-    while offset < size {
-        let len = usize::try_from(size - offset).map_or(READ_SLICE, |left| left.min(READ_SLICE));
-        match file.read_at(&mut buffer[..len], offset) {
-            Ok(0) => return Err(Trouble::Short),
-            Ok(read) => {
-                hasher.update(&buffer[..read]);
-                offset += read as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(ContentHash::from_bytes(*hasher.finalize().as_bytes()))
 }
 
 #[cfg(target_os = "linux")]

@@ -96,10 +96,13 @@ pub enum Trouble {
     /// The content is not what it was said to be.
     #[error("the content is not what was announced; it is fetched again")]
     Wrong,
+    /// Some of the content has not arrived.
+    #[error("some of it has not arrived yet; it is fetched")]
+    Incomplete,
     /// The file ends earlier than expected.
     #[error("it is shorter than it was")]
     Short,
-    /// It reaches beyond the end that was announced.
+    /// It reaches beyond the end of a chunk, or of the chunks.
     #[error("it reaches beyond the announced end")]
     Beyond,
     /// The text of a symbolic link is empty, too long, or has a NUL.

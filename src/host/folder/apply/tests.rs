@@ -1,9 +1,9 @@
 use super::*;
-use crate::entry::ContentHash;
+use crate::entry::{Chunk, ContentHash};
 use crate::host::folder::root::IfNew;
 use crate::host::folder::temp::Left;
 use crate::host::folder::{Kind, temp};
-use crate::limits::NAME_LEN_MAX;
+use crate::limits::{NAME_LEN_MAX, WHOLE_LEN_MAX};
 use crate::text::chain;
 use rustix::fs::{CWD, FileType, mknodat};
 use std::fs;
@@ -46,10 +46,18 @@ fn stat(root: &Root, at: &str) -> Option<Stat> {
     root.stat(&path(at)).unwrap()
 }
 
+/// A content on its way that is one chunk, however long.
+fn open(root: &Arc<Root>, bytes: &[u8]) -> Temp {
+    let chunk = Chunk { hash: ContentHash::of(bytes), len: u32::try_from(bytes.len()).unwrap() };
+    let short = bytes.len() as u64 <= WHOLE_LEN_MAX;
+    let content = if short { chunk.hash } else { ContentHash::of_chunks(&[chunk]) };
+    Temp::open(root, content, bytes.len() as u64, vec![chunk]).unwrap()
+}
+
 fn synced(root: &Arc<Root>, text: &str) -> Synced {
-    let temp = Temp::open(root, ContentHash::of(text.as_bytes()), text.len() as u64).unwrap();
-    temp.write(text.as_bytes(), 0).unwrap();
-    let whole = temp.verify().unwrap();
+    let temp = open(root, text.as_bytes());
+    temp.put(0, text.as_bytes()).unwrap();
+    let whole = temp.whole().unwrap();
     whole.set_attributes(Attributes { mtime: 1_000_000_007, executable: false }, None).unwrap();
     whole.sync().unwrap()
 }
@@ -303,8 +311,9 @@ fn what_arrived_is_used_again_after_the_target_changed() {
         assert!(is_changed(staged.put(&mut Unsettled::default())));
         let left: Vec<ContentHash> = temp::left(&root).unwrap().iter().map(|left: &Left| left.hash).collect();
         assert_eq!(left, [ContentHash::of(b"new")]);
-        let temp = Temp::open(&root, ContentHash::of(b"new"), 3).unwrap();
-        let whole = temp.verify().unwrap().sync().unwrap();
+        let temp = open(&root, b"new");
+        assert_eq!(temp.resume(&AtomicBool::new(false)).unwrap(), 3);
+        let whole = temp.whole().unwrap().sync().unwrap();
         put(&root, New::File(whole), &path("x"), stat(&root, "x"), &mut Unsettled::default()).unwrap();
         assert_eq!((world.read("x").as_str(), archived(&root, "x")[0].as_str()), ("new", "user"));
     }
@@ -547,11 +556,13 @@ fn a_full_disk_loses_nothing_and_can_still_archive() {
     put_file(&root, "b", "one").unwrap();
     let arrived = synced(&root, "two");
     let big = vec![7; 1 << 21];
-    let temp = Temp::open(&root, ContentHash::of(&big), big.len() as u64).unwrap();
+    let temp = open(&root, &big);
     assert!(matches!(trouble(temp.reserve()), Trouble::Full));
-    let error = temp.write(&big, 0).unwrap_err();
+    let error = temp.put(0, &big).unwrap_err();
     assert!(chain(&error).ends_with("the disk is full; free some space"), "{}", chain(&error));
-    assert!(matches!(trouble(Whole::of_bytes(&root, ContentHash::of(&big), &big)), Trouble::Full));
+    assert!(!temp.has(0));
+    let short = &big[..1 << 17];
+    assert!(matches!(trouble(Whole::of_bytes(&root, ContentHash::of(short), short)), Trouble::Full));
     // Not a byte is free now, and what is only renamed needs none.
     fs::OpenOptions::new()
         .create(true)
