@@ -1,7 +1,7 @@
 //! The only reader of the real clock.
 
 use std::sync::LazyLock;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use crate::time::Moment;
 
@@ -11,4 +11,11 @@ static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 #[must_use]
 pub fn now() -> Moment {
     Moment::from_micros(u64::try_from(START.elapsed().as_micros()).unwrap_or(u64::MAX))
+}
+
+/// Today, in days since 1970 as UTC counts them; 0 if the clock says that it was earlier.
+#[must_use]
+pub fn today() -> u64 {
+    const DAY_SECS: u64 = 24 * 3_600;
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs() / DAY_SECS
 }
