@@ -15,7 +15,6 @@ mod neighbour;
 mod network;
 
 use std::fs;
-use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -52,26 +51,22 @@ fn main() {
     idle(arguments.minutes);
 }
 
-fn at(host: &Host, port: u16) -> SocketAddr {
-    SocketAddr::new(host.v4(), port)
-}
-
 /// Two are there, a third one comes, and one comes back.
 fn meet(run: u32) {
     let network = Network::new(3, 100);
     let host = |number| network.host(number);
     let start = |number| Neighbour::start(host(number), number.into(), "ours", || 20_000);
     let (began, one, two) = (Instant::now(), start(1), start(2));
-    one.finds(at(host(2), 2), PATIENCE);
-    two.finds(at(host(1), 1), PATIENCE);
+    one.finds(2, PATIENCE);
+    two.finds(1, PATIENCE);
     let both = began.elapsed();
     thread::sleep(Duration::from_secs(5));
     let (began, three) = (Instant::now(), start(3));
-    three.finds(at(host(1), 1), PATIENCE);
-    three.finds(at(host(2), 2), PATIENCE);
+    three.finds(1, PATIENCE);
+    three.finds(2, PATIENCE);
     let finds = began.elapsed();
-    one.finds(at(host(3), 3), PATIENCE);
-    two.finds(at(host(3), 3), PATIENCE);
+    one.finds(3, PATIENCE);
+    two.finds(3, PATIENCE);
     let is_found = began.elapsed();
     println!("run {run}: two together {both:.2?}; a third one finds them {finds:.2?}, they it {is_found:.2?}");
 }
@@ -86,9 +81,9 @@ fn late() {
     thread::sleep(Duration::from_secs(7));
     let began = Instant::now();
     host(2).plug_in_again();
-    two.finds(at(host(1), 1), PATIENCE);
+    two.finds(1, PATIENCE);
     let finds = began.elapsed();
-    one.finds(at(host(2), 2), PATIENCE);
+    one.finds(2, PATIENCE);
     println!("a late link: it finds {finds:.2?}, is found {:.2?}", began.elapsed());
 }
 
@@ -97,10 +92,10 @@ fn idle(minutes: u32) {
     let network = Network::new(3, 100);
     let host = |number| network.host(number);
     let all: Vec<_> =
-        (1..=3).map(|number| Neighbour::start(host(number), number.into(), "ours", || 20_000)).collect();
-    for (one, number) in all.iter().zip(1..) {
+        (1..=3).map(|number: u8| Neighbour::start(host(number), number.into(), "ours", || 20_000)).collect();
+    for (one, number) in all.iter().zip(1_u16..) {
         for other in (1..=3).filter(|&other| other != number) {
-            one.finds(at(host(other), other.into()), PATIENCE);
+            one.finds(other, PATIENCE);
         }
     }
     let mut before = sent(&network);

@@ -205,22 +205,19 @@ where
             }
             next_beat = clock::now() + LAN_BEAT;
             let today = (self.today)();
-            let is_new_day = std::mem::replace(&mut day, today) != today;
-            if is_new_day {
-                tags = self.tags(today);
-            }
-            let records = asked.take().map(|asked| asked.try_recv().map(|counts| records(&counts)));
+            let records = asked.take().and_then(|asked| asked.try_recv().ok());
             let is_well = !events.is_disconnected()
-                && !matches!(records, Some(Ok(records)) if records > LAN_RECORDS_MAX);
-            if is_well {
-                if is_new_day {
-                    // What cannot be sent now is sent when it is asked for.
-                    let _again = self.service(today).and_then(|service| lock(&self.daemon).register(service));
-                }
-                asked = lock(&self.daemon).get_metrics().ok();
-            } else if let Some(again) = self.begin_anew(today) {
-                events = again;
+                && records.is_none_or(|counts| sum_of_records(&counts) <= LAN_RECORDS_MAX);
+            let again = match is_well {
+                true if today == day => None,
+                // Those whose tag counts from now on may have been there before: a new search tells of all again.
+                true => self.begin(today).ok(),
+                false => self.begin_anew(today),
+            };
+            if let Some(again) = again {
+                (events, tags, day) = (again, self.tags(today), today);
             }
+            asked = lock(&self.daemon).get_metrics().ok();
         }
     }
 
@@ -290,7 +287,7 @@ fn random_label() -> Result<String, HostError> {
 }
 
 /// How much the library remembers.
-fn records(counts: &HashMap<String, i64>) -> i64 {
+fn sum_of_records(counts: &HashMap<String, i64>) -> i64 {
     counts.iter().filter(|(name, _)| name.starts_with("cached-")).map(|(_, count)| count).sum()
 }
 

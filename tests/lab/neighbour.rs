@@ -57,9 +57,15 @@ impl Neighbour {
         self.found.addresses.lock().unwrap().clear();
     }
 
+    /// Waits until it found an address with this port. Whoever comes later may learn only some addresses at once.
+    #[track_caller]
+    pub(crate) fn finds(&self, port: u16, patience: Duration) {
+        self.finds_any(patience, |address| address.port() == port);
+    }
+
     /// Waits until it found this address.
     #[track_caller]
-    pub(crate) fn finds(&self, wanted: SocketAddr, patience: Duration) {
+    pub(crate) fn finds_at(&self, wanted: SocketAddr, patience: Duration) {
         self.finds_any(patience, |address| *address == wanted);
     }
 
