@@ -83,6 +83,35 @@ pub const CONTENT_THREADS_MAX: usize = 16;
 pub const IGNORE_LEN_MAX: u64 = 256 * KIB as u64;
 /// Folders that a look keeps open at a time; for deeper ones their path is walked again.
 pub const LOOK_FOLDERS_MAX: usize = 32;
+/// Changes that wait to be gathered, as many as Linux keeps of one watch (`fs.inotify.max_queued_events`). Of more nobody
+/// knows which they were.
+pub const WATCH_QUEUE: usize = 16_384;
+/// Changes are gathered for so long before they are told, so that a burst is one hint; nobody notices so short a wait.
+pub const HINT_GATHER: Duration = Duration::from_millis(15);
+/// A file that is being written and not closed is told when nothing was written for so long.
+pub const HINT_QUIET: Duration = Duration::from_secs(1);
+/// The same if it is never quiet: what is written without end is read that often.
+pub const HINT_WRITING_MAX: Duration = Duration::from_secs(30);
+/// The most paths in a hint. Each costs a few calls to the system, so a thousand are looked at sooner than a large folder.
+pub const HINT_PATHS_MAX: usize = 1_024;
+/// The most files that are waited for to be closed; more are told while they are written.
+pub const HINT_WRITING_FILES_MAX: usize = 1_024;
+/// Between two hints to look at everything, since a look at many folders may be what overflowed the watch.
+pub const HINT_EVERYTHING_PAUSE: Duration = Duration::from_secs(10);
+
+/// How often it is seen whether a network came or went, in seconds: who comes with it is found within three.
+pub const LAN_LINK_CHECK_SECS: u32 = 2;
+/// How often it is seen whether a new day began, and how much is remembered of what others said.
+pub const LAN_BEAT: Duration = Duration::from_secs(2);
+/// How many members on the local network are remembered; of more, those that were found first are forgotten.
+pub const LAN_NEIGHBOURS_MAX: usize = 1_024;
+/// How many addresses of one are told: some networks, with IPv4 and a few of IPv6 each.
+pub const LAN_ADDRESSES_MAX: usize = 16;
+/// What the library may remember of what others said, in records: ten of each of [`LAN_NEIGHBOURS_MAX`]. It sets itself no
+/// bound, so it begins anew when somebody makes it remember more.
+pub const LAN_RECORDS_MAX: i64 = 10_240;
+/// How long we wait, when we leave, until the others are told.
+pub const LAN_LEAVE_GRACE: Duration = Duration::from_millis(500);
 
 // --- Hashing and files ----------------------------------------------------------------------------------
 

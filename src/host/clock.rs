@@ -18,3 +18,10 @@ pub fn now() -> Moment {
 pub fn wall() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
+
+/// Today, in days since 1970 as UTC counts them; 0 if the clock says that it was earlier.
+#[must_use]
+pub fn today() -> u64 {
+    const DAY_SECS: u64 = 24 * 3_600;
+    wall().as_secs() / DAY_SECS
+}

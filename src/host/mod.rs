@@ -10,6 +10,7 @@ pub mod error;
 pub mod folder;
 pub mod hashing;
 mod holes;
+pub mod lan;
 pub mod log;
 pub mod manifest_file;
 pub mod patient;

@@ -4,6 +4,8 @@
 //! host to it. Nothing leads out of it, and nothing of it is left behind: what a killed test could not take down,
 //! the next one does.
 
+#![allow(dead_code, reason = "each test program uses a part of this")]
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
@@ -185,6 +187,23 @@ impl Host {
     /// Undoes a cut.
     pub(crate) fn heal(&self) {
         run("ip", &format!("-n {} link set {} master bridge", self.switch, self.port));
+    }
+
+    /// The name of its namespace.
+    pub(crate) fn space(&self) -> &str {
+        &self.space
+    }
+
+    /// From now on its link is down, and it has no addresses but those of its own.
+    pub(crate) fn unplug(&self) {
+        self.addresses("del");
+        run("ip", &format!("-n {} link set {CARD} down", self.space));
+    }
+
+    /// Undoes that.
+    pub(crate) fn plug_in_again(&self) {
+        run("ip", &format!("-n {} link set {CARD} up", self.space));
+        self.addresses("add");
     }
 
     /// From now on it has the addresses that end with this number, and not those that it had.

@@ -7,6 +7,7 @@
 //! - [`archive`]: what was replaced or deleted, for a month;
 //! - [`scan`]: looks at what is there, and what is proven absent;
 //! - [`rules`]: what is left out;
+//! - [`watch`]: hints that something in it was changed;
 //! - [`content`]: files read once, hashed and cut into chunks;
 //! - [`index`]: what is known of every path, ours and others';
 //! - [`facts`]: what the disk told of it;
@@ -26,6 +27,7 @@ pub mod rules;
 pub mod scan;
 pub mod temp;
 pub mod trouble;
+pub mod watch;
 
 pub use self::beneath::{Beneath, Folder, Kind, Stat};
 pub use self::disk::Unsettled;

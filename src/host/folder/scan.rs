@@ -98,6 +98,9 @@ pub enum LookTrouble {
 pub struct Walk<'a> {
     folder: &'a Beneath,
     rules: &'a Rules,
+    before_listing: BeforeListing<'a>,
+    /// Whether anything was looked at yet.
+    began: bool,
     /// The folders on the way to where it is, each with the names that are left.
     /// Invariant: at most [`LOOK_FOLDERS_MAX`] are open.
     levels: Vec<Level>,
@@ -118,6 +121,9 @@ pub struct Look {
 /// What is there, and its handle if it is a folder.
 type Glance = (Seen, Option<Result<Folder, Trouble>>);
 
+/// What is called before a folder is listed.
+struct BeforeListing<'a>(Option<&'a dyn Fn(Option<&TreePath>)>);
+
 #[derive(Debug)]
 struct Level {
     path: Option<TreePath>,
@@ -131,26 +137,39 @@ struct Level {
 }
 
 impl<'a> Walk<'a> {
-    /// Begins a walk through everything, or through what has this path and is beneath it.
+    /// A walk through everything, or through what has this path and is beneath it.
     #[must_use]
     pub fn new(folder: &'a Beneath, rules: &'a Rules, scope: Option<&TreePath>) -> Walk<'a> {
         let look = Look { scope: scope.cloned(), gaps: BTreeSet::new(), proves: true };
-        let mut walk = Walk { folder, rules, levels: Vec::new(), waiting: VecDeque::new(), look };
-        match scope {
-            None => match folder.folder(None) {
-                Ok(topmost) => walk.enter(None, topmost),
-                Err(error) => walk.gap(None, Some(LookTrouble::Unlisted(error))),
-            },
-            Some(path) => walk.begin_at(path),
-        }
-        walk
+        let before_listing = BeforeListing(None);
+        let (levels, waiting) = (Vec::new(), VecDeque::new());
+        Walk { folder, rules, before_listing, began: false, levels, waiting, look }
+    }
+
+    /// Calls `before` with the path of each folder before it is listed (none is the topmost): whoever begins to watch the
+    /// folder then misses nothing that is not on the list.
+    #[must_use]
+    pub const fn before_listing(mut self, before: &'a dyn Fn(Option<&TreePath>)) -> Walk<'a> {
+        self.before_listing = BeforeListing(Some(before));
+        self
     }
 
     /// What it proves, if it came to its end.
     #[must_use]
     pub fn end(mut self) -> Look {
-        self.look.proves &= self.levels.is_empty() && self.waiting.is_empty();
+        self.look.proves &= self.began && self.levels.is_empty() && self.waiting.is_empty();
         self.look
+    }
+
+    fn begin(&mut self) {
+        self.began = true;
+        match self.look.scope.clone() {
+            None => match self.folder.folder(None) {
+                Ok(topmost) => self.enter(None, topmost),
+                Err(error) => self.gap(None, Some(LookTrouble::Unlisted(error))),
+            },
+            Some(path) => self.begin_at(&path),
+        }
     }
 
     fn begin_at(&mut self, path: &TreePath) {
@@ -173,6 +192,9 @@ impl<'a> Walk<'a> {
 
     /// Lists a folder, and goes on in it.
     fn enter(&mut self, path: Option<TreePath>, open: Folder) {
+        if let BeforeListing(Some(before)) = self.before_listing {
+            before(path.as_ref());
+        }
         let listed = open.list().and_then(|names| Ok((open.itself()?, names)));
         let (stat, Names { mut names, not_text }) = match listed {
             Ok(listed) => listed,
@@ -306,6 +328,9 @@ impl Iterator for Walk<'_> {
     type Item = Sight;
 
     fn next(&mut self) -> Option<Sight> {
+        if !self.began {
+            self.begin();
+        }
         while self.waiting.is_empty() {
             match self.levels.last_mut()?.names.next() {
                 Some(name) => self.look_at(name),
@@ -374,6 +399,12 @@ fn twins(names: &[String]) -> Vec<(&str, &str)> {
         }
     }
     found
+}
+
+impl fmt::Debug for BeforeListing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "BeforeListing(Some(..))" } else { "BeforeListing(None)" })
+    }
 }
 
 /// A folder as people say it.

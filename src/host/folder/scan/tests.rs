@@ -99,6 +99,31 @@ fn everything_is_seen_as_what_it_is() {
 }
 
 #[test]
+fn whoever_watches_a_folder_hears_of_it_before_it_is_listed() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir_all(dir.path().join("a/b")).unwrap();
+    fs::create_dir_all(dir.path().join("left out/c")).unwrap();
+    let folder = Beneath::open(dir.path()).unwrap();
+    let (rules, _) = Rules::parse("left out/").unwrap();
+    let add = |path: Option<&TreePath>| {
+        fs::write(dir.path().join(path.map_or("", TreePath::as_str)).join("new"), "").unwrap();
+    };
+    let walk = |scope: Option<&TreePath>| {
+        let walk = Walk::new(&folder, &rules, scope).before_listing(&add);
+        walk.map(|sight| match sight {
+            Sight::Seen(seen) => seen.path.as_str().to_owned(),
+            Sight::Trouble(trouble) => panic!("{trouble}"),
+        })
+        .collect::<Vec<_>>()
+    };
+    assert_eq!(walk(Some(&tree("a/b"))), ["a/b", "a/b/new"]);
+    assert!(!dir.path().join("a/new").exists(), "only what is listed");
+    assert_eq!(walk(None), ["a", "a/b", "a/b/new", "a/new", "new"]);
+    assert!(!dir.path().join("left out/new").exists());
+    assert!(!Walk::new(&folder, &rules, None).end().proves_absent(&rules, &tree("x"), false), "before it began");
+}
+
+#[test]
 fn a_look_at_a_part_sees_that_part() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir_all(dir.path().join("a/b/c")).unwrap();
