@@ -37,6 +37,7 @@ pub mod stream;
 
 pub mod composer;
 pub mod conductor;
+pub mod ensemble;
 pub mod member;
 
 pub mod console;

@@ -223,6 +223,77 @@ pub const ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// A link on which nothing came for so long is dead.
 pub const SILENCE_MAX: Duration = Duration::from_secs(25);
 
+// --- The keeper of an ensemble's folder ------------------------------------------------------------------
+
+/// What a link's writer has to do at most: what the other side may ask for at a time, what we ask, and words.
+pub const ENSEMBLE_LINK_QUEUE: usize = SLICES_OWED_MAX + LISTS_OWED_MAX + 2 * LINK_CONTROL_MAX;
+/// What came over a link is told to the keeper at the latest when so much of it has.
+pub const LANDED_MAX: usize = 64;
+/// What a look sees is told in pages of so many paths.
+pub const SIGHTS_MAX: usize = 512;
+/// Events that the keeper hears before it looks what is to be done.
+pub const EVENTS_PER_TURN: usize = 64;
+/// Paths that are planned before the keeper looks who says something.
+pub const PLAN_PATHS: usize = 256;
+/// Paths to be planned that are remembered one by one; of more it is remembered that there are some.
+pub const DIRTY_MAX: usize = 20_000;
+/// Entries that are heard before they are planned, if more follow at once.
+pub const HEARD_MAX: usize = 4_000;
+/// Paths that change at a time, in all stages: enough that disk, network and cores are busy.
+pub const ACTIVE_MAX: usize = 4_096;
+/// Paths that are changed with one sync of the disk.
+pub const APPLY_MAX: usize = 1_000;
+/// Contents of many chunks that are on their way at a time. Each keeps its list in memory.
+pub const LONG_MAX: usize = 4;
+/// The most chunks that a content has: the longest file, in chunks that are as short as those of the shortest.
+pub const CHUNKS_MAX: usize = (FILE_LEN_MAX / (CHUNK_AVERAGE_MAX / CHUNK_SPREAD) as u64) as usize;
+/// Short contents that are looked at for one link before others have their turn.
+pub const SHORT_LOOK: usize = 1_024;
+/// Others are told at once of so many chunks of what is being fetched here; of fewer, now and then.
+pub const HAVING_CHUNKS: usize = 64;
+/// Contents of which one link says what it has of them, at most.
+pub const HAVINGS_MAX: usize = 8;
+/// Paths that are read with one order.
+pub const READ_PATHS: usize = 1_000;
+/// Or so many bytes: what was read is told to others when all of the order was.
+pub const READ_BYTES: u64 = 256 * MIB as u64;
+/// Paths with hints that are remembered one by one; with more, everything is looked at.
+pub const HINTS_MAX: usize = 10_000;
+/// Files that are being written to, to be looked at again, that are remembered one by one.
+pub const AGAIN_MAX: usize = 10_000;
+/// When a file that is being written to is looked at again.
+pub const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// Everything is looked at so often, in case a hint was lost; with up to a quarter more at random.
+pub const LOOK_INTERVAL: Duration = Duration::from_secs(3_600);
+/// How often a folder that is not there is looked for.
+pub const ROOT_INTERVAL: Duration = Duration::from_secs(5);
+/// When somebody deletes many files, they are looked at when so much time has passed: it shows then how many they are.
+pub const DELETIONS_PAUSE: Duration = Duration::from_secs(1);
+/// If nothing at all is left and so many were there, that is not believed either.
+pub const EMPTIED_PATHS: u64 = 3;
+/// Files from this length on are first compared with those that have gone: they may have been moved. Shorter ones are
+/// read in no time.
+pub const MOVED_LEN_MIN: u64 = MIB as u64;
+/// A file that was changed this short a time ago is read a moment later: a further change within the same tick of the
+/// file system's clock (4 or 10 ms) would not show.
+pub const YOUNG_SPAN: Duration = Duration::from_millis(12);
+/// What the disk would not do is tried again after this long.
+pub const RETRY_PAUSE: Duration = Duration::from_secs(5);
+/// After so long without a change everything is brought to the disk and marked clean.
+pub const SETTLE_PAUSE: Duration = Duration::from_secs(3);
+/// Others are told where we stand at most so often, while it changes.
+pub const STATE_INTERVAL: Duration = Duration::from_millis(100);
+/// How often what is in the folder is counted, at most.
+pub const TOTALS_INTERVAL: Duration = Duration::from_secs(1);
+/// What hinders is told of so many things.
+pub const TROUBLES_MAX: usize = 100;
+/// Files that a report names; the others are counted.
+pub const REPORT_MAX: usize = 100_000;
+/// What is read of a file with a key: the key, and what people write around it.
+pub const KEY_FILE_LEN_MAX: u64 = 4 * KIB as u64;
+/// How often the names of members are looked up again.
+pub const RESOLVE_INTERVAL: Duration = Duration::from_secs(60);
+
 // --- Links ----------------------------------------------------------------------------------------------
 
 /// The most links of one member. More do not make a transfer faster and cost threads.

@@ -7,10 +7,10 @@
 
 #[allow(dead_code, reason = "each test program uses a part of this")]
 mod common;
-#[path = "lab/network.rs"]
-mod network;
 #[path = "lab/neighbour.rs"]
 mod neighbour;
+#[path = "lab/network.rs"]
+mod network;
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;

@@ -3,6 +3,7 @@
 //! They act and report; they decide nothing, and know neither members nor messages.
 
 pub mod clock;
+pub mod computer;
 pub mod dial;
 pub mod directory;
 pub mod entropy;

@@ -7,23 +7,14 @@ use std::sync::Arc;
 
 use super::context::Context;
 use super::director::Event;
-use crate::host::thread::{self, Thread};
-use crate::host::{HostError, dial};
-use crate::limits::POLL_INTERVAL;
+use crate::host::HostError;
+use crate::host::thread::Thread;
+use crate::stream::listener::accept;
 
 /// Starts to accept; ends when the member stops.
 pub(super) fn start(context: &Arc<Context>, listener: TcpListener) -> Result<Thread, HostError> {
     context.spawn("listener", move |context| {
-        while !context.is_stopping() {
-            match dial::accept(&listener) {
-                Ok(Some((stream, remote))) => context.report(Event::Knock(stream, remote)),
-                Ok(None) => {}
-                Err(error) => {
-                    // No room for another socket: others may close some.
-                    log::warn!("cannot accept a connection: {error}");
-                    thread::pause(POLL_INTERVAL, POLL_INTERVAL, || context.is_stopping());
-                }
-            }
-        }
+        let knock = |stream, remote| context.report(Event::Knock(stream, remote));
+        accept(&listener, || context.is_stopping(), knock);
     })
 }

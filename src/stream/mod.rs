@@ -1,12 +1,17 @@
-//! A sealed stream between two members: from a socket to plain bytes in both directions.
+//! What members do on sockets, whatever they are members of: above all a sealed stream between two of them, from a socket
+//! to plain bytes in both directions.
 //!
 //! - [`handshake`]: dialled or accepted, both sides prove that they have the same key;
 //! - [`records`]: then everything is sealed;
-//! - [`throttle`]: no faster than the user allows.
+//! - [`throttle`]: no faster than the user allows;
+//! - [`listener`]: others may dial;
+//! - [`desk`]: a conductor is asked who else is there.
 //!
-//! It knows neither what is said nor for what: members of a composition and of an ensemble use it alike.
+//! It does not know what is said on a stream.
 
+pub mod desk;
 pub mod handshake;
+pub mod listener;
 pub mod records;
 pub mod throttle;
 

@@ -109,6 +109,14 @@ pub struct State {
     pub busy: bool,
 }
 
+impl State {
+    /// Whether everything there is as it should be, as far as that member knows.
+    #[must_use]
+    pub const fn is_done(&self) -> bool {
+        self.behind == 0 && !self.busy
+    }
+}
+
 /// Asks for a list of chunks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Describe {

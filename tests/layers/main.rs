@@ -28,6 +28,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("composer", &["manifest", "wire", "logic", "host"]),
     ("conductor", &["manifest", "wire", "logic", "host"]),
     ("member", &["manifest", "wire", "logic", "host", "stream"]),
+    ("ensemble", &["manifest", "wire", "logic", "host", "stream"]),
     ("console", &["host", "member::progress"]),
     ("cli", &[]),
 ];

@@ -281,6 +281,40 @@ impl Root {
         settled.map_err(|trouble| FolderError { action: Action::Sync, place: Place::Root, trouble })
     }
 
+    /// Brings everything to the disk that anybody wrote to the file system of the folder.
+    ///
+    /// # Errors
+    /// The disk fails; nothing that was written since the last time is certain then.
+    pub fn sync(&self) -> Result<(), FolderError> {
+        let synced = self.disk.sync_all().map(|_age| ());
+        synced.map_err(|trouble| FolderError { action: Action::Sync, place: Place::Root, trouble })
+    }
+
+    /// What a small file of ours holds, up to `most` bytes; none if it is not there.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn read_own(&self, name: &str, most: u64) -> Result<Option<Vec<u8>>, FolderError> {
+        read_small(&self.own, name, most).map_err(|trouble| trouble.at_own(Action::Read, name))
+    }
+
+    /// Puts a small file of ours in place, which only this user may read: the old one, or the new one, is whole after any
+    /// crash.
+    ///
+    /// # Errors
+    /// The disk is full or fails.
+    pub fn write_own(&self, name: &str, bytes: &[u8]) -> Result<(), FolderError> {
+        let new = self.passing_name();
+        let write = || {
+            let file = self.temps.create_file(&new, Mode::RUSR | Mode::WUSR)?;
+            file.write_all_at(bytes, 0)?;
+            file.sync_all()?;
+            self.temps.rename_over(&new, &self.own, name)?;
+            self.own.sync()
+        };
+        write().map_err(|trouble: Trouble| trouble.at_own(Action::Write, name))
+    }
+
     /// Looks at a path; none if nothing is there.
     ///
     /// # Errors
@@ -293,6 +327,33 @@ impl Root {
     pub(super) fn passing_name(&self) -> String {
         format!("{PASSING}{}", self.passing.fetch_add(1, Ordering::Relaxed))
     }
+}
+
+/// What a small file of ours holds in a folder on which a program may work right now; none if the folder is no
+/// ensemble's, or has no such file.
+///
+/// # Errors
+/// There is no folder, or the file cannot be read.
+pub fn peek_own(path: &Path, name: &str, most: u64) -> Result<Option<Vec<u8>>, RootError> {
+    let open = |trouble| RootError::Open { path: path.to_owned(), trouble };
+    let top = Beneath::open(path).map_err(open)?.folder(None)?;
+    let own = match top.folder(OWN_FOLDER) {
+        Ok(own) => own,
+        Err(Trouble::Missing) => return Ok(None),
+        Err(trouble) => return Err(trouble.at_own(Action::Open, "").into()),
+    };
+    Ok(read_small(&own, name, most).map_err(|trouble| trouble.at_own(Action::Read, name))?)
+}
+
+fn read_small(own: &Folder, name: &str, most: u64) -> Result<Option<Vec<u8>>, Trouble> {
+    let file = match own.open_file(name) {
+        Ok(file) => file,
+        Err(Trouble::Missing) => return Ok(None),
+        Err(trouble) => return Err(trouble),
+    };
+    let mut bytes = Vec::new();
+    file.take(most).read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
 }
 
 /// What a marker says.

@@ -7,6 +7,7 @@
 //! - [`absence`]: when what is not seen counts as deleted;
 //! - [`mod@plan`]: our entry and those of others make a step, the same on every machine that knows the same;
 //! - [`mod@aside`]: under which name the loser of a conflict is kept;
+//! - [`exchange`]: what one message of another member means, and whether it may come now;
 //! - [`difference`]: a list of chunks as what it has in common with another one;
 //! - [`gather`]: which chunk of a content to ask of whom next.
 //!
@@ -18,6 +19,7 @@
 pub mod absence;
 pub mod aside;
 pub mod difference;
+pub mod exchange;
 pub mod gather;
 pub mod observe;
 pub mod plan;

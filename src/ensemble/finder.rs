@@ -1,0 +1,90 @@
+//! Finds other members: those that the user named, those that were there before, and those that a conductor knows.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::context::Context;
+use super::keeper::Event;
+use crate::address::HostPort;
+use crate::host::thread::{self, Thread};
+use crate::host::{HostError, dial};
+use crate::key::EnsembleKey;
+use crate::limits::{
+    ANNOUNCE_INTERVAL_MAX, ANNOUNCE_INTERVAL_MIN, ANNOUNCE_RETRY_MAX, ANNOUNCE_RETRY_MIN, DESK_TIMEOUT,
+    LEAVE_GRACE, POLL_INTERVAL, RESOLVE_INTERVAL,
+};
+use crate::logic::addresses::Source;
+use crate::stream::desk::ask;
+use crate::text::chain;
+use crate::wire::desk::{self, Announce, Reply};
+
+/// Starts to look wherever the user said.
+pub(super) fn start(
+    context: &Arc<Context>,
+    key: &EnsembleKey,
+    members: Vec<HostPort>,
+    conductor: Option<HostPort>,
+) -> Result<Vec<Thread>, HostError> {
+    let mut threads = Vec::new();
+    if !members.is_empty() {
+        threads.push(context.spawn("resolver", move |context| resolve(context, &members))?);
+    }
+    if let Some(conductor) = conductor {
+        let id = *key.id().as_bytes();
+        threads.push(context.spawn("scout", move |context| announce(context, &conductor, id))?);
+    }
+    Ok(threads)
+}
+
+/// Names may come to mean other addresses.
+fn resolve(context: &Context, members: &[HostPort]) {
+    while !context.is_stopping() {
+        for member in members {
+            match dial::resolve(member.host(), member.port()) {
+                Ok(addresses) => tell(context, addresses, Source::User),
+                Err(error) => log::warn!("{}", chain(&error)),
+            }
+        }
+        thread::pause(RESOLVE_INTERVAL, POLL_INTERVAL, || context.is_stopping());
+    }
+}
+
+fn announce(context: &Context, conductor: &HostPort, swarm: [u8; 32]) {
+    let mut event = desk::Event::Started;
+    let mut retry = ANNOUNCE_RETRY_MIN;
+    // Nobody in an ensemble has everything for good: each is told of all.
+    let words = |event| Announce { swarm, port: context.port, complete: false, left: 1, event };
+    while !context.is_stopping() {
+        let pause = match ask(conductor, words(event), DESK_TIMEOUT, || context.is_stopping()) {
+            Ok(Reply::Roster(roster)) => {
+                event = desk::Event::Going;
+                retry = ANNOUNCE_RETRY_MIN;
+                tell(context, roster.members, Source::Conductor);
+                let interval = Duration::from_millis(roster.interval_ms.into());
+                interval.clamp(ANNOUNCE_INTERVAL_MIN, ANNOUNCE_INTERVAL_MAX)
+            }
+            Ok(Reply::Refused(refusal)) => {
+                log::warn!("the conductor {conductor} refuses: {refusal:?}");
+                retry = (retry * 2).min(ANNOUNCE_RETRY_MAX);
+                retry
+            }
+            Err(error) => {
+                if !context.is_stopping() {
+                    log::warn!("{}", chain(&error));
+                }
+                retry = (retry * 2).min(ANNOUNCE_RETRY_MAX);
+                retry
+            }
+        };
+        thread::pause(pause, POLL_INTERVAL, || context.is_stopping());
+    }
+    if event == desk::Event::Going {
+        // The conductor forgets us by itself if it does not hear this.
+        drop(ask(conductor, words(desk::Event::Left), LEAVE_GRACE, || false));
+    }
+}
+
+fn tell(context: &Context, addresses: Vec<SocketAddr>, source: Source) {
+    addresses.into_iter().for_each(|address| context.report(Event::Address(address, source)));
+}

@@ -1,0 +1,644 @@
+//! Contents come from others, or from what is here already.
+//!
+//! Short contents are asked for many at a time, wherever they are. A longer one first gets its list of chunks, then
+//! what other files here have of it, and the rest from all who have it, also from those who are still fetching it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use super::{Keeper, KeeperError};
+use crate::ensemble::link::{Asked, Gift, GiftFrom, Landed, LinkId, Place};
+use crate::ensemble::preparer::{self, Local, Prepared};
+use crate::entry::chunk::makes_content;
+use crate::entry::{Chunk, Content, ContentHash, Device, TreePath};
+use crate::host::folder::index::Change;
+use crate::host::folder::temp::Temp;
+use crate::host::folder::{FolderError, Trouble};
+use crate::limits::{
+    CHUNKS_MAX, FETCH_SLICES_MAX, HAVE_RUNS_MAX, HAVING_CHUNKS, HAVINGS_MAX, LONG_MAX, SHORT_LOOK,
+    SLICES_OWED_MAX, WHOLE_LEN_MAX,
+};
+use crate::logic::sync::difference;
+use crate::logic::sync::gather::Gather;
+use crate::text::chain;
+use crate::time::Moment;
+use crate::wire::ensemble::{ChunkPage, Describe, Having, Message, Slice};
+
+/// What is on its way.
+pub(super) struct Arrivals {
+    short: BTreeMap<ContentHash, Short>,
+    /// Short ones that nobody was asked for yet.
+    queue: VecDeque<ContentHash>,
+    long: BTreeMap<ContentHash, Long>,
+    /// Paths of long ones that wait until others are done.
+    later: BTreeSet<TreePath>,
+    jobs: VecDeque<preparer::Order>,
+    /// The list that was told last, for the next page of it.
+    told: Option<(ContentHash, Arc<Vec<Chunk>>)>,
+    seed: u64,
+}
+
+/// A content that is one chunk.
+struct Short {
+    size: u32,
+    paths: Vec<TreePath>,
+    /// Who has it, and was not asked in vain.
+    holders: Vec<Device>,
+    asked: Option<LinkId>,
+}
+
+/// A content of many chunks.
+struct Long {
+    size: u64,
+    paths: Vec<TreePath>,
+    /// What is at its path now, if that has a list.
+    base: Option<ContentHash>,
+    holders: Vec<Device>,
+    /// What of the list has come.
+    list: Vec<Chunk>,
+    state: State,
+    /// Members that sent some of it, as people call them.
+    from: BTreeSet<String>,
+}
+
+enum State {
+    /// The list is on its way, or nobody who is there has it.
+    Listing(Option<LinkId>),
+    /// What is here is gathered.
+    Preparing,
+    /// The rest is on its way.
+    Fetching {
+        temp: Arc<Temp>,
+        gather: Gather,
+        /// Chunks that came and that others were not told of.
+        news: Vec<usize>,
+    },
+    /// Everything came.
+    Finishing,
+}
+
+impl Arrivals {
+    pub(super) fn new(seed: u64) -> Arrivals {
+        Arrivals {
+            short: BTreeMap::new(),
+            queue: VecDeque::new(),
+            long: BTreeMap::new(),
+            later: BTreeSet::new(),
+            jobs: VecDeque::new(),
+            told: None,
+            seed,
+        }
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        !(self.short.is_empty() && self.long.is_empty() && self.later.is_empty() && self.jobs.is_empty())
+    }
+
+    /// A path does not need this content any more.
+    pub(super) fn unwant(&mut self, content: ContentHash, path: &TreePath) {
+        self.later.remove(path);
+        if let Some(short) = self.short.get_mut(&content) {
+            short.paths.retain(|other| other != path);
+        }
+        if let Some(long) = self.long.get_mut(&content) {
+            long.paths.retain(|other| other != path);
+            // What came stays on the disk, for the next one that needs it.
+            if long.paths.is_empty() && !matches!(long.state, State::Preparing | State::Finishing) {
+                self.long.remove(&content);
+            }
+        }
+    }
+}
+
+impl Keeper {
+    /// A path needs this content. False if nobody who is there has it.
+    pub(super) fn want(
+        &mut self,
+        path: &TreePath,
+        content: ContentHash,
+        size: u64,
+        base: Option<ContentHash>,
+    ) -> Result<bool, KeeperError> {
+        if let Some(short) = self.arrivals.short.get_mut(&content) {
+            short.paths.push(path.clone());
+            return Ok(true);
+        }
+        if let Some(long) = self.arrivals.long.get_mut(&content) {
+            long.paths.push(path.clone());
+            return Ok(true);
+        }
+        let local =
+            self.index.own_with(content)?.into_iter().find(|own| own.facts.is_some()).map(|own| own.path);
+        let holders = self.index.holders(content)?;
+        let is_held = self.links.any_of(&holders);
+        if local.is_none() && !is_held {
+            return Ok(false);
+        }
+        let paths = vec![path.clone()];
+        if size <= WHOLE_LEN_MAX {
+            let size = u32::try_from(size).unwrap_or(u32::MAX);
+            let short = Short { size, paths, holders, asked: None };
+            self.arrivals.short.insert(content, short);
+            match local {
+                Some(path) => {
+                    self.arrivals.jobs.push_back(preparer::Order::Copy { content, size: size.into(), path });
+                }
+                None => self.arrivals.queue.push_back(content),
+            }
+            return Ok(true);
+        }
+        if self.arrivals.long.len() >= LONG_MAX {
+            self.arrivals.later.insert(path.clone());
+            return Ok(true);
+        }
+        let list = self.index.chunks(content)?;
+        let known = list.is_some();
+        let state = State::Listing(None);
+        let list = list.unwrap_or_default();
+        self.arrivals
+            .long
+            .insert(content, Long { size, paths, base, holders, list, state, from: BTreeSet::new() });
+        if known {
+            self.listed(content)?;
+        }
+        Ok(true)
+    }
+
+    /// Asks for what is to be fetched, as much as each link takes.
+    pub(super) fn fetch(&mut self, now: Moment) -> Result<(), KeeperError> {
+        while let Some(job) = self.arrivals.jobs.pop_front() {
+            if self.hands.preparer.is_busy() {
+                self.arrivals.jobs.push_front(job);
+                break;
+            }
+            self.hands.preparer.order(job);
+        }
+        if self.arrivals.long.len() < LONG_MAX {
+            let free = LONG_MAX - self.arrivals.long.len();
+            for _ in 0..free {
+                let Some(path) = self.arrivals.later.pop_first() else { break };
+                self.plans.release(&path);
+            }
+        }
+        self.ask_for_lists();
+        for id in self.links.up() {
+            while let Some(room) = self.links.room(id) {
+                let asked = self.choose(id, room);
+                if asked.is_empty() || !self.links.ask(id, asked, now) {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What to ask of a link next, about so many bytes.
+    fn choose(&mut self, id: LinkId, room: u64) -> Vec<Asked> {
+        let Some(device) = self.links.device(id) else { return Vec::new() };
+        let mut asked = Vec::new();
+        let mut bytes = 0;
+        let arrivals = &mut self.arrivals;
+        let mut looks = arrivals.queue.len().min(SHORT_LOOK);
+        while looks > 0 && asked.len() < FETCH_SLICES_MAX && bytes < room {
+            looks -= 1;
+            let Some(content) = arrivals.queue.pop_front() else { break };
+            let Some(short) = arrivals.short.get_mut(&content) else { continue };
+            if !short.holders.contains(&device) {
+                arrivals.queue.push_back(content);
+                continue;
+            }
+            short.asked = Some(id);
+            bytes += u64::from(short.size);
+            let slice = Slice { content, offset: 0, len: short.size };
+            asked.push(Asked { slice, place: Place::Short });
+        }
+        for (&content, long) in &mut arrivals.long {
+            let State::Fetching { temp, gather, .. } = &mut long.state else { continue };
+            while asked.len() < FETCH_SLICES_MAX && bytes < room {
+                let Some(at) = gather.next(id.0) else { break };
+                let len = temp.chunks()[at].len;
+                bytes += u64::from(len);
+                let slice = Slice { content, offset: temp.offset(at), len };
+                asked.push(Asked { slice, place: Place::Chunk(Arc::clone(temp), at) });
+            }
+        }
+        asked
+    }
+
+    fn ask_for_lists(&mut self) {
+        for (&content, long) in &mut self.arrivals.long {
+            let State::Listing(link @ None) = &mut long.state else { continue };
+            let Some(id) = self.links.one_of(&long.holders) else { continue };
+            let from = u32::try_from(long.list.len()).unwrap_or(u32::MAX);
+            let describe = Describe { content, base: long.base, from };
+            if self.links.say(id, Message::Describe(describe)) {
+                *link = Some(id);
+            }
+        }
+    }
+
+    /// A page of a list came.
+    pub(super) fn page_came(&mut self, id: LinkId, page: &ChunkPage) -> Result<(), KeeperError> {
+        let Some(long) = self.arrivals.long.get_mut(&page.content) else { return Ok(()) };
+        if !matches!(&long.state, State::Listing(Some(link)) if *link == id)
+            || page.from as usize != long.list.len()
+        {
+            return Ok(());
+        }
+        let base = match long.base {
+            Some(base) => self.index.chunks(base)?.unwrap_or_default(),
+            None => Vec::new(),
+        };
+        let total = page.total as usize;
+        let rest = total.checked_sub(long.list.len()).filter(|_| total <= CHUNKS_MAX);
+        let chunks = rest.and_then(|rest| difference::chunks(&page.pieces, &base, rest)).unwrap_or_default();
+        let is_lie = chunks.is_empty();
+        long.list.extend(chunks);
+        let is_whole = !is_lie && long.list.len() == total;
+        if is_lie || is_whole && !makes_content(&long.list, page.content, long.size) {
+            // It does not have it any more, or says what is not so.
+            long.list.clear();
+            let device = self.links.device(id);
+            long.holders.retain(|holder| Some(*holder) != device);
+            long.state = State::Listing(None);
+            self.give_up_unheld(page.content);
+        } else if is_whole {
+            self.listed(page.content)?;
+        } else {
+            long.state = State::Listing(None);
+        }
+        Ok(())
+    }
+
+    /// The list of a content is here: what we have of it is gathered.
+    fn listed(&mut self, content: ContentHash) -> Result<(), KeeperError> {
+        let Some(long) = self.arrivals.long.get_mut(&content) else { return Ok(()) };
+        long.state = State::Preparing;
+        let (size, list, base) = (long.size, long.list.clone(), long.base);
+        self.index.write([Change::Chunks { content, chunks: &list }])?;
+        let mut sources: HashMap<ContentHash, (TreePath, u64)> = HashMap::new();
+        for known in [Some(content), base].into_iter().flatten() {
+            let Some(own) = self.index.own_with(known)?.into_iter().find(|own| own.facts.is_some()) else {
+                continue;
+            };
+            let mut offset = 0;
+            for chunk in self.index.chunks(known)?.unwrap_or_default() {
+                sources.entry(chunk.hash).or_insert_with(|| (own.path.clone(), offset));
+                offset += u64::from(chunk.len);
+            }
+        }
+        let mut local: Vec<Local> = Vec::new();
+        let mut lens = 0;
+        for (at, chunk) in list.iter().enumerate() {
+            let place = match sources.get(&chunk.hash) {
+                Some(place) => Some(place.clone()),
+                None => self.index.places(chunk.hash, 1)?.into_iter().next(),
+            };
+            let Some((path, offset)) = place else { continue };
+            match local.last_mut() {
+                Some(last) if last.chunks.end == at && last.path == path && last.offset + lens == offset => {
+                    last.chunks.end += 1;
+                    lens += u64::from(chunk.len);
+                }
+                _ => {
+                    local.push(Local { chunks: at..at + 1, path, offset });
+                    lens = chunk.len.into();
+                }
+            }
+        }
+        self.arrivals.jobs.push_back(preparer::Order::Begin { content, size, chunks: list, local });
+        Ok(())
+    }
+
+    /// The preparer is done with a content.
+    pub(super) fn prepared(&mut self, content: ContentHash, prepared: Prepared) -> Result<(), KeeperError> {
+        match prepared {
+            Prepared::Begun(temp) => self.begun(content, temp)?,
+            Prepared::Whole(whole) => {
+                let (paths, from) =
+                    match (self.arrivals.short.remove(&content), self.arrivals.long.remove(&content)) {
+                        (Some(short), _) => (short.paths, BTreeSet::new()),
+                        (None, Some(long)) => (long.paths, long.from),
+                        (None, None) => return Ok(()),
+                    };
+                let from: Vec<String> = from.into_iter().collect();
+                self.deliver(paths, content, whole, &from)?;
+            }
+            Prepared::NotThere => {
+                if self.arrivals.short.contains_key(&content) {
+                    self.arrivals.queue.push_back(content);
+                    self.give_up_unheld(content);
+                }
+            }
+            Prepared::Trouble(error) => self.not_prepared(content, &error),
+        }
+        Ok(())
+    }
+
+    fn begun(&mut self, content: ContentHash, temp: Arc<Temp>) -> Result<(), KeeperError> {
+        let Some(long) = self.arrivals.long.get_mut(&content) else { return Ok(()) };
+        if long.paths.is_empty() {
+            self.arrivals.long.remove(&content);
+            return Ok(());
+        }
+        let seed = self.arrivals.seed;
+        let mut gather = Gather::new(temp.chunks().len(), |at| temp.has(at), seed);
+        if gather.missing() == 0 {
+            long.state = State::Finishing;
+            self.arrivals.jobs.push_back(preparer::Order::Finish { content, temp });
+            return Ok(());
+        }
+        for id in self.links.up() {
+            if self.links.device(id).is_some_and(|device| long.holders.contains(&device)) {
+                gather.holds_all(id.0);
+            }
+            for &(first, count) in self.links.having(id, content) {
+                gather.holds(id.0, first as usize, count as usize);
+            }
+        }
+        let news = (0..temp.chunks().len()).filter(|&at| temp.has(at)).collect();
+        long.state = State::Fetching { temp, gather, news };
+        Ok(())
+    }
+
+    fn not_prepared(&mut self, content: ContentHash, error: &FolderError) {
+        let short = self.arrivals.short.remove(&content).map(|short| short.paths);
+        let paths =
+            short.or_else(|| self.arrivals.long.remove(&content).map(|long| long.paths)).unwrap_or_default();
+        for path in &paths {
+            self.trouble(path.as_str(), format!("{path}: {}", chain(error)));
+        }
+        self.undeliver(paths, true);
+    }
+
+    /// These came over a link.
+    pub(super) fn landed(&mut self, id: LinkId, landed: Vec<Landed>, now: Moment) -> Result<(), KeeperError> {
+        let label = self.links.label(id);
+        for landed in landed {
+            self.links.answered(id, now);
+            match landed {
+                Landed::Short(content, whole) => {
+                    let Some(short) = self.arrivals.short.remove(&content) else { continue };
+                    self.deliver(short.paths, content, whole, std::slice::from_ref(&label))?;
+                }
+                Landed::Chunk(content, at) => {
+                    let Some(long) = self.arrivals.long.get_mut(&content) else { continue };
+                    let State::Fetching { gather, news, .. } = &mut long.state else { continue };
+                    gather.came(at);
+                    news.push(at);
+                    if !long.from.contains(&label) {
+                        long.from.insert(label.clone());
+                    }
+                    if gather.missing() == 0 {
+                        self.finish(content);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, content: ContentHash) {
+        let Some(long) = self.arrivals.long.get_mut(&content) else { return };
+        if let State::Fetching { temp, .. } = std::mem::replace(&mut long.state, State::Finishing) {
+            self.arrivals.jobs.push_back(preparer::Order::Finish { content, temp });
+        }
+    }
+
+    /// This was asked of a link, and is not to be had there.
+    pub(super) fn lacking(&mut self, id: LinkId, asked: &Asked, now: Moment) {
+        self.links.answered(id, now);
+        let content = asked.slice.content;
+        let device = self.links.device(id);
+        match &asked.place {
+            Place::Short => {
+                let Some(short) = self.arrivals.short.get_mut(&content) else { return };
+                short.asked = None;
+                short.holders.retain(|holder| Some(*holder) != device);
+                self.arrivals.queue.push_back(content);
+                self.give_up_unheld(content);
+            }
+            Place::Chunk(_, at) => {
+                let Some(long) = self.arrivals.long.get_mut(&content) else { return };
+                if let State::Fetching { gather, .. } = &mut long.state {
+                    gather.lacking(id.0, *at);
+                }
+                self.give_up_unheld(content);
+            }
+        }
+    }
+
+    /// What came could not be written.
+    pub(super) fn not_stored(&mut self, id: LinkId, error: &FolderError, asked: &Asked, now: Moment) {
+        self.links.answered(id, now);
+        let content = asked.slice.content;
+        if let Some(short) = self.arrivals.short.get_mut(&content) {
+            short.asked = None;
+        }
+        if matches!(error.trouble, Trouble::Full) {
+            self.trouble("disk", chain(error).to_string());
+        }
+        self.not_prepared(content, error);
+    }
+
+    /// Whether anybody who is there has it still; if not, its paths wait.
+    fn give_up_unheld(&mut self, content: ContentHash) {
+        if let Some(short) = self.arrivals.short.get(&content)
+            && short.asked.is_none()
+            && !self.links.any_of(&short.holders)
+        {
+            let paths = self.arrivals.short.remove(&content).map(|short| short.paths).unwrap_or_default();
+            self.undeliver(paths, false);
+        }
+        if let Some(long) = self.arrivals.long.get(&content) {
+            let is_held = match &long.state {
+                State::Listing(link) => link.is_some() || self.links.any_of(&long.holders),
+                State::Fetching { gather, .. } => gather.has_sources(),
+                State::Preparing | State::Finishing => true,
+            };
+            if !is_held {
+                let paths = self.arrivals.long.remove(&content).map(|long| long.paths).unwrap_or_default();
+                self.undeliver(paths, false);
+            }
+        }
+    }
+
+    /// A link is gone, and what was asked there will not come.
+    pub(super) fn fetch_elsewhere(&mut self, id: LinkId) {
+        let mut contents = Vec::new();
+        for (&content, short) in &mut self.arrivals.short {
+            if short.asked == Some(id) {
+                short.asked = None;
+                self.arrivals.queue.push_back(content);
+            }
+            contents.push(content);
+        }
+        for (&content, long) in &mut self.arrivals.long {
+            match &mut long.state {
+                State::Listing(link) if *link == Some(id) => {
+                    long.list.clear();
+                    *link = None;
+                }
+                State::Fetching { gather, .. } => gather.gone(id.0),
+                _ => {}
+            }
+            contents.push(content);
+        }
+        contents.into_iter().for_each(|content| self.give_up_unheld(content));
+    }
+
+    /// A link is up, or its device has something new: it can be asked.
+    pub(super) fn fetch_also(
+        &mut self,
+        id: LinkId,
+        contents: Option<&[ContentHash]>,
+    ) -> Result<(), KeeperError> {
+        let Some(device) = self.links.device(id) else { return Ok(()) };
+        let is_meant = |content: &ContentHash| contents.is_none_or(|contents| contents.contains(content));
+        let on_the_way: Vec<ContentHash> =
+            self.arrivals.long.keys().chain(self.arrivals.short.keys()).copied().filter(is_meant).collect();
+        for content in on_the_way {
+            if !self.index.holders(content)?.contains(&device) {
+                continue;
+            }
+            if let Some(short) = self.arrivals.short.get_mut(&content)
+                && !short.holders.contains(&device)
+            {
+                short.holders.push(device);
+            }
+            if let Some(long) = self.arrivals.long.get_mut(&content) {
+                if !long.holders.contains(&device) {
+                    long.holders.push(device);
+                }
+                if let State::Fetching { gather, .. } = &mut long.state {
+                    gather.holds_all(id.0);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Somebody who is still fetching it has these chunks.
+    pub(super) fn others_have(&mut self, id: LinkId, having: Having) {
+        if let Some(long) = self.arrivals.long.get_mut(&having.content)
+            && let State::Fetching { gather, .. } = &mut long.state
+        {
+            having.runs.iter().for_each(|&(first, count)| gather.holds(id.0, first as usize, count as usize));
+        }
+        self.links.note_having(id, having, HAVINGS_MAX);
+    }
+
+    /// Tells those who do not have all of what comes here what came.
+    pub(super) fn tell_having(&mut self) {
+        for (&content, long) in &mut self.arrivals.long {
+            let State::Fetching { news, .. } = &mut long.state else { continue };
+            if news.is_empty() {
+                continue;
+            }
+            let mut fresh = std::mem::take(news);
+            fresh.sort_unstable();
+            let runs = runs_of(&fresh);
+            for id in self.links.up() {
+                if self.links.device(id).is_some_and(|device| long.holders.contains(&device)) {
+                    continue;
+                }
+                for runs in runs.chunks(HAVE_RUNS_MAX) {
+                    self.links.say(id, Message::Having(Having { content, runs: runs.to_vec() }));
+                }
+            }
+        }
+    }
+
+    /// Whether enough came to be told of before the next tick.
+    pub(super) fn has_much_to_tell(&self) -> bool {
+        self.arrivals.long.values().any(|long| match &long.state {
+            State::Fetching { news, .. } => news.len() >= HAVING_CHUNKS,
+            _ => false,
+        })
+    }
+
+    /// Somebody asks for slices: says where they are.
+    pub(super) fn gifts(&mut self, slices: Vec<Slice>) -> Result<Vec<Gift>, KeeperError> {
+        let mut last: Option<(ContentHash, GiftFrom)> = None;
+        let mut gifts = Vec::with_capacity(slices.len().min(SLICES_OWED_MAX));
+        for slice in slices {
+            let from = match &last {
+                Some((content, from)) if *content == slice.content => from.clone(),
+                _ => {
+                    let own = self.index.own_with(slice.content)?.into_iter().find_map(|own| {
+                        match own.entry.content {
+                            Content::File { .. } => Some((own.path, own.facts?)),
+                            _ => None,
+                        }
+                    });
+                    match own {
+                        Some(file) => GiftFrom::File(Arc::new(file)),
+                        None => self.arriving(slice),
+                    }
+                }
+            };
+            // Of what is on its way each chunk is in another place.
+            last = matches!(from, GiftFrom::File(_)).then(|| (slice.content, from.clone()));
+            gifts.push(Gift { slice, from });
+        }
+        Ok(gifts)
+    }
+
+    fn arriving(&self, slice: Slice) -> GiftFrom {
+        let Some(Long { state: State::Fetching { temp, .. }, .. }) = self.arrivals.long.get(&slice.content)
+        else {
+            return GiftFrom::Nowhere;
+        };
+        let (mut from, mut to) = (0, temp.chunks().len());
+        while from < to {
+            let middle = from + (to - from) / 2;
+            if temp.offset(middle) < slice.offset { from = middle + 1 } else { to = middle }
+        }
+        let is_chunk = temp.chunks().get(from).is_some_and(|chunk| chunk.len == slice.len)
+            && temp.offset(from) == slice.offset;
+        if is_chunk { GiftFrom::Arriving(Arc::downgrade(temp), from) } else { GiftFrom::Nowhere }
+    }
+
+    /// The page of a list that somebody asks for; one without chunks if we do not have it.
+    pub(super) fn describe(&mut self, describe: Describe) -> Result<Message, KeeperError> {
+        let Describe { content, base, from } = describe;
+        let list = match &self.arrivals.told {
+            Some((told, list)) if *told == content => Some(Arc::clone(list)),
+            _ => self.index.chunks(content)?.map(Arc::new),
+        };
+        let Some(list) = list else {
+            return Ok(Message::Chunks(ChunkPage { content, total: 0, from, pieces: Vec::new() }));
+        };
+        self.arrivals.told = Some((content, Arc::clone(&list)));
+        let base = match base {
+            Some(base) => self.index.chunks(base)?.unwrap_or_default(),
+            None => Vec::new(),
+        };
+        let pieces = difference::page(&list, &base, from as usize);
+        let total = u32::try_from(list.len()).unwrap_or(u32::MAX);
+        Ok(Message::Chunks(ChunkPage { content, total, from, pieces }))
+    }
+}
+
+/// Consecutive numbers as runs.
+fn runs_of(numbers: &[usize]) -> Vec<(u32, u32)> {
+    let mut runs: Vec<(u32, u32)> = Vec::new();
+    for number in numbers.iter().filter_map(|&number| u32::try_from(number).ok()) {
+        match runs.last_mut() {
+            Some((first, count)) if *first + *count == number => *count += 1,
+            _ => runs.push((number, 1)),
+        }
+    }
+    runs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn consecutive_chunks_are_one_run() {
+        assert_eq!(runs_of(&[]), []);
+        assert_eq!(runs_of(&[0, 1, 2, 7, 9, 10]), [(0, 3), (7, 1), (9, 2)]);
+    }
+}

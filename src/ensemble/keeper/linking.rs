@@ -1,0 +1,545 @@
+//! Who is there, and what is told to whom.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Sender, TrySendError};
+
+use super::{Keeper, KeeperError};
+use crate::ensemble::link::{self, Asked, Fact, LinkEnd, LinkId, Outgoing, Shared};
+use crate::ensemble::progress::Neighbour;
+use crate::entry::{Content, ContentHash, Device};
+use crate::host::clock;
+use crate::host::folder::index::Change;
+use crate::host::thread::Thread;
+use crate::limits::{
+    DIALS_MAX, ENTRIES_BYTES, FETCH_SLICES_MAX, LINKS_MAX, PENDING_MAX, ROSTER_MAX, SLICES_OWED_MAX,
+    STATE_INTERVAL,
+};
+use crate::logic::addresses::{Addresses, Source};
+use crate::logic::window::Window;
+use crate::stream::{Role, StreamError};
+use crate::text::{Escaped, chain};
+use crate::time::Moment;
+use crate::wire::codec;
+use crate::wire::ensemble::{Entries, Follow, Having, Hello, Message, Reason, Row, State};
+
+/// All links, and where others may be.
+pub(super) struct Links {
+    links: BTreeMap<LinkId, Link>,
+    next: u64,
+    addresses: Addresses,
+    /// Members that said before they left that all was in unison, by device.
+    satisfied: BTreeMap<Device, State>,
+}
+
+struct Link {
+    shared: Arc<Shared>,
+    thread: Thread,
+    dialled: Option<SocketAddr>,
+    remote: Option<SocketAddr>,
+    /// Since its hello.
+    met: Option<Met>,
+}
+
+/// What is known of a link after its hello.
+struct Met {
+    hello: Hello,
+    queue: Sender<Outgoing>,
+    /// Where the other side listens.
+    listens: Option<SocketAddr>,
+    /// Up to which sequence number it was told our entries; none before it asked.
+    told: Option<u64>,
+    /// A batch of entries is on its way to the socket.
+    telling: bool,
+    /// Up to which sequence number we heard its entries.
+    heard: u64,
+    state: Option<State>,
+    said: Option<(State, Moment)>,
+    window: Window,
+    asked: VecDeque<(Moment, u32)>,
+    asked_bytes: u64,
+    having: BTreeMap<ContentHash, Vec<(u32, u32)>>,
+}
+
+impl Links {
+    pub(super) fn new(seed: u64) -> Links {
+        Links {
+            links: BTreeMap::new(),
+            next: 0,
+            addresses: Addresses::new(fastrand::Rng::with_seed(seed)),
+            satisfied: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.links.is_empty()
+    }
+
+    pub(super) fn learn(&mut self, address: SocketAddr, source: Source) {
+        self.addresses.learn(clock::now(), address, source, Duration::ZERO);
+    }
+
+    fn met(&self, id: LinkId) -> Option<&Met> {
+        self.links.get(&id)?.met.as_ref()
+    }
+
+    fn met_mut(&mut self, id: LinkId) -> Option<&mut Met> {
+        self.links.get_mut(&id)?.met.as_mut()
+    }
+
+    /// All links that said hello.
+    pub(super) fn up(&self) -> Vec<LinkId> {
+        let met = self.links.iter().filter(|(_, link)| link.met.is_some());
+        met.map(|(&id, _)| id).collect()
+    }
+
+    pub(super) fn device(&self, id: LinkId) -> Option<Device> {
+        self.met(id).map(|met| met.hello.device)
+    }
+
+    /// How people call whoever is at the other end.
+    pub(super) fn label(&self, id: LinkId) -> String {
+        self.met(id).map(|met| met.hello.label.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn one_of(&self, devices: &[Device]) -> Option<LinkId> {
+        self.up().into_iter().find(|&id| self.device(id).is_some_and(|device| devices.contains(&device)))
+    }
+
+    pub(super) fn any_of(&self, devices: &[Device]) -> bool {
+        self.one_of(devices).is_some()
+    }
+
+    /// How many bytes more may be asked of a link now.
+    pub(super) fn room(&self, id: LinkId) -> Option<u64> {
+        let met = self.met(id)?;
+        let has_room = met.asked.len() + FETCH_SLICES_MAX <= SLICES_OWED_MAX;
+        met.window.bytes().checked_sub(met.asked_bytes).filter(|&room| room > 0 && has_room)
+    }
+
+    pub(super) fn ask(&mut self, id: LinkId, asked: Vec<Asked>, now: Moment) -> bool {
+        let Some(met) = self.met_mut(id) else { return false };
+        if met.asked.is_empty() {
+            met.window.resumed(now);
+        }
+        for asked in &asked {
+            met.asked.push_back((now, asked.slice.len));
+            met.asked_bytes += u64::from(asked.slice.len);
+        }
+        self.send(id, Outgoing::Ask(asked))
+    }
+
+    /// The next thing that was asked of a link came, or will not.
+    pub(super) fn answered(&mut self, id: LinkId, now: Moment) {
+        let Some(met) = self.met_mut(id) else { return };
+        let Some((at, len)) = met.asked.pop_front() else { return };
+        met.asked_bytes = met.asked_bytes.saturating_sub(len.into());
+        met.window.answered(now, len.into(), now.since(at));
+    }
+
+    pub(super) fn say(&mut self, id: LinkId, message: Message) -> bool {
+        self.send(id, Outgoing::Say(message))
+    }
+
+    /// Gives a link's writer an order. A full queue means that the other side asked for more than it reads.
+    fn send(&mut self, id: LinkId, order: Outgoing) -> bool {
+        let Some(link) = self.links.get(&id) else { return false };
+        let Some(met) = &link.met else { return false };
+        match met.queue.try_send(order) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_)) => {
+                link.shared.cut();
+                false
+            }
+            Err(TrySendError::Disconnected(_)) => false,
+        }
+    }
+
+    pub(super) fn having(&self, id: LinkId, content: ContentHash) -> &[(u32, u32)] {
+        self.met(id).and_then(|met| met.having.get(&content)).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn note_having(&mut self, id: LinkId, having: Having, most: usize) {
+        let Some(met) = self.met_mut(id) else { return };
+        while met.having.len() >= most && !met.having.contains_key(&having.content) {
+            met.having.pop_first();
+        }
+        let runs = met.having.entry(having.content).or_default();
+        runs.extend(having.runs);
+        // Many small additions: what is left out is asked of somebody else.
+        runs.truncate(crate::limits::HAVE_RUNS_MAX);
+    }
+
+    /// Who is there, for people.
+    pub(super) fn neighbours(&self) -> Vec<Neighbour> {
+        let met = self.links.values().filter_map(|link| Some((link.met.as_ref()?, link.remote?)));
+        met.map(|(met, remote)| Neighbour {
+            label: met.hello.label.clone(),
+            address: met.listens.unwrap_or(remote).to_string(),
+            behind: met.state.map_or(0, |state| state.behind),
+        })
+        .collect()
+    }
+
+    /// Whether everybody who is there has heard all of ours, we theirs, and they have nothing to do.
+    pub(super) fn are_united(&self, last: u64) -> bool {
+        self.links.values().filter_map(|link| link.met.as_ref()).all(|met| met.is_united(last))
+    }
+
+    /// Whether so many others are there, or left when all was in unison.
+    pub(super) fn has_met(&self, expected: usize) -> bool {
+        let here: std::collections::BTreeSet<Device> =
+            self.links.values().filter_map(|link| Some(link.met.as_ref()?.hello.device)).collect();
+        let left = self.satisfied.keys().filter(|device| !here.contains(device)).count();
+        here.len() + left >= expected
+    }
+
+    pub(super) fn close_all(&mut self, reason: Reason) {
+        for id in self.links.keys().copied().collect::<Vec<_>>() {
+            self.close(id, reason);
+        }
+    }
+
+    fn close(&mut self, id: LinkId, reason: Reason) {
+        let Some(link) = self.links.get(&id) else { return };
+        link.shared.close();
+        if link.met.is_none() || !self.send(id, Outgoing::Close(reason)) {
+            self.links[&id].shared.cut();
+        }
+    }
+
+    /// Ends all links at once.
+    pub(super) fn cut_all(&mut self) -> Vec<Thread> {
+        let links = std::mem::take(&mut self.links);
+        links.values().for_each(|link| link.shared.cut());
+        links.into_values().map(|link| link.thread).collect()
+    }
+}
+
+impl Met {
+    fn is_united(&self, last: u64) -> bool {
+        let has_said =
+            |(said, _): (State, Moment)| said.last == last && said.heard == self.heard && said.is_done();
+        self.told == Some(last)
+            && self.said.is_some_and(has_said)
+            && self
+                .state
+                .is_some_and(|state| state.heard == last && state.last == self.heard && state.is_done())
+    }
+}
+
+impl Keeper {
+    /// Somebody dials us.
+    pub(super) fn knocked(&mut self, stream: TcpStream, remote: SocketAddr) {
+        let pending =
+            self.links.links.values().filter(|link| link.met.is_none() && link.dialled.is_none()).count();
+        if pending >= PENDING_MAX || self.links.links.len() >= LINKS_MAX + PENDING_MAX {
+            return;
+        }
+        self.start_link(Role::Accept(stream, remote), None);
+    }
+
+    /// Dials who is due.
+    pub(super) fn dial(&mut self, now: Moment) {
+        while self.links.addresses.dials() < DIALS_MAX && self.links.links.len() < LINKS_MAX {
+            let Some(address) = self.links.addresses.next_due(now) else { break };
+            self.links.addresses.on_dial(address);
+            self.start_link(Role::Dial(address), Some(address));
+        }
+    }
+
+    fn start_link(&mut self, role: Role, dialled: Option<SocketAddr>) {
+        let id = LinkId(self.links.next);
+        self.links.next += 1;
+        match link::start(&self.context, id, role) {
+            Ok((shared, thread)) => {
+                drop(self.links.links.insert(id, Link { shared, thread, dialled, remote: None, met: None }));
+            }
+            Err(error) => {
+                log::warn!("{}", chain(&error));
+                if let Some(address) = dialled {
+                    self.links.addresses.on_dial_failed(clock::now(), address);
+                }
+            }
+        }
+    }
+
+    /// Something happened on a link.
+    pub(super) fn on_link(&mut self, id: LinkId, fact: Fact) -> Result<(), KeeperError> {
+        let now = clock::now();
+        match fact {
+            Fact::Ended(end) => self.ended(id, &end),
+            Fact::Up { hello, remote, queue } => self.met(id, hello, remote, queue, now)?,
+            Fact::Landed(landed) => self.landed(id, landed, now)?,
+            // What a link said that is closed by now does not count.
+            _ if self
+                .links
+                .links
+                .get(&id)
+                .is_none_or(|link| link.met.is_none() || link.shared.is_closing()) => {}
+            Fact::Follows(follow) => self.follows(id, follow)?,
+            Fact::Entries(entries) => self.heard(id, entries)?,
+            Fact::State(state) => {
+                if let Some(met) = self.links.met_mut(id) {
+                    met.state = Some(state);
+                }
+            }
+            Fact::Describe(describe) => {
+                let page = self.describe(describe)?;
+                self.links.say(id, page);
+            }
+            Fact::Chunks(page) => self.page_came(id, &page)?,
+            Fact::Wants(slices) => {
+                let gifts = self.gifts(slices)?;
+                self.links.send(id, Outgoing::Give(gifts));
+            }
+            Fact::Lacking(asked) => self.lacking(id, &asked, now),
+            Fact::Trouble(error, asked) => self.not_stored(id, &error, &asked, now),
+            Fact::Having(having) => self.others_have(id, having),
+            Fact::Roster(addresses) => {
+                addresses.into_iter().for_each(|address| self.links.learn(address, Source::Member));
+            }
+            Fact::Told => {
+                if let Some(met) = self.links.met_mut(id) {
+                    met.telling = false;
+                }
+            }
+            Fact::Stale(path) => self.looking.look_at(path),
+        }
+        Ok(())
+    }
+
+    fn met(
+        &mut self,
+        id: LinkId,
+        hello: Hello,
+        remote: SocketAddr,
+        queue: Sender<Outgoing>,
+        now: Moment,
+    ) -> Result<(), KeeperError> {
+        let device = hello.device;
+        let listens = (hello.port != 0).then(|| SocketAddr::new(remote.ip(), hello.port));
+        let member = hello.member;
+        let Some(link) = self.links.links.get_mut(&id) else { return Ok(()) };
+        let dialled = link.dialled;
+        let label = hello.label.clone();
+        link.remote = Some(remote);
+        link.met = Some(Met {
+            hello,
+            queue,
+            listens,
+            told: None,
+            telling: false,
+            heard: 0,
+            state: None,
+            said: None,
+            window: Window::new(now),
+            asked: VecDeque::new(),
+            asked_bytes: 0,
+            having: BTreeMap::new(),
+        });
+        let listens = dialled.or(listens);
+        if let Some(address) = listens {
+            if member == self.context.me {
+                self.links.addresses.on_oneself(address);
+            } else if dialled.is_none() {
+                self.links.learn(address, Source::Conductor);
+            }
+            self.links.addresses.on_link(address, member, dialled.is_some());
+        }
+        if let Some(address) = dialled {
+            self.links.addresses.on_dial_done(address);
+        }
+        if member == self.context.me {
+            self.links.close(id, Reason::Oneself);
+            return Ok(());
+        }
+        if device == self.index.device() {
+            log::warn!("{remote} has a copy of this folder, with its index");
+            self.renew_device()?;
+            return Ok(());
+        }
+        if !self.is_the_one(id, member, dialled.is_some()) {
+            return Ok(());
+        }
+        if self.links.up().len() > LINKS_MAX {
+            self.links.close(id, Reason::TooMany);
+            return Ok(());
+        }
+        log::info!("link {} with {} at {remote} is up, device {device}", id.0, Escaped(&label));
+        if let Some(address) = listens {
+            self.links.addresses.on_useful(now, address);
+        }
+        let heard =
+            self.index.devices()?.into_iter().find(|(known, _)| *known == device).map_or(0, |(_, at)| at);
+        if let Some(met) = self.links.met_mut(id) {
+            met.heard = heard;
+        }
+        self.links.satisfied.remove(&device);
+        self.links.say(id, Message::Follow(Follow { device, after: heard }));
+        let roster = self.links.addresses.sample_to_pass_on(ROSTER_MAX);
+        self.links.say(id, Message::Roster(roster));
+        if let Some(address) = listens {
+            for other in self.links.up().into_iter().filter(|&other| other != id) {
+                self.links.say(other, Message::Roster(vec![address]));
+            }
+        }
+        self.fetch_also(id, None)?;
+        self.plans.retry_unheld();
+        Ok(())
+    }
+
+    /// Of two links between the same two, both sides keep the one that the lesser member dialled.
+    fn is_the_one(&mut self, id: LinkId, member: crate::identity::MemberId, dialled: bool) -> bool {
+        let is_other = |(other, link): &(&LinkId, &Link)| {
+            **other != id
+                && !link.shared.is_closing()
+                && link.met.as_ref().is_some_and(|met| met.hello.member == member)
+        };
+        let Some((&other, link)) = self.links.links.iter().find(is_other) else { return true };
+        let ours_is_right = self.context.me < member;
+        let loser =
+            if dialled == ours_is_right && link.dialled.is_some() != ours_is_right { other } else { id };
+        self.links.close(loser, Reason::Twice);
+        if loser == other {
+            self.fetch_elsewhere(other);
+        }
+        loser != id
+    }
+
+    fn ended(&mut self, id: LinkId, end: &LinkEnd) {
+        let now = clock::now();
+        let Some(link) = self.links.links.remove(&id) else { return };
+        let stopping = self.stopping.is_some();
+        match (&link.met, end) {
+            (None, LinkEnd::Stream(StreamError::Dial(error))) => log::debug!("{}", chain(error)),
+            _ if stopping => {}
+            (Some(met), end) => {
+                log::info!("link {} with {} ended: {}", id.0, Escaped(&met.hello.label), chain(end))
+            }
+            (None, end) => log::info!("link {} ended: {}", id.0, chain(end)),
+        }
+        let Some(met) = link.met else {
+            if let Some(address) = link.dialled {
+                self.links.addresses.on_dial_failed(now, address);
+            }
+            return;
+        };
+        let last = self.index.last_sequence();
+        if matches!(end, LinkEnd::Bye(Reason::Leaving))
+            && let Some(state) = met.state
+            && met.is_united(last)
+        {
+            self.links.satisfied.insert(met.hello.device, state);
+        }
+        if let Some(address) = link.dialled.or(met.listens) {
+            let again = match end {
+                LinkEnd::Bye(Reason::TooMany | Reason::Fault) | LinkEnd::Fault(_) => None,
+                _ => Some(crate::limits::REDIAL_MIN),
+            };
+            self.links.addresses.on_link_gone(now, address, again);
+        }
+        self.fetch_elsewhere(id);
+    }
+
+    /// The other side follows our entries from here on.
+    fn follows(&mut self, id: LinkId, follow: Follow) -> Result<(), KeeperError> {
+        let is_us = follow.device == self.index.device();
+        if is_us && follow.after > self.index.last_sequence() {
+            log::warn!("others know more of this folder than its index: an older index was put in its place");
+            return self.renew_device();
+        }
+        if let Some(met) = self.links.met_mut(id) {
+            met.told = Some(if is_us { follow.after } else { 0 });
+        }
+        Ok(())
+    }
+
+    /// Entries of the other side.
+    fn heard(&mut self, id: LinkId, entries: Entries) -> Result<(), KeeperError> {
+        let Entries { device, rows, through, more } = entries;
+        let remote = rows.iter().map(|row| Change::Remote {
+            device,
+            path: &row.path,
+            entry: &row.entry,
+            sequence: row.sequence,
+        });
+        self.index.write(remote.chain([Change::Through { device, sequence: through }]))?;
+        if let Some(met) = self.links.met_mut(id) {
+            met.heard = through;
+        }
+        let contents: Vec<ContentHash> = rows
+            .iter()
+            .filter_map(|row| match row.entry.content {
+                Content::File { hash, .. } => Some(hash),
+                _ => None,
+            })
+            .collect();
+        rows.into_iter().for_each(|row| self.plans.heard(row.path));
+        self.fetch_also(id, Some(&contents))?;
+        if !more {
+            self.plans.plan_heard();
+            self.plans.retry_unheld();
+        }
+        Ok(())
+    }
+
+    /// Tells everybody what is new here.
+    pub(super) fn tell(&mut self, now: Moment) -> Result<(), KeeperError> {
+        if self.has_much_to_tell() {
+            self.tell_having();
+        }
+        let last = self.index.last_sequence();
+        let (behind, busy) = (self.plans.behind(), self.is_busy());
+        for id in self.links.up() {
+            let Some(met) = self.links.met(id) else { continue };
+            let Some(told) = met.told.filter(|_| !met.telling) else { continue };
+            if told < last {
+                self.tell_entries(id, told, last)?;
+                continue;
+            }
+            let state = State { heard: met.heard, last, behind, busy };
+            let is_news = met.said.is_none_or(|(said, at)| {
+                let settles = !busy && said.busy || said.heard != state.heard;
+                said != state && (settles || now.since(at) >= STATE_INTERVAL)
+            });
+            if is_news
+                && self.links.say(id, Message::State(state))
+                && let Some(met) = self.links.met_mut(id)
+            {
+                met.said = Some((state, now));
+            }
+        }
+        Ok(())
+    }
+
+    fn tell_entries(&mut self, id: LinkId, after: u64, last: u64) -> Result<(), KeeperError> {
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        let page = self.index.own_since(after)?;
+        let mut through = if page.is_empty() { last } else { after };
+        let mut scratch = Vec::new();
+        for own in page {
+            if bytes >= ENTRIES_BYTES {
+                break;
+            }
+            let row = Row { sequence: own.sequence, path: own.path, entry: own.entry };
+            scratch.clear();
+            codec::encode(&row, &mut scratch);
+            bytes += scratch.len();
+            through = row.sequence;
+            rows.push(row);
+        }
+        let more = through < last;
+        let message = Message::Entries(Entries { device: self.index.device(), rows, through, more });
+        if self.links.send(id, Outgoing::Tell(message))
+            && let Some(met) = self.links.met_mut(id)
+        {
+            met.told = Some(through);
+            met.telling = true;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,421 @@
+//! The hub: the one thread that knows the index, decides what is to be done, and orders it.
+//!
+//! - [`looking`]: what was seen on the disk becomes entries;
+//! - [`planning`]: entries of others become orders;
+//! - [`fetching`]: contents come from others, or from what is here;
+//! - [`linking`]: who is there, and what is told to whom.
+//!
+//! Nothing is stored but entries: whatever is under way is found again from them after any stop.
+
+mod fetching;
+mod linking;
+pub(super) mod looking;
+mod planning;
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use thiserror::Error;
+
+use self::fetching::Arrivals;
+use self::linking::Links;
+use self::looking::Looking;
+use self::planning::Plans;
+use super::applier::{self, Outcome as Applied};
+use super::context::Context;
+use super::hands::Hand;
+use super::link::{Fact, LinkId};
+use super::preparer::{self, Prepared};
+use super::progress::{Moved, Standing};
+use super::reading::{self, Found};
+use super::scanner::{self, Glimpse, Looked};
+use crate::entry::{Author, ContentHash, Entry, TreePath};
+use crate::host::clock;
+use crate::host::folder::FolderError;
+use crate::host::folder::facts::Facts;
+use crate::host::folder::index::{Change, Index, IndexError, Totals};
+use crate::host::folder::watch::Hint;
+use crate::host::thread;
+use crate::limits::{
+    EVENTS_PER_TURN, LEAVE_GRACE, REPORT_MAX, SETTLE_PAUSE, TICK_INTERVAL, TOTALS_INTERVAL, TROUBLES_MAX,
+};
+use crate::logic::addresses::Source;
+use crate::time::Moment;
+use crate::wire::ensemble::Reason;
+
+/// What the keeper hears.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// Somebody dials us.
+    Knock(TcpStream, SocketAddr),
+    /// A member may listen there.
+    Address(SocketAddr, Source),
+    /// Something happened on a link.
+    Link(LinkId, Fact),
+    /// The scanner sees this.
+    Glimpses(Vec<Glimpse>),
+    /// The scanner is done.
+    Looked(Looked),
+    /// These were read, and those were not.
+    Read { found: BTreeMap<TreePath, Found>, unread: Vec<TreePath>, outcome: reading::Outcome },
+    /// The applier is done with these.
+    Applied(Vec<Applied>),
+    /// Everything is on the disk, or why not.
+    Synced(Result<(), FolderError>),
+    /// The preparer is done with this content.
+    Prepared(ContentHash, Prepared),
+    /// Something changed in the folder.
+    Hint(Hint),
+    /// The deletions that were held back are meant.
+    Approve(Sender<u64>),
+    /// Leave.
+    Stop,
+    /// A thread of the member failed: a bug of ours.
+    Panicked,
+}
+
+/// What keeps a member from going on.
+#[derive(Debug, Error)]
+pub enum KeeperError {
+    /// The index.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// A bug of ours.
+    #[error("a thread of the program failed; its log says which and where")]
+    Panicked,
+}
+
+/// How a member left.
+#[derive(Debug)]
+pub struct Report {
+    /// The files that came, at most [`REPORT_MAX`].
+    pub moved: Vec<Moved>,
+    /// How many came in all.
+    pub moved_count: u64,
+    /// Whether everything was in unison when it left.
+    pub united: bool,
+    /// What hindered.
+    pub troubles: Vec<String>,
+}
+
+/// The threads that work for the keeper.
+pub(super) struct Hands {
+    pub(super) scanner: Hand<scanner::Order>,
+    pub(super) reading: Hand<Vec<TreePath>>,
+    pub(super) applier: Hand<applier::Task>,
+    pub(super) preparer: Hand<preparer::Order>,
+}
+
+/// What the keeper is to do beyond keeping.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Purpose {
+    /// Leave when so many other members are there and all is in unison.
+    pub(super) once: Option<usize>,
+}
+
+/// The keeper's state.
+pub(super) struct Keeper {
+    context: Arc<Context>,
+    inbox: Receiver<Event>,
+    news: Sender<()>,
+    purpose: Purpose,
+    index: Index,
+    hands: Hands,
+    links: Links,
+    looking: Looking,
+    plans: Plans,
+    arrivals: Arrivals,
+    /// By what they are about.
+    troubles: BTreeMap<String, String>,
+    moved: Vec<Moved>,
+    moved_count: u64,
+    totals: Totals,
+    totals_at: Option<Moment>,
+    totals_stale: bool,
+    next_tick: Moment,
+    /// When rows were written last, if not everything was marked clean since.
+    unsettled: Option<Moment>,
+    stopping: Option<Moment>,
+    united_since: Option<Moment>,
+}
+
+impl Keeper {
+    pub(super) fn new(
+        context: Arc<Context>,
+        inbox: Receiver<Event>,
+        news: Sender<()>,
+        purpose: Purpose,
+        index: Index,
+        hands: Hands,
+        looking: Looking,
+        seed: u64,
+    ) -> Keeper {
+        let links = Links::new(seed);
+        Keeper {
+            context,
+            inbox,
+            news,
+            purpose,
+            index,
+            hands,
+            links,
+            looking,
+            plans: Plans::default(),
+            arrivals: Arrivals::new(seed),
+            troubles: BTreeMap::new(),
+            moved: Vec::new(),
+            moved_count: 0,
+            totals: Totals::default(),
+            totals_at: None,
+            totals_stale: false,
+            next_tick: clock::now(),
+            unsettled: None,
+            stopping: None,
+            united_since: None,
+        }
+    }
+
+    /// Keeps the folder in unison until it is told to stop.
+    pub(super) fn run(mut self) -> Result<Report, KeeperError> {
+        self.context.progress.set_device(self.index.device());
+        self.plans.sweep();
+        let outcome = self.keep();
+        for link in self.links.cut_all() {
+            thread::join_within(link, LEAVE_GRACE);
+        }
+        outcome?;
+        self.mark_clean_now()?;
+        Ok(Report {
+            united: self.united_since.is_some(),
+            troubles: self.troubles.values().cloned().collect(),
+            moved_count: self.moved_count,
+            moved: std::mem::take(&mut self.moved),
+        })
+    }
+
+    fn keep(&mut self) -> Result<(), KeeperError> {
+        loop {
+            let now = clock::now();
+            let wait = if self.has_work() { std::time::Duration::ZERO } else { self.next_tick.since(now) };
+            match self.inbox.recv_timeout(wait) {
+                Ok(event) => {
+                    self.hear(event)?;
+                    for _ in 0..EVENTS_PER_TURN {
+                        let Ok(event) = self.inbox.try_recv() else { break };
+                        self.hear(event)?;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+            let now = clock::now();
+            if let Some(since) = self.stopping {
+                let done =
+                    self.links.is_empty() && !self.hands.applier.is_busy() && !self.hands.preparer.is_busy();
+                if done || now.since(since) >= LEAVE_GRACE && !self.hands.applier.is_busy() {
+                    return Ok(());
+                }
+                self.next_tick = now + TICK_INTERVAL / 10;
+                continue;
+            }
+            self.advance(now)?;
+            if now >= self.next_tick {
+                self.next_tick = now + TICK_INTERVAL;
+                self.tick(now)?;
+            }
+        }
+    }
+
+    /// Whether there is something to do without hearing of anything.
+    fn has_work(&self) -> bool {
+        self.stopping.is_none() && self.plans.has_work()
+    }
+
+    fn hear(&mut self, event: Event) -> Result<(), KeeperError> {
+        if self.stopping.is_some()
+            && !matches!(
+                event,
+                Event::Link(_, Fact::Ended(_)) | Event::Applied(_) | Event::Prepared(..) | Event::Panicked
+            )
+        {
+            return Ok(());
+        }
+        match event {
+            Event::Knock(stream, remote) => self.knocked(stream, remote),
+            Event::Address(address, source) => self.links.learn(address, source),
+            Event::Link(id, fact) => self.on_link(id, fact)?,
+            Event::Glimpses(glimpses) => self.glimpsed(glimpses)?,
+            Event::Looked(looked) => {
+                self.hands.scanner.done();
+                self.looked(looked)?;
+            }
+            Event::Read { found, unread, outcome } => {
+                self.hands.reading.done();
+                self.read(found, unread, outcome)?;
+            }
+            Event::Applied(outcomes) => {
+                self.hands.applier.done();
+                self.applied(outcomes)?;
+            }
+            Event::Synced(outcome) => {
+                self.hands.applier.done();
+                self.synced(outcome)?;
+            }
+            Event::Prepared(content, prepared) => {
+                self.hands.preparer.done();
+                self.prepared(content, prepared)?;
+            }
+            Event::Hint(hint) => self.looking.hint(hint),
+            Event::Approve(answer) => {
+                // Whoever asked may be gone.
+                let _gone = answer.try_send(self.looking.approve());
+            }
+            Event::Stop => self.stop(),
+            Event::Panicked => return Err(KeeperError::Panicked),
+        }
+        Ok(())
+    }
+
+    /// Does what can be done now.
+    fn advance(&mut self, now: Moment) -> Result<(), KeeperError> {
+        self.look_on(now);
+        self.plan_some()?;
+        self.fetch(now)?;
+        self.apply_some();
+        self.tell(now)
+    }
+
+    fn tick(&mut self, now: Moment) -> Result<(), KeeperError> {
+        self.dial(now);
+        self.retry(now);
+        self.tell_having();
+        self.settle(now);
+        let standing = self.standing(now)?;
+        let is_united = standing.united && standing.behind == 0 && !standing.busy;
+        if is_united {
+            self.united_since.get_or_insert(now);
+        } else {
+            self.united_since = None;
+        }
+        if let Some(expected) = self.purpose.once
+            && is_united
+            && self.links.has_met(expected)
+        {
+            self.stop();
+        }
+        if self.context.progress.publish(standing) {
+            // One word is enough for whoever has not looked yet.
+            let _unread = self.news.try_send(());
+        }
+        Ok(())
+    }
+
+    fn standing(&mut self, now: Moment) -> Result<Standing, KeeperError> {
+        if self.totals_at.is_none_or(|at| self.totals_stale && now.since(at) >= TOTALS_INTERVAL) {
+            self.totals = self.index.totals()?;
+            (self.totals_at, self.totals_stale) = (Some(now), false);
+        }
+        let behind = self.plans.behind();
+        let busy = self.is_busy();
+        Ok(Standing {
+            members: self.links.neighbours(),
+            totals: self.totals,
+            behind,
+            busy,
+            united: self.links.are_united(self.index.last_sequence()),
+            conflicts: 0,
+            held: self.looking.held(),
+            troubles: self.troubles.values().cloned().collect(),
+        })
+    }
+
+    /// Whether anything here is about to change.
+    fn is_busy(&self) -> bool {
+        self.looking.is_busy()
+            || self.hands.reading.is_busy()
+            || self.plans.is_busy()
+            || self.arrivals.is_busy()
+    }
+
+    fn stop(&mut self) {
+        self.stopping = Some(clock::now());
+        self.links.close_all(Reason::Leaving);
+    }
+
+    fn author(&self) -> Author {
+        Author { device: self.index.device(), seconds: clock::wall().as_secs() }
+    }
+
+    /// Writes rows of ours.
+    fn write_own(&mut self, rows: &[(TreePath, Entry, Option<Facts>)]) -> Result<(), KeeperError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.index.write(rows.iter().map(|(path, entry, facts)| Change::Own {
+            path,
+            entry,
+            facts: facts.as_ref(),
+        }))?;
+        self.unsettled = Some(clock::now());
+        self.totals_stale = true;
+        for (path, ..) in rows {
+            self.plans.changed_here(path);
+        }
+        Ok(())
+    }
+
+    /// When nothing has happened for a while, everything is brought to the disk and marked clean.
+    fn settle(&mut self, now: Moment) {
+        let is_due = self.unsettled.is_some_and(|since| now.since(since) >= SETTLE_PAUSE);
+        if is_due && !self.is_busy() && !self.hands.applier.is_busy() {
+            self.unsettled = None;
+            self.hands.applier.order(applier::Task::Sync);
+        }
+    }
+
+    fn synced(&mut self, outcome: Result<(), FolderError>) -> Result<(), KeeperError> {
+        match outcome {
+            // What was written since the sync began is not known to be on the disk.
+            Ok(()) if self.unsettled.is_none() && !self.is_busy() => self.index.mark_clean()?,
+            Ok(()) => {}
+            Err(error) => {
+                self.unsettled = Some(clock::now());
+                self.trouble("disk", crate::text::chain(&error).to_string());
+            }
+        }
+        Ok(())
+    }
+
+    /// At the end, if the disk takes everything.
+    fn mark_clean_now(&mut self) -> Result<(), KeeperError> {
+        if self.unsettled.is_some() && !self.looking.has_suspects() && self.context.root.sync().is_ok() {
+            self.index.mark_clean()?;
+        }
+        Ok(())
+    }
+
+    /// Something hinders; `about` names what, so that it can be told when it is over.
+    fn trouble(&mut self, about: &str, text: String) {
+        if self.troubles.get(about) != Some(&text) {
+            log::warn!("{text}");
+        }
+        if self.troubles.len() < TROUBLES_MAX || self.troubles.contains_key(about) {
+            self.troubles.insert(about.to_owned(), text);
+        }
+    }
+
+    fn no_trouble(&mut self, about: &str) {
+        if self.troubles.remove(about).is_some() {
+            log::info!("over: {about}");
+        }
+    }
+
+    fn report(&mut self, moved: Moved) {
+        self.moved_count += 1;
+        if self.moved.len() < REPORT_MAX {
+            self.moved.push(moved);
+        }
+    }
+}

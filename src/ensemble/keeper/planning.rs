@@ -1,0 +1,576 @@
+//! Entries of others become orders for the disk.
+//!
+//! What is to be done at a path follows from the entries there, at any time anew; what is remembered here is only
+//! which paths are worth a look: because something changed there, or because what they waited for did.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+use super::{Keeper, KeeperError};
+use crate::ensemble::applier::{self, Order, Outcome, Work};
+use crate::ensemble::progress::Moved;
+use crate::entry::{Content, ContentHash, Entry, TreePath};
+use crate::host::clock;
+use crate::host::folder::facts::Facts;
+use crate::host::folder::index::Own;
+use crate::host::folder::temp::Whole;
+use crate::host::folder::{FolderError, Kind, Stat, Trouble};
+use crate::limits::{ACTIVE_MAX, APPLY_MAX, DIRTY_MAX, HEARD_MAX, PLAN_PATHS, RETRY_PAUSE, WHOLE_LEN_MAX};
+use crate::logic::sync::aside::{Aside, aside};
+use crate::logic::sync::{Around, Parent, Step, plan};
+use crate::text::chain;
+use crate::time::Moment;
+
+/// Which paths are to be planned, and which are being changed.
+#[derive(Default)]
+pub(super) struct Plans {
+    /// Others have something new there.
+    heard: BTreeSet<TreePath>,
+    /// To be planned.
+    dirty: BTreeSet<TreePath>,
+    /// To be planned from the inside to the outside, when nothing else is: something goes there, or may not.
+    going: BTreeSet<TreePath>,
+    /// They wait for something else here.
+    blocked: BTreeSet<TreePath>,
+    /// Nobody who is there has what belongs there.
+    unheld: BTreeSet<TreePath>,
+    /// The disk would not.
+    refused: BTreeSet<TreePath>,
+    retry_at: Option<Moment>,
+    /// What is under way.
+    active: BTreeMap<TreePath, Active>,
+    /// For the applier.
+    ready: Vec<Order>,
+    /// All paths that others have later versions of are to be planned, those after this one.
+    sweep: Option<Option<TreePath>>,
+}
+
+/// What is under way at a path.
+#[derive(Debug)]
+enum Active {
+    /// Its content is on its way.
+    Wanted(ContentHash),
+    /// It is ordered: whether that is a folder, and from whom the content came.
+    Ordered { folder: bool, from: Vec<String> },
+}
+
+impl Plans {
+    /// Everything is to be planned.
+    pub(super) fn sweep(&mut self) {
+        self.sweep = Some(None);
+    }
+
+    /// Something is new at this path.
+    pub(super) fn changed(&mut self, path: &TreePath) {
+        if self.dirty.len() < DIRTY_MAX {
+            self.dirty.insert(path.clone());
+        } else {
+            self.sweep();
+        }
+    }
+
+    /// Our own entry is new: what waited for it, or is in it, may go on.
+    pub(super) fn changed_here(&mut self, path: &TreePath) {
+        self.changed(path);
+        let waits: Vec<TreePath> = beneath(&self.blocked, path).cloned().collect();
+        for path in waits {
+            self.blocked.remove(&path);
+            self.changed(&path);
+        }
+        let mut parent = path.parent();
+        while let Some(path) = parent {
+            if self.blocked.remove(&path) {
+                self.changed(&path);
+            }
+            parent = path.parent();
+        }
+    }
+
+    /// Others have something new at this path; it is planned when what belongs to it was heard as well.
+    pub(super) fn heard(&mut self, path: TreePath) {
+        self.heard.insert(path);
+        if self.heard.len() >= HEARD_MAX {
+            self.plan_heard();
+        }
+    }
+
+    /// What was heard is all that there is for now.
+    pub(super) fn plan_heard(&mut self) {
+        let heard = std::mem::take(&mut self.heard);
+        heard.iter().for_each(|path| self.changed(path));
+    }
+
+    /// What is under way at this path is not: it is planned anew.
+    pub(super) fn release(&mut self, path: &TreePath) {
+        self.active.remove(path);
+        self.changed(path);
+    }
+
+    /// What waited for something here is planned again.
+    pub(super) fn retry_blocked(&mut self) {
+        let blocked = std::mem::take(&mut self.blocked);
+        blocked.iter().for_each(|path| self.changed(path));
+    }
+
+    /// What nobody had is planned again: there is somebody new, or somebody has something new.
+    pub(super) fn retry_unheld(&mut self) {
+        let unheld = std::mem::take(&mut self.unheld);
+        unheld.iter().for_each(|path| self.changed(path));
+    }
+
+    pub(super) fn is_active(&self, path: &TreePath) -> bool {
+        self.active.contains_key(path)
+    }
+
+    /// Whether the next turn has something to plan.
+    pub(super) fn has_work(&self) -> bool {
+        let has_room = self.active.len() < ACTIVE_MAX;
+        has_room && (!self.dirty.is_empty() || self.sweep.is_some() || !self.going.is_empty())
+    }
+
+    /// Whether anything changes here soon.
+    pub(super) fn is_busy(&self) -> bool {
+        let idle = [&self.heard, &self.dirty, &self.going].into_iter().all(BTreeSet::is_empty);
+        !idle || !self.active.is_empty() || self.sweep.is_some()
+    }
+
+    /// How many paths are not as they should be, as far as it is known.
+    pub(super) fn behind(&self) -> u64 {
+        let waiting = self.blocked.len() + self.unheld.len() + self.refused.len();
+        let planned = self.heard.len() + self.dirty.len() + self.going.len() + self.active.len();
+        (planned + waiting) as u64
+    }
+
+    /// Whether something is to be done in this folder that was not tried yet.
+    fn is_pending_beneath(&self, folder: &TreePath) -> bool {
+        let sets = [&self.heard, &self.dirty, &self.going, &self.blocked, &self.unheld, &self.refused];
+        self.sweep.is_some()
+            || sets.into_iter().any(|set| beneath(set, folder).next().is_some())
+            || after(folder, &self.active).next().is_some_and(|path| path.is_beneath(folder))
+    }
+}
+
+/// What of a set is in this folder.
+fn beneath<'s>(
+    set: &'s BTreeSet<TreePath>,
+    folder: &TreePath,
+) -> impl Iterator<Item = &'s TreePath> + use<'s> {
+    let folder = folder.clone();
+    set.range((Bound::Excluded(folder.clone()), Bound::Unbounded))
+        .take_while(move |path| path.is_beneath(&folder))
+}
+
+fn after<'m, T>(
+    path: &TreePath,
+    map: &'m BTreeMap<TreePath, T>,
+) -> impl Iterator<Item = &'m TreePath> + use<'m, T> {
+    map.range((Bound::Excluded(path.clone()), Bound::Unbounded)).map(|(path, _)| path)
+}
+
+impl Keeper {
+    /// Plans some of the paths that are to be planned.
+    pub(super) fn plan_some(&mut self) -> Result<(), KeeperError> {
+        let mut rows = Vec::new();
+        for _ in 0..PLAN_PATHS {
+            if self.plans.active.len() >= ACTIVE_MAX {
+                break;
+            }
+            if let Some(path) = self.plans.dirty.pop_first() {
+                self.plan_at(path, false, &mut rows)?;
+            } else if let Some(after) = self.plans.sweep.take() {
+                let page = self.index.behind(after.as_ref())?;
+                self.plans.sweep = page.last().cloned().map(Some);
+                let idle = page.into_iter().filter(|path| !self.plans.active.contains_key(path));
+                self.plans.dirty.extend(idle);
+            } else {
+                // What goes is looked at when everything else has come, and its rows are written.
+                if !rows.is_empty() {
+                    break;
+                }
+                let Some(path) = self.plans.going.pop_last() else { break };
+                self.plan_at(path, true, &mut rows)?;
+                if !rows.is_empty() {
+                    break;
+                }
+            }
+        }
+        self.write_own(&rows)
+    }
+
+    /// Plans a path; `backward` if what is in it was planned before.
+    fn plan_at(
+        &mut self,
+        path: TreePath,
+        backward: bool,
+        rows: &mut Vec<(TreePath, Entry, Option<Facts>)>,
+    ) -> Result<(), KeeperError> {
+        match self.plans.active.get(&path) {
+            Some(Active::Ordered { .. }) => return Ok(()),
+            // What is on its way may not be what belongs there by now.
+            Some(Active::Wanted(_)) => self.unwant(&path),
+            None => {}
+        }
+        self.plans.unheld.remove(&path);
+        self.plans.refused.remove(&path);
+        if self.looking.is_unsure(&path) {
+            self.plans.blocked.insert(path);
+            return Ok(());
+        }
+        self.plans.blocked.remove(&path);
+        let own = self.index.own(&path)?;
+        let step = self.step_at(&path, own.as_ref())?;
+        let goes = match &step {
+            Step::Note(_) | Step::Rest | Step::Wait => false,
+            Step::Take(entry) | Step::TakeBeside(entry) => !entry.content.is_live(),
+            Step::Reassert(_) => true,
+        };
+        if goes && !backward {
+            self.plans.going.insert(path);
+            return Ok(());
+        }
+        match step {
+            Step::Rest => {}
+            Step::Wait => {
+                self.plans.blocked.insert(path);
+            }
+            Step::Note(entry) => self.note(path, own, entry, rows),
+            Step::Reassert(_) if self.plans.is_pending_beneath(&path) => {
+                self.plans.blocked.insert(path);
+            }
+            Step::Reassert(entry) => rows.push((path, entry, own.and_then(|own| own.facts))),
+            Step::Take(entry) => self.take(path, own, entry, false)?,
+            Step::TakeBeside(entry) => self.take(path, own, entry, true)?,
+        }
+        Ok(())
+    }
+
+    fn step_at(&self, path: &TreePath, own: Option<&Own>) -> Result<Step, KeeperError> {
+        let others = self.index.remote(path)?;
+        let parent = match path.parent() {
+            None => Parent::Folder,
+            Some(parent) => {
+                let ordered =
+                    matches!(self.plans.active.get(&parent), Some(Active::Ordered { folder: true, .. }));
+                let is_there = ordered
+                    || self.index.own(&parent)?.is_some_and(|own| own.entry.content == Content::Folder);
+                if is_there { Parent::Folder } else { Parent::Missing }
+            }
+        };
+        let is_folder = own.is_some_and(|own| own.entry.content == Content::Folder);
+        let stays = others.iter().all(|(_, entry)| entry.content == Content::Folder);
+        let inhabited = is_folder && !stays && self.index.has_live_beneath(path)?;
+        let around = Around { parent, inhabited };
+        let others = others.iter().map(|(_, entry)| entry);
+        Ok(plan(own.map(|own| &own.entry), others, around, self.author()))
+    }
+
+    /// The content is there already.
+    fn note(
+        &mut self,
+        path: TreePath,
+        own: Option<Own>,
+        entry: Entry,
+        rows: &mut Vec<(TreePath, Entry, Option<Facts>)>,
+    ) {
+        let changes_file = matches!(entry.content, Content::File { .. })
+            && own.as_ref().is_some_and(|own| own.entry.attributes != entry.attributes);
+        match own {
+            Some(own) if changes_file => match self.expected(&own) {
+                Some(expected) => {
+                    let work = Work::SetAttributes;
+                    self.order(
+                        Order { path, entry, expected: Some(expected), aside: None, work },
+                        Vec::new(),
+                    );
+                }
+                None => self.look_first(path),
+            },
+            own => rows.push((path, entry, own.and_then(|own| own.facts))),
+        }
+    }
+
+    /// Brings what the entry says to the path, as soon as its content is here; `beside` what is there, if that is to
+    /// be kept.
+    fn take(
+        &mut self,
+        path: TreePath,
+        own: Option<Own>,
+        entry: Entry,
+        beside: bool,
+    ) -> Result<(), KeeperError> {
+        let own = own.filter(|own| own.entry.content.is_live());
+        let (size, content) = match &entry.content {
+            Content::Gone if own.is_none() => return self.write_own(&[(path, entry, None)]),
+            Content::Gone | Content::Folder | Content::Link(_) | Content::File { size: 0, .. } => {
+                return self.put(path, own, entry, beside, None, Vec::new());
+            }
+            Content::File { size, hash } => (*size, *hash),
+        };
+        if own.is_none() && self.move_here(&path, &entry, content)? {
+            return Ok(());
+        }
+        let base = own.and_then(|own| match own.entry.content {
+            Content::File { size, hash } if size > WHOLE_LEN_MAX => Some(hash),
+            _ => None,
+        });
+        match self.want(&path, content, size, base)? {
+            true => drop(self.plans.active.insert(path, Active::Wanted(content))),
+            false => drop(self.plans.unheld.insert(path)),
+        }
+        Ok(())
+    }
+
+    /// Orders what needs no content from elsewhere, or has it.
+    fn put(
+        &mut self,
+        path: TreePath,
+        own: Option<Own>,
+        entry: Entry,
+        beside: bool,
+        whole: Option<Whole>,
+        from: Vec<String>,
+    ) -> Result<(), KeeperError> {
+        let expected = match &own {
+            None => None,
+            Some(own) => match self.expected(own) {
+                Some(expected) => Some(expected),
+                None => {
+                    self.look_first(path);
+                    return Ok(());
+                }
+            },
+        };
+        let mut kept = None;
+        if let Some(own) = own.filter(|_| beside) {
+            match self.aside_at(&path, &own.entry)? {
+                Aside::Known => {}
+                Aside::There(name, its_entry) => {
+                    let facts = self.index.own(&name)?.and_then(|own| own.facts);
+                    self.write_own(&[(name, its_entry, facts)])?;
+                }
+                Aside::Kept(name, _) if self.plans.is_active(&name) || self.looking.is_unsure(&name) => {
+                    self.plans.blocked.insert(path);
+                    return Ok(());
+                }
+                Aside::Kept(name, its_entry) => {
+                    self.plans
+                        .active
+                        .insert(name.clone(), Active::Ordered { folder: false, from: Vec::new() });
+                    kept = Some((name, its_entry));
+                }
+                Aside::Nowhere => {
+                    let text = format!(
+                        "every name that the other version of {path} could be kept under is taken; move one of them away"
+                    );
+                    self.trouble(path.as_str(), text);
+                    self.refuse(path);
+                    return Ok(());
+                }
+            }
+        }
+        let work = match (&entry.content, whole) {
+            (Content::File { .. }, Some(whole)) => Work::File(whole),
+            (Content::File { .. }, None) => Work::EmptyFile,
+            (Content::Folder, _) => Work::Folder,
+            (Content::Link(text), _) => Work::Link(text.clone()),
+            (Content::Gone, _) => Work::Remove,
+        };
+        self.order(Order { path, entry, expected, aside: kept, work }, from);
+        Ok(())
+    }
+
+    /// If a file of ours with this content is about to go, it goes here.
+    fn move_here(
+        &mut self,
+        path: &TreePath,
+        entry: &Entry,
+        content: ContentHash,
+    ) -> Result<bool, KeeperError> {
+        for own in self.index.own_with(content)? {
+            if self.plans.is_active(&own.path) || self.looking.is_unsure(&own.path) {
+                continue;
+            }
+            let Some(expected) = self.expected(&own) else { continue };
+            if let Step::Take(gone) = self.step_at(&own.path, Some(&own))?
+                && gone.content == Content::Gone
+            {
+                let from = own.path.clone();
+                self.plans.dirty.remove(&from);
+                self.plans.going.remove(&from);
+                self.plans.active.insert(path.clone(), Active::Ordered { folder: false, from: Vec::new() });
+                let work = Work::MoveTo(path.clone(), entry.clone());
+                self.order(
+                    Order { path: from, entry: gone, expected: Some(expected), aside: None, work },
+                    Vec::new(),
+                );
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// A content has arrived, for these paths.
+    pub(super) fn deliver(
+        &mut self,
+        paths: Vec<TreePath>,
+        content: ContentHash,
+        whole: Whole,
+        from: &[String],
+    ) -> Result<(), KeeperError> {
+        let mut whole = Some(whole);
+        for path in paths {
+            self.plans.active.remove(&path);
+            let own = self.index.own(&path)?;
+            let (entry, beside) = match self.step_at(&path, own.as_ref())? {
+                Step::Take(entry) if whole.is_some() => (entry, false),
+                Step::TakeBeside(entry) if whole.is_some() => (entry, true),
+                _ => {
+                    // The others find it here in a moment.
+                    self.plans.blocked.insert(path);
+                    continue;
+                }
+            };
+            let is_it = matches!(&entry.content, Content::File { hash, .. } if *hash == content);
+            if !is_it || self.looking.is_unsure(&path) {
+                self.plans.changed(&path);
+                continue;
+            }
+            let own = own.filter(|own| own.entry.content.is_live());
+            self.put(path, own, entry, beside, whole.take(), from.to_vec())?;
+        }
+        Ok(())
+    }
+
+    /// A content will not come for now: these paths wait.
+    pub(super) fn undeliver(&mut self, paths: Vec<TreePath>, refused: bool) {
+        for path in paths {
+            self.plans.active.remove(&path);
+            if refused {
+                self.refuse(path);
+            } else {
+                self.plans.unheld.insert(path);
+            }
+        }
+    }
+
+    fn refuse(&mut self, path: TreePath) {
+        self.plans.refused.insert(path);
+        self.plans.retry_at.get_or_insert(clock::now() + RETRY_PAUSE);
+    }
+
+    /// Others wait until what is there is known again.
+    fn look_first(&mut self, path: TreePath) {
+        self.looking.look_at(path.clone());
+        self.plans.blocked.insert(path);
+    }
+
+    /// What the disk told last of what is there.
+    fn expected(&self, own: &Own) -> Option<Stat> {
+        let facts = own.facts?;
+        let kind = match own.entry.content {
+            Content::Gone => return None,
+            Content::Folder => Kind::Folder,
+            Content::File { .. } => Kind::File,
+            Content::Link(_) => Kind::Link,
+        };
+        let Facts { size, mtime, ctime, inode, mode } = facts;
+        let device = self.context.root.beneath().device();
+        Some(Stat { kind, size, mtime, ctime, inode, device, mode, links: 1 })
+    }
+
+    fn order(&mut self, order: Order, from: Vec<String>) {
+        let folder = matches!(order.work, Work::Folder);
+        self.plans.active.insert(order.path.clone(), Active::Ordered { folder, from });
+        self.plans.ready.push(order);
+    }
+
+    /// Gives the applier what is ready.
+    pub(super) fn apply_some(&mut self) {
+        if self.plans.ready.is_empty() || self.hands.applier.is_busy() {
+            return;
+        }
+        let rest = self.plans.ready.split_off(self.plans.ready.len().min(APPLY_MAX));
+        let orders = std::mem::replace(&mut self.plans.ready, rest);
+        self.hands.applier.order(applier::Task::Apply(orders));
+    }
+
+    /// The applier is done with these.
+    pub(super) fn applied(&mut self, outcomes: Vec<Outcome>) -> Result<(), KeeperError> {
+        let mut rows = Vec::new();
+        for Outcome { path, others, result } in outcomes {
+            let active = self.plans.active.remove(&path);
+            others.iter().for_each(|path| drop(self.plans.active.remove(path)));
+            match result {
+                Ok(changed) => {
+                    self.no_trouble(path.as_str());
+                    for (path, entry, _) in &changed {
+                        if let Content::File { size, hash } = entry.content {
+                            let from = match &active {
+                                Some(Active::Ordered { from, .. }) => from.clone(),
+                                _ => Vec::new(),
+                            };
+                            self.report(Moved { path: path.clone(), size, content: hash, from });
+                        }
+                    }
+                    rows.extend(changed);
+                }
+                Err(error) => {
+                    others.into_iter().for_each(|path| self.look_first(path));
+                    self.not_applied(path, &error);
+                }
+            }
+        }
+        self.write_own(&rows)?;
+        // A folder may be empty by now, and a content be here that others wait for.
+        self.plans.retry_blocked();
+        Ok(())
+    }
+
+    fn not_applied(&mut self, path: TreePath, error: &FolderError) {
+        log::info!("{}", chain(error));
+        match error.trouble {
+            // Somebody was faster: what is there is looked at, and then it shows what is to be done.
+            Trouble::Changed
+            | Trouble::Missing
+            | Trouble::Way
+            | Trouble::Occupied
+            | Trouble::NotEmpty
+            | Trouble::Is(_)
+            | Trouble::Mounted
+            | Trouble::Busy => self.look_first(path),
+            _ => {
+                self.trouble(path.as_str(), chain(error).to_string());
+                self.refuse(path);
+            }
+        }
+    }
+
+    /// What the disk would not do is tried again now and then.
+    pub(super) fn retry(&mut self, now: Moment) {
+        if self.plans.retry_at.take_if(|at| *at <= now).is_some() {
+            let refused = std::mem::take(&mut self.plans.refused);
+            refused.iter().for_each(|path| self.plans.changed(path));
+        }
+    }
+
+    /// A path does not need what was on its way to it.
+    fn unwant(&mut self, path: &TreePath) {
+        if let Some(Active::Wanted(content)) = self.plans.active.remove(path) {
+            self.arrivals.unwant(content, path);
+        }
+    }
+
+    /// Where the loser of a conflict at this path goes, if there is one now.
+    fn aside_at(&self, path: &TreePath, loser: &Entry) -> Result<Aside, KeeperError> {
+        let failed = RefCell::new(None);
+        let found = aside(path, loser, self.author(), |path| match self.index.own(path) {
+            Ok(own) => own.map(|own| own.entry),
+            Err(error) => {
+                failed.replace(Some(error));
+                None
+            }
+        });
+        failed.into_inner().map_or(Ok(found), |error| Err(error.into()))
+    }
+}

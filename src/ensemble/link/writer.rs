@@ -1,0 +1,221 @@
+//! The sending thread of a link: words, and slices of files.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::net::{Shutdown, TcpStream};
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
+
+use super::{Fact, Gift, GiftFrom, LinkEnd, LinkId, Outgoing, Shared};
+use crate::ensemble::context::Context;
+use crate::ensemble::keeper::Event;
+use crate::ensemble::packing::Packer;
+use crate::entry::TreePath;
+
+use crate::host::folder::Stat;
+use crate::host::folder::facts::Facts;
+use crate::limits::ALIVE_INTERVAL;
+use crate::stream::SealedWriter;
+use crate::wire::ensemble::{Message, Packed, Slice};
+use crate::wire::seal::Sealer;
+
+/// Whether the link goes on.
+enum Next {
+    Goes,
+    Ends,
+}
+
+/// The thread's state.
+pub(super) struct Writer<'s> {
+    context: &'s Context,
+    shared: &'s Shared,
+    id: LinkId,
+    stream: &'s TcpStream,
+    queue: &'s Receiver<Outgoing>,
+    out: SealedWriter<'s>,
+    gifts: VecDeque<Gift>,
+    /// The file that was read last, which most likely is the next one as well.
+    open: Option<(Arc<(TreePath, Facts)>, File)>,
+    buffer: Vec<u8>,
+    packer: Packer,
+    scratch: Vec<u8>,
+}
+
+impl<'s> Writer<'s> {
+    pub(super) fn new(
+        context: &'s Context,
+        shared: &'s Shared,
+        id: LinkId,
+        stream: &'s TcpStream,
+        queue: &'s Receiver<Outgoing>,
+        sealer: Sealer,
+    ) -> Writer<'s> {
+        Writer {
+            context,
+            shared,
+            id,
+            stream,
+            queue,
+            out: SealedWriter::new(shared.socket(), stream, sealer),
+            gifts: VecDeque::new(),
+            open: None,
+            buffer: Vec::new(),
+            packer: Packer::default(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Runs until the link ends.
+    pub(super) fn run(mut self) -> Result<(), LinkEnd> {
+        let hello = self.context.progress.hello(self.context);
+        self.say(&Message::Hello(hello))?;
+        self.out.flush()?;
+        loop {
+            let order = if self.gifts.is_empty() {
+                self.next_order()?
+            } else {
+                match self.queue.try_recv() {
+                    Ok(order) => Some(order),
+                    Err(TryRecvError::Empty) => None,
+                    Err(TryRecvError::Disconnected) => return Ok(()),
+                }
+            };
+            match order {
+                Some(order) => {
+                    if let Next::Ends = self.obey(order)? {
+                        return Ok(());
+                    }
+                }
+                None => {
+                    if let Some(gift) = self.gifts.pop_front() {
+                        self.give(&gift)?;
+                    }
+                }
+            }
+            if self.out.is_worn() {
+                return Err(LinkEnd::Worn);
+            }
+        }
+    }
+
+    /// Nothing is left to send: waits for an order, and says now and then that we live.
+    fn next_order(&mut self) -> Result<Option<Outgoing>, LinkEnd> {
+        if let Ok(order) = self.queue.try_recv() {
+            return Ok(Some(order));
+        }
+        // What is in the buffer must not wait for company; what is open may be removed meanwhile.
+        self.out.flush()?;
+        self.open = None;
+        match self.queue.recv_timeout(ALIVE_INTERVAL) {
+            Ok(order) => Ok(Some(order)),
+            Err(RecvTimeoutError::Timeout) => {
+                self.say(&Message::Alive)?;
+                self.out.flush()?;
+                Ok(None)
+            }
+            Err(RecvTimeoutError::Disconnected) => Err(LinkEnd::Closed),
+        }
+    }
+
+    fn obey(&mut self, order: Outgoing) -> Result<Next, LinkEnd> {
+        match order {
+            Outgoing::Say(message) => {
+                if let Message::Chunks(_) = message {
+                    self.shared.paid_list();
+                }
+                self.say(&message)?;
+            }
+            Outgoing::Tell(message) => {
+                self.say(&message)?;
+                self.context.report(Event::Link(self.id, Fact::Told));
+            }
+            Outgoing::Ask(asked) => {
+                self.shared.ask(&asked);
+                self.say(&Message::Fetch(asked.iter().map(|asked| asked.slice).collect()))?;
+            }
+            Outgoing::Give(gifts) => self.gifts.extend(gifts),
+            Outgoing::Close(reason) => {
+                self.shared.close();
+                self.say(&Message::Bye(reason))?;
+                self.out.flush()?;
+                // The other side reads the last word, then the end; shutting both ways could destroy it.
+                drop(self.stream.shutdown(Shutdown::Write));
+                return Ok(Next::Ends);
+            }
+        }
+        Ok(Next::Goes)
+    }
+
+    fn say(&mut self, message: &Message) -> Result<(), LinkEnd> {
+        self.scratch.clear();
+        message.append_to(&mut self.scratch);
+        Ok(self.out.put(&self.scratch)?)
+    }
+
+    fn give(&mut self, gift: &Gift) -> Result<(), LinkEnd> {
+        let len = gift.slice.len as usize;
+        self.buffer.resize(self.buffer.len().max(len), 0);
+        let is_there = match &gift.from {
+            GiftFrom::File(file) => {
+                let is_there = self.read(file, gift.slice);
+                if !is_there {
+                    self.open = None;
+                    self.context.report(Event::Link(self.id, Fact::Stale(file.0.clone())));
+                }
+                is_there
+            }
+            GiftFrom::Arriving(temp, at) => {
+                let temp = temp.upgrade();
+                temp.is_some_and(|temp| temp.read(*at, gift.slice.offset, &mut self.buffer[..len]).is_ok())
+            }
+            GiftFrom::Nowhere => false,
+        };
+        if is_there {
+            self.send(gift.slice)?;
+        } else {
+            self.say(&Message::Lacking)?;
+        }
+        self.shared.paid(1);
+        Ok(())
+    }
+
+    /// Reads a slice of a file into the buffer; false if the file is not what it was when its content was read.
+    fn read(&mut self, source: &Arc<(TreePath, Facts)>, slice: Slice) -> bool {
+        if self.open.as_ref().is_none_or(|(open, _)| !Arc::ptr_eq(open, source)) {
+            let Ok(file) = self.context.root.beneath().open_file(&source.0) else { return false };
+            self.open = Some((Arc::clone(source), file));
+        }
+        let Some((_, file)) = &self.open else { return false };
+        let is_as_it_was = || Stat::of(file).is_ok_and(|stat| Facts::from(stat) == source.1);
+        let buffer = &mut self.buffer[..slice.len as usize];
+        is_as_it_was() && file.read_exact_at(buffer, slice.offset).is_ok() && is_as_it_was()
+    }
+
+    /// Sends what is in the buffer.
+    fn send(&mut self, slice: Slice) -> Result<(), LinkEnd> {
+        let len = slice.len as usize;
+        let packed = self.packer.pack(&self.buffer[..len]);
+        let (header, bytes) = match packed {
+            Some(packed) => (Packed::Zstd(u32::try_from(packed.len()).unwrap_or(u32::MAX)), packed),
+            None => (Packed::Plain, &self.buffer[..len]),
+        };
+        self.scratch.clear();
+        Message::Bytes(header).append_to(&mut self.scratch);
+        self.out.put(&self.scratch)?;
+        let mut left = bytes;
+        while !left.is_empty() {
+            let (now, later) = left.split_at(self.context.up.slice(left.len()).clamp(1, left.len()));
+            self.out.put(now)?;
+            self.context.progress.gave(now.len() as u64);
+            if self.context.up.is_set() {
+                // What was paid for goes out now, so that a slow rate is a steady one.
+                self.out.flush()?;
+                self.context.up.wait(now.len(), || self.shared.is_closing());
+            }
+            left = later;
+        }
+        Ok(())
+    }
+}
