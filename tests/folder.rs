@@ -79,7 +79,8 @@ fn what_could_not_be_synced_is_thrown_away() {
     let Some(disk) = Failing::new() else { return };
     let root = Arc::new(Root::open(disk.at("folder").as_ref(), IfNew::Make).unwrap());
     let bytes = noise(0, 8 * BLOCK);
-    let chunk = |bytes: &[u8]| Chunk { hash: ContentHash::of(bytes), len: u32::try_from(bytes.len()).unwrap() };
+    let chunk =
+        |bytes: &[u8]| Chunk { hash: ContentHash::of(bytes), len: u32::try_from(bytes.len()).unwrap() };
     let chunks: Vec<Chunk> = bytes.chunks(BLOCK).map(chunk).collect();
     let content = ContentHash::of_chunks(&chunks);
     let temp = Temp::open(&root, content, bytes.len() as u64, chunks).unwrap();

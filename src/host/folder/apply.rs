@@ -476,8 +476,7 @@ pub fn restore(
     let read = |trouble: Trouble| trouble.at(Action::Read, &kept.path);
     let stop = AtomicBool::new(false);
     let same = source.try_clone().map_err(|error| read(error.into()))?;
-    let (content, mut chunks) =
-        content::name(same, size, &stop).map_err(read)?.expect("nobody stops it");
+    let (content, mut chunks) = content::name(same, size, &stop).map_err(read)?.expect("nobody stops it");
     if let Some(list) = list_of_short(content, size) {
         chunks = list;
     }

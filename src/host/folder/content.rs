@@ -93,9 +93,8 @@ pub fn read_many(
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(path) = paths.get(at) else { break };
             let opened = Opened::open(folder, path);
-            let contents = opened.and_then(|opened| {
-                opened.read(|file, size| cutting::name(file, size, stop, crew, reader))
-            });
+            let contents = opened
+                .and_then(|opened| opened.read(|file, size| cutting::name(file, size, stop, crew, reader)));
             if let Some(contents) = contents.transpose() {
                 found(at, contents);
             }
@@ -247,7 +246,10 @@ mod tests {
                 });
                 let (hash, chunks) = named.unwrap().unwrap();
                 check(&bytes, &chunks);
-                assert!(chunks.iter().map(|chunk| chunk.len as usize).eq(reference(&bytes)), "{threads} threads");
+                assert!(
+                    chunks.iter().map(|chunk| chunk.len as usize).eq(reference(&bytes)),
+                    "{threads} threads"
+                );
                 assert_eq!(hash, ContentHash::of_chunks(&chunks));
             }
         }

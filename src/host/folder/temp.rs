@@ -178,7 +178,9 @@ impl Temp {
         let mut buffer = Vec::new();
         let mut at = 0;
         // A chunk may have a hole in it where a file was shared, and is read if anything of it was written.
-        while let Some(stretch) = self.written(self.offset(at)).map_err(|trouble| self.error(Action::Read, trouble))? {
+        while let Some(stretch) =
+            self.written(self.offset(at)).map_err(|trouble| self.error(Action::Read, trouble))?
+        {
             at = self.offsets.partition_point(|&offset| offset <= stretch.start) - 1;
             while at < self.chunks.len() && self.offset(at) < stretch.end {
                 if stop.load(Ordering::Relaxed) {
@@ -288,7 +290,10 @@ impl Temp {
                 self.there.iter_mut().for_each(|word| *word.get_mut() = 0);
                 *self.missing.get_mut() = self.chunks.len();
                 // It has the end of the source now.
-                self.file.set_len(self.size()).map(|()| true).map_err(|error| self.error(Action::Write, error))
+                self.file
+                    .set_len(self.size())
+                    .map(|()| true)
+                    .map_err(|error| self.error(Action::Write, error))
             }
             Err(errno)
                 if beneath::cannot(errno) || matches!(errno, Errno::XDEV | Errno::PERM | Errno::TXTBSY) =>

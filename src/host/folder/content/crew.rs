@@ -42,7 +42,10 @@ impl<'a> Crew<'a> {
     ///
     /// # Errors
     /// The system has no room for a thread; the others have worked.
-    pub(super) fn all_own(threads: usize, work: impl Fn(&Crew<'a>, &mut Reader) + Sync) -> Result<(), HostError> {
+    pub(super) fn all_own(
+        threads: usize,
+        work: impl Fn(&Crew<'a>, &mut Reader) + Sync,
+    ) -> Result<(), HostError> {
         let crew = Crew::default();
         let body = |ownership: Ownership<'_, 'a>| {
             let mut reader = Reader::default();

@@ -57,7 +57,13 @@ pub(super) fn name<'a>(
     if size <= WHOLE_LEN_MAX {
         return reader.short(&file, size).map(|hash| Some((hash, Vec::new())));
     }
-    let job = Arc::new(Job { cutter: Cutter::new(chunk_average(size)), next: AtomicUsize::new(0), file, size, stop });
+    let job = Arc::new(Job {
+        cutter: Cutter::new(chunk_average(size)),
+        next: AtomicUsize::new(0),
+        file,
+        size,
+        stop,
+    });
     let Some(chunks) = Owner::cut(&job, crew, reader)? else { return Ok(None) };
     if read_some(&job.file, &mut [0], size)? > 0 {
         return Err(Trouble::Changed);
@@ -231,7 +237,8 @@ impl<'a> Owner<'_, 'a> {
 
     /// Does what is to be done next; says whether it was not stopped.
     fn step(&mut self, reader: &mut Reader) -> Result<bool, Trouble> {
-        let segment = usize::try_from(self.at / self.job.cutter.segment()).expect("it is one of the segments");
+        let segment =
+            usize::try_from(self.at / self.job.cutter.segment()).expect("it is one of the segments");
         if let Some(piece) = self.pieces[segment].take() {
             let Some(chunks) = piece.chunks? else { return Ok(false) };
             return self.join(segment, piece.from, &chunks, reader);

@@ -18,7 +18,8 @@ fn content() -> Vec<u8> {
 
 /// The name and the chunks of bytes that are cut into pieces of this length.
 fn list(bytes: &[u8], len: usize) -> (ContentHash, Vec<Chunk>) {
-    let chunk = |piece: &[u8]| Chunk { hash: ContentHash::of(piece), len: u32::try_from(piece.len()).unwrap() };
+    let chunk =
+        |piece: &[u8]| Chunk { hash: ContentHash::of(piece), len: u32::try_from(piece.len()).unwrap() };
     let chunks: Vec<Chunk> = bytes.chunks(len).map(chunk).collect();
     let short = bytes.len() as u64 <= WHOLE_LEN_MAX;
     (if short { ContentHash::of(bytes) } else { ContentHash::of_chunks(&chunks) }, chunks)
@@ -201,7 +202,11 @@ fn what_a_local_file_has_is_taken() {
     assert_eq!(temp.take(0..4, &file, 0, &go()).unwrap(), 2, "one of them is there, and one is wrong");
     check(&temp, wanted, &[0, 2, 3]);
     assert_eq!(temp.take(1..2, &file, u64::MAX - 1, &go()).unwrap_or(0), 0);
-    assert_eq!(temp.take(1..2, &source(&bytes[..7 + 2 * BLOCK - 1]), 7 + BLOCK as u64, &go()).unwrap(), 0, "short");
+    assert_eq!(
+        temp.take(1..2, &source(&bytes[..7 + 2 * BLOCK - 1]), 7 + BLOCK as u64, &go()).unwrap(),
+        0,
+        "short"
+    );
     assert_eq!(temp.take(1..2, &source(&bytes), 7 + BLOCK as u64, &go()).unwrap(), 1);
     check(&temp, wanted, &[0, 1, 2, 3]);
     temp.whole().unwrap();
@@ -251,7 +256,8 @@ fn many_threads_fill_it_together() {
             });
             scope.spawn(move || {
                 barrier.wait();
-                temp.take(thread * count / 2..count, source, (thread * count / 2 * len) as u64, &go()).unwrap();
+                temp.take(thread * count / 2..count, source, (thread * count / 2 * len) as u64, &go())
+                    .unwrap();
             });
             scope.spawn(move || {
                 barrier.wait();
