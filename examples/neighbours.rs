@@ -68,7 +68,9 @@ fn meet(run: u32) {
     one.finds(3, PATIENCE);
     two.finds(3, PATIENCE);
     let is_found = began.elapsed();
-    println!("run {run}: two together {both:.2?}; a third one finds them {finds:.2?}, they it {is_found:.2?}");
+    println!(
+        "run {run}: two together {both:.2?}; a third one finds them {finds:.2?}, they it {is_found:.2?}"
+    );
 }
 
 /// The link of one comes up late.
@@ -103,7 +105,9 @@ fn idle(minutes: u32) {
         thread::sleep(MINUTE);
         let now = sent(&network);
         let (packets, bytes) = (now.0 - before.0, now.1 - before.1);
-        println!("minute {minute}: three idle members sent {packets} packets, {bytes} bytes with Ethernet heads");
+        println!(
+            "minute {minute}: three idle members sent {packets} packets, {bytes} bytes with Ethernet heads"
+        );
         before = now;
     }
 }

@@ -5,12 +5,11 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy takes only functions marked as tests for tests")]
 
-#[allow(dead_code, reason = "each test program uses a part of this")]
 mod common;
-#[path = "lab/network.rs"]
-mod network;
 #[path = "lab/neighbour.rs"]
 mod neighbour;
+#[path = "lab/network.rs"]
+mod network;
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;

@@ -175,8 +175,7 @@ where
     /// What is told of us on this day.
     fn service(&self, day: u64) -> Result<ServiceInfo, mdns_sd::Error> {
         let properties = [(TAG, (self.tag)(day))];
-        let service =
-            ServiceInfo::new(SERVICE, &self.name, &self.host, (), self.port, &properties[..])?;
+        let service = ServiceInfo::new(SERVICE, &self.name, &self.host, (), self.port, &properties[..])?;
         let mut service = service.enable_addr_auto();
         // Nobody else draws the same names.
         service.set_requires_probe(false);
@@ -277,7 +276,9 @@ fn probe() -> Result<(), HostError> {
     let v4 = try_one(Domain::IPV4, (Ipv4Addr::UNSPECIFIED, MDNS_PORT).into());
     let v6 = try_one(Domain::IPV6, (Ipv6Addr::UNSPECIFIED, MDNS_PORT).into());
     match (v4, v6) {
-        (Err(error), Err(_)) => Err(HostError::net(NetAction::Listen, format!("UDP port {MDNS_PORT}"))(error)),
+        (Err(error), Err(_)) => {
+            Err(HostError::net(NetAction::Listen, format!("UDP port {MDNS_PORT}"))(error))
+        }
         _ => Ok(()),
     }
 }

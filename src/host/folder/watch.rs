@@ -236,7 +236,9 @@ impl Teller {
                 EventKind::Modify(ModifyKind::Metadata(MetadataKind::Any)) => {
                     Heard::Change(Change::Attributes(path))
                 }
-                EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Any) => Heard::Change(Change::Writing(path)),
+                EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Any) => {
+                    Heard::Change(Change::Writing(path))
+                }
                 _ => Heard::Change(Change::Done(path)),
             });
         }

@@ -120,7 +120,10 @@ fn whoever_watches_a_folder_hears_of_it_before_it_is_listed() {
     assert!(!dir.path().join("a/new").exists(), "only what is listed");
     assert_eq!(walk(None), ["a", "a/b", "a/b/new", "a/new", "new"]);
     assert!(!dir.path().join("left out/new").exists());
-    assert!(!Walk::new(&folder, &rules, None).end().proves_absent(&rules, &tree("x"), false), "before it began");
+    assert!(
+        !Walk::new(&folder, &rules, None).end().proves_absent(&rules, &tree("x"), false),
+        "before it began"
+    );
 }
 
 #[test]

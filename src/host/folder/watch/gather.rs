@@ -113,12 +113,17 @@ impl Gather {
 
     fn insert(&mut self, now: Moment, path: TreePath) {
         // None is beneath another, so a folder that it is in would be the last one before it.
-        if self.paths.range(..=&path).next_back().is_some_and(|before| *before == path || path.is_beneath(before))
+        if self
+            .paths
+            .range(..=&path)
+            .next_back()
+            .is_some_and(|before| *before == path || path.is_beneath(before))
         {
             return;
         }
         self.since.get_or_insert(now);
-        while let Some(inside) = self.paths.range(&path..).next().filter(|next| next.is_beneath(&path)).cloned()
+        while let Some(inside) =
+            self.paths.range(&path..).next().filter(|next| next.is_beneath(&path)).cloned()
         {
             self.paths.remove(&inside);
         }
@@ -190,7 +195,9 @@ mod tests {
     #[test]
     fn a_burst_is_one_hint_and_folders_swallow_what_is_in_them() {
         let mut gather = Gather::default();
-        for (millis, path) in [(0, "a/b/c"), (3, "x"), (5, "a-b"), (6, "a/b/d"), (9, "a"), (14, "a/e"), (14, "x")] {
+        for (millis, path) in
+            [(0, "a/b/c"), (3, "x"), (5, "a-b"), (6, "a/b/d"), (9, "a"), (14, "a/e"), (14, "x")]
+        {
             assert_eq!(gather.tell(after(millis)), None);
             gather.step(after(millis), Change::Done(tree(path)));
         }
