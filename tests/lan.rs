@@ -5,7 +5,6 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy takes only functions marked as tests for tests")]
 
-#[allow(dead_code, reason = "each test program uses a part of this")]
 mod common;
 #[path = "lab/neighbour.rs"]
 mod neighbour;

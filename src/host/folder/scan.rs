@@ -122,7 +122,9 @@ pub struct Look {
 type Glance = (Seen, Option<Result<Folder, Trouble>>);
 
 /// What is called before a folder is listed.
-struct BeforeListing<'a>(Option<&'a dyn Fn(Option<&TreePath>)>);
+struct BeforeListing<'a>(Option<Before<'a>>);
+
+type Before<'a> = &'a dyn Fn(Option<&TreePath>);
 
 #[derive(Debug)]
 struct Level {
