@@ -315,8 +315,12 @@ impl Keeper {
             _ => None,
         });
         match self.want(&path, content, size, base)? {
-            true => drop(self.plans.active.insert(path, Active::Wanted(content))),
-            false => drop(self.plans.unheld.insert(path)),
+            true => {
+                self.plans.active.insert(path, Active::Wanted(content));
+            }
+            false => {
+                self.plans.unheld.insert(path);
+            }
         }
         Ok(())
     }
