@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_channel::Sender;
 
+use super::flusher::Flusher;
 use super::keeper::Event;
 use super::progress::Progress;
 use crate::host::HostError;
@@ -23,6 +24,7 @@ pub(super) struct Context {
     pub(super) port: u16,
     /// How people call this computer.
     pub(super) label: String,
+    pub(super) flusher: Flusher,
     pub(super) up: Throttle,
     pub(super) down: Throttle,
     pub(super) progress: Progress,

@@ -16,6 +16,7 @@
 //! | `link` reader | 1 a link | decoder, a slice | its socket, the disk, the inbox |
 //! | `link` writer | 1 a link | output buffer, an open file | its queue, the disk, its socket |
 //! | `scanner`, `reading`, `preparer`, `applier` | 1 each, with helpers on other cores | nothing | its one order, the disk, the inbox |
+//! | `flusher` | 1 | nothing | its queue, the disk |
 //! | `listener` | 1 | the listening socket | a connection, the inbox |
 //! | `finder` | 1 for each way to find members | nothing | the network, the inbox |
 //!
@@ -25,6 +26,7 @@
 mod applier;
 mod context;
 mod finder;
+mod flusher;
 mod hands;
 mod keeper;
 mod link;
@@ -45,6 +47,7 @@ use crossbeam_channel::{Receiver, Sender};
 use thiserror::Error;
 
 use self::context::Context;
+use self::flusher::Flusher;
 use self::hands::Hand;
 use self::keeper::looking::Looking;
 use self::keeper::{Event, Hands, Keeper, Purpose};
@@ -159,12 +162,14 @@ impl Ensemble {
         let address = listener.local_addr().map_err(HostError::net(NetAction::Listen, "a free port"))?;
         let (inbox, events) = crossbeam_channel::bounded(DIRECTOR_INBOX);
         let (tell_news, news) = crossbeam_channel::bounded(1);
+        let (flusher, due) = Flusher::new();
         let context = Arc::new(Context {
             root,
             key: key.link_key(),
             me: MemberId::from_bytes(entropy::bytes()?),
             port: address.port(),
             label: label(),
+            flusher,
             up: Throttle::new(config.up.map(NonZeroU64::get)),
             down: Throttle::new(config.down.map(NonZeroU64::get)),
             progress: Progress::new(),
@@ -172,6 +177,7 @@ impl Ensemble {
             stopping: Arc::new(AtomicBool::new(false)),
         });
         let mut threads = Vec::new();
+        threads.push(flusher::start(&context, due)?);
         let hands = start_hands(&context, &mut threads)?;
         let seed = entropy::seed()?;
         let purpose = Purpose { once: config.once };

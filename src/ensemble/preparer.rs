@@ -74,7 +74,7 @@ fn begin(
 }
 
 /// Takes chunks from files of ours, on all cores.
-fn take(context: &Context, temp: &Temp, local: &[Local]) -> Result<(), FolderError> {
+fn take(context: &Context, temp: &Arc<Temp>, local: &[Local]) -> Result<(), FolderError> {
     let runs: Vec<Local> = local.iter().flat_map(|local| split(temp, local)).collect();
     let next = std::sync::atomic::AtomicUsize::new(0);
     let work = || -> Result<(), FolderError> {
@@ -89,6 +89,7 @@ fn take(context: &Context, temp: &Temp, local: &[Local]) -> Result<(), FolderErr
             }
             if let Some((_, file)) = &open {
                 temp.take(run.chunks.clone(), file, run.offset, &context.stopping)?;
+                context.flusher.wrote(temp);
             }
         }
         Ok(())

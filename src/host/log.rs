@@ -41,7 +41,7 @@ pub fn start(program: &str, dir: &Path) -> Result<PathBuf, HostError> {
         .append(true)
         .open(&path)
         .map_err(HostError::file(FileAction::Create, &path))?;
-    Builder::from_env(Env::default().default_filter_or("info"))
+    Builder::from_env(Env::default().default_filter_or("info,notify=error"))
         .format(|line, record| {
             let thread = thread::current();
             let thread = thread.name().unwrap_or("-");

@@ -75,6 +75,12 @@ impl<'s> SealedReader<'s> {
         received.map_err(StreamError::Wire)
     }
 
+    /// Whether the next record has not arrived yet, as far as was received: looking for it may wait.
+    #[must_use]
+    pub fn is_dry(&self) -> bool {
+        self.whole_record().is_ok_and(|record| record.is_none())
+    }
+
     /// Where the sealed bytes of the next record are, if all of them are there.
     fn whole_record(&self) -> Result<Option<Range<usize>>, StreamError> {
         let filled = &self.buffer[self.filled.clone()];

@@ -306,6 +306,7 @@ impl Keeper {
                 }
             }
         }
+        log::debug!("content {content}: {} chunks, {} runs of them may be here", list.len(), local.len());
         self.arrivals.jobs.push_back(preparer::Order::Begin { content, size, chunks: list, local });
         Ok(())
     }
@@ -356,6 +357,7 @@ impl Keeper {
                 gather.holds(id.0, first as usize, count as usize);
             }
         }
+        log::debug!("content {content}: {} chunks are to be fetched", gather.missing());
         let news = (0..temp.chunks().len()).filter(|&at| temp.has(at)).collect();
         long.state = State::Fetching { temp, gather, news };
         Ok(())

@@ -461,6 +461,7 @@ impl Keeper {
     /// Entries of the other side.
     fn heard(&mut self, id: LinkId, entries: Entries) -> Result<(), KeeperError> {
         let Entries { device, rows, through, more } = entries;
+        log::debug!("link {}: {} entries, up to {through}", id.0, rows.len());
         let remote = rows.iter().map(|row| Change::Remote {
             device,
             path: &row.path,

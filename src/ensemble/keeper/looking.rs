@@ -185,6 +185,7 @@ impl Keeper {
             } else if !looking.hinted.is_empty() {
                 let paths = std::mem::take(&mut looking.hinted);
                 let paths = outermost(paths);
+                log::debug!("looks at {} paths", paths.len());
                 looking.walking = Some(Walking::default());
                 self.hands.scanner.order(scanner::Order::Look(Some(paths)));
             }
@@ -204,6 +205,7 @@ impl Keeper {
             looking.reading.insert(path.clone(), false);
             paths.push(path);
         }
+        log::debug!("reads {} paths", paths.len());
         self.hands.reading.order(paths);
     }
 
@@ -512,6 +514,7 @@ impl Keeper {
         if !(lists.is_empty() && looked.is_empty()) {
             self.index.write(chunks.chain(looked_changes))?;
         }
+        log::debug!("read: {} changed, {} as they were", rows.len(), looked.len());
         self.write_own(&rows)?;
         // What waited for the read can go on.
         looked.iter().for_each(|(path, _)| self.plans.changed_here(path));

@@ -496,11 +496,13 @@ impl Keeper {
         }
         let rest = self.plans.ready.split_off(self.plans.ready.len().min(APPLY_MAX));
         let orders = std::mem::replace(&mut self.plans.ready, rest);
+        log::debug!("changes {} paths", orders.len());
         self.hands.applier.order(applier::Task::Apply(orders));
     }
 
     /// The applier is done with these.
     pub(super) fn applied(&mut self, outcomes: Vec<Outcome>) -> Result<(), KeeperError> {
+        log::debug!("changed {} paths", outcomes.len());
         let mut rows = Vec::new();
         for Outcome { path, others, result } in outcomes {
             let active = self.plans.active.remove(&path);

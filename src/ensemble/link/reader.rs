@@ -35,6 +35,10 @@ fn receive(input: &mut SealedReader<'_>, intake: &mut Intake<'_>) -> Result<Infa
         if intake.shared.is_cut() {
             return Err(LinkEnd::Closed);
         }
+        if input.is_dry() {
+            // The keeper asks for more by what it hears.
+            intake.tell_landed();
+        }
         match input.next(intake.place())? {
             Received::Placed(len) => intake.came(len)?,
             Received::Record(plain) => {
@@ -42,7 +46,7 @@ fn receive(input: &mut SealedReader<'_>, intake: &mut Intake<'_>) -> Result<Infa
                 intake.take(plain)?;
             }
             Received::Piece => intake.heard = clock::now(),
-            Received::Nothing => intake.tell_landed(),
+            Received::Nothing => {}
             Received::End if intake.shared.is_closing() => return Err(LinkEnd::Closed),
             Received::End => return Err(StreamError::Gone.into()),
         }
@@ -224,7 +228,10 @@ impl<'s> Intake<'s> {
                 let content = asked.slice.content;
                 Whole::of_bytes(root, content, bytes).map(|whole| Landed::Short(content, whole))
             }
-            Place::Chunk(temp, at) => temp.put(*at, bytes).map(|()| Landed::Chunk(asked.slice.content, *at)),
+            Place::Chunk(temp, at) => temp.put(*at, bytes).map(|()| {
+                self.context.flusher.wrote(temp);
+                Landed::Chunk(asked.slice.content, *at)
+            }),
         };
         match stored {
             Ok(landed) => {

@@ -10,8 +10,8 @@ use std::io;
 use std::iter;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{FallocateFlags, Mode, SeekFrom, fallocate, seek};
 use rustix::io::Errno;
@@ -22,7 +22,7 @@ use super::root::{PASSING, Root};
 use super::trouble::{Action, FolderError, Trouble};
 use crate::entry::chunk::makes_content;
 use crate::entry::{Attributes, Chunk, ContentHash};
-use crate::limits::{READ_SLICE, SYNC_EACH_MAX, WHOLE_LEN_MAX};
+use crate::limits::{FLUSH_BYTES, READ_SLICE, SYNC_EACH_MAX, WHOLE_LEN_MAX, WRITE_SLICE};
 
 /// The permissions that new files ask for; the user's mask takes from it.
 const FILE_MODE: Mode =
@@ -43,6 +43,10 @@ pub struct Temp {
     there: Vec<AtomicU64>,
     /// How many bits are not set.
     missing: AtomicUsize,
+    /// How many bytes were written since somebody last was told to flush them.
+    unflushed: AtomicU64,
+    /// A sync failed: what was written before it may be lost, and no later sync says so again.
+    sync_failed: Mutex<bool>,
 }
 
 /// A content that is all there, and right.
@@ -113,7 +117,8 @@ impl Temp {
         let offsets = iter::once(0).chain(chunks.iter().scan(0, end_of)).collect();
         let there = (0..chunks.len().div_ceil(WORD_BITS)).map(|_| AtomicU64::new(0)).collect();
         let missing = AtomicUsize::new(chunks.len());
-        Ok(Temp { part, file, chunks, offsets, there, missing })
+        let (unflushed, sync_failed) = (AtomicU64::new(0), Mutex::new(false));
+        Ok(Temp { part, file, chunks, offsets, there, missing, unflushed, sync_failed })
     }
 
     /// The size of the whole in bytes.
@@ -304,11 +309,35 @@ impl Temp {
         }
     }
 
+    /// Whether so much was written that somebody should [flush](Temp::flush) it; says so once.
+    #[must_use]
+    pub fn is_flush_due(&self) -> bool {
+        self.unflushed.load(Ordering::Relaxed) >= FLUSH_BYTES
+            && self.unflushed.swap(0, Ordering::Relaxed) >= FLUSH_BYTES
+    }
+
+    /// Brings to the disk what was written so far, so that little is left to sync at the end, and forgets in memory what
+    /// an earlier call brought there. If that fails, the content never becomes whole.
+    pub fn flush(&self) {
+        // Before the sync, because only what is on the disk already is forgotten; a system that does not take the
+        // advice keeps more in memory, and nothing else.
+        #[cfg(target_os = "linux")]
+        let _advice = rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::DontNeed);
+        let mut failed = self.sync_failed.lock().unwrap_or_else(PoisonError::into_inner);
+        *failed |= self.file.sync_data().is_err();
+    }
+
     /// The content, when every chunk is there. It is not read again: each was compared, and their list has its name.
     ///
     /// # Errors
-    /// A chunk is missing ([`Trouble::Incomplete`]); what arrived is found again by whoever opens it next.
+    /// A chunk is missing ([`Trouble::Incomplete`]); what arrived is found again by whoever opens it next. Or a flush
+    /// failed, and the file is thrown away.
     pub fn whole(self) -> Result<Whole, FolderError> {
+        if *self.sync_failed.lock().unwrap_or_else(PoisonError::into_inner) {
+            let error = self.error(Action::Sync, Errno::IO);
+            self.part.throw_away();
+            return Err(error);
+        }
         match self.missing() {
             0 => Ok(Whole { part: self.part, file: Some(self.file) }),
             _ => Err(self.error(Action::Read, Trouble::Incomplete)),
@@ -353,7 +382,12 @@ impl Temp {
     fn write(&self, at: usize, bytes: &[u8]) -> Result<(), Trouble> {
         if !self.has(at) {
             // Another thread may write the same bytes at the same time, which changes nothing.
-            self.file.write_all_at(bytes, self.offset(at))?;
+            let mut offset = self.offset(at);
+            for slice in bytes.chunks(WRITE_SLICE) {
+                self.file.write_all_at(slice, offset)?;
+                offset += slice.len() as u64;
+            }
+            self.unflushed.fetch_add(bytes.len() as u64, Ordering::Relaxed);
             self.mark(at);
         }
         Ok(())
