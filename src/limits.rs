@@ -247,6 +247,8 @@ pub const APPLY_MAX: usize = 1_000;
 pub const LONG_MAX: usize = 4;
 /// The most chunks that a content has: the longest file, in chunks that are as short as those of the shortest.
 pub const CHUNKS_MAX: usize = (FILE_LEN_MAX / (CHUNK_AVERAGE_MAX / CHUNK_SPREAD) as u64) as usize;
+/// Chunks of lists that wait to be written to the index, at most: 36 MiB.
+pub const LISTS_MAX: usize = 1 << 20;
 /// Short contents that are looked at for one link before others have their turn.
 pub const SHORT_LOOK: usize = 1_024;
 /// Others are told at once of so many chunks of what is being fetched here; of fewer, now and then.

@@ -151,7 +151,7 @@ impl Keeper {
             self.arrivals.later.insert(path.clone());
             return Ok(true);
         }
-        let list = self.index.chunks(content)?;
+        let list = self.list_of(content)?;
         let known = list.is_some();
         let state = State::Listing(None);
         let list = list.unwrap_or_default();
@@ -246,9 +246,10 @@ impl Keeper {
             return Ok(());
         }
         let base = match long.base {
-            Some(base) => self.index.chunks(base)?.unwrap_or_default(),
+            Some(base) => self.list_of(base)?.unwrap_or_default(),
             None => Vec::new(),
         };
+        let Some(long) = self.arrivals.long.get_mut(&page.content) else { return Ok(()) };
         let total = page.total as usize;
         let rest = total.checked_sub(long.list.len()).filter(|_| total <= CHUNKS_MAX);
         let chunks = rest.and_then(|rest| difference::chunks(&page.pieces, &base, rest)).unwrap_or_default();
@@ -275,14 +276,14 @@ impl Keeper {
         let Some(long) = self.arrivals.long.get_mut(&content) else { return Ok(()) };
         long.state = State::Preparing;
         let (size, list, base) = (long.size, long.list.clone(), long.base);
-        self.index.write([Change::Chunks { content, chunks: &list }])?;
+        self.lists.insert(content, list.clone());
         let mut sources: HashMap<ContentHash, (TreePath, u64)> = HashMap::new();
         for known in [Some(content), base].into_iter().flatten() {
             let Some(own) = self.index.own_with(known)?.into_iter().find(|own| own.facts.is_some()) else {
                 continue;
             };
             let mut offset = 0;
-            for chunk in self.index.chunks(known)?.unwrap_or_default() {
+            for chunk in self.list_of(known)?.unwrap_or_default() {
                 sources.entry(chunk.hash).or_insert_with(|| (own.path.clone(), offset));
                 offset += u64::from(chunk.len);
             }
@@ -601,19 +602,50 @@ impl Keeper {
         if is_chunk { GiftFrom::Arriving(Arc::downgrade(temp), from) } else { GiftFrom::Nowhere }
     }
 
+    /// The chunks of a content, if they are known.
+    pub(super) fn list_of(&self, content: ContentHash) -> Result<Option<Vec<Chunk>>, KeeperError> {
+        match self.lists.get(&content) {
+            Some(list) => Ok(Some(list.clone())),
+            None => Ok(self.index.chunks(content)?),
+        }
+    }
+
+    /// A file whose list was lost, because it is written only when there is time, is read again for it.
+    fn list_again(&mut self, content: ContentHash) -> Result<(), KeeperError> {
+        for own in self.index.own_with(content)?.into_iter().take(1) {
+            if let Content::File { size, .. } = own.entry.content
+                && size > WHOLE_LEN_MAX
+            {
+                self.read_later(own.path, size);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the lists that are not in the index yet: thousands of rows for one file, which nobody should wait for.
+    pub(super) fn write_lists(&mut self) -> Result<(), KeeperError> {
+        if !self.lists.is_empty() {
+            let lists = self.lists.iter().map(|(&content, chunks)| Change::Chunks { content, chunks });
+            self.index.write(lists)?;
+            self.lists.clear();
+        }
+        Ok(())
+    }
+
     /// The page of a list that somebody asks for; one without chunks if we do not have it.
     pub(super) fn describe(&mut self, describe: Describe) -> Result<Message, KeeperError> {
         let Describe { content, base, from } = describe;
         let list = match &self.arrivals.told {
             Some((told, list)) if *told == content => Some(Arc::clone(list)),
-            _ => self.index.chunks(content)?.map(Arc::new),
+            _ => self.list_of(content)?.map(Arc::new),
         };
         let Some(list) = list else {
+            self.list_again(content)?;
             return Ok(Message::Chunks(ChunkPage { content, total: 0, from, pieces: Vec::new() }));
         };
         self.arrivals.told = Some((content, Arc::clone(&list)));
         let base = match base {
-            Some(base) => self.index.chunks(base)?.unwrap_or_default(),
+            Some(base) => self.list_of(base)?.unwrap_or_default(),
             None => Vec::new(),
         };
         let pieces = difference::page(&list, &base, from as usize);

@@ -11,7 +11,6 @@ use super::{Keeper, KeeperError};
 use crate::ensemble::reading::{self, Found};
 use crate::ensemble::scanner::{self, Glimpse, Looked};
 use crate::entry::{Attributes, Content, Device, Entry, TreePath};
-use crate::host::folder::content::Contents;
 use crate::host::folder::facts::Facts;
 use crate::host::folder::index::{Change, Own};
 use crate::host::folder::root::Standing;
@@ -287,7 +286,7 @@ impl Keeper {
         }
     }
 
-    fn read_later(&mut self, path: TreePath, len: u64) {
+    pub(super) fn read_later(&mut self, path: TreePath, len: u64) {
         if let Some(stale) = self.looking.reading.get_mut(&path) {
             *stale = true;
         } else {
@@ -453,7 +452,7 @@ impl Keeper {
         }
         let mut rows = Vec::new();
         let mut looked = Vec::new();
-        let mut lists: Vec<Contents> = Vec::new();
+        let mut lists = Vec::new();
         for (path, found) in found {
             let is_stale = self.looking.reading.remove(&path).unwrap_or(false);
             if is_stale {
@@ -465,7 +464,7 @@ impl Keeper {
                     let content = Content::File { size: contents.facts.size, hash: contents.hash };
                     let facts = contents.facts;
                     if !contents.chunks.is_empty() {
-                        lists.push(contents);
+                        lists.push((contents.hash, contents.chunks));
                     }
                     (content, attributes_of(&facts), facts)
                 }
@@ -508,11 +507,10 @@ impl Keeper {
                 None => looked.push((path, facts)),
             }
         }
-        let chunks =
-            lists.iter().map(|contents| Change::Chunks { content: contents.hash, chunks: &contents.chunks });
+        self.lists.extend(lists);
         let looked_changes = looked.iter().map(|(path, facts)| Change::Looked { path, facts: Some(facts) });
-        if !(lists.is_empty() && looked.is_empty()) {
-            self.index.write(chunks.chain(looked_changes))?;
+        if !looked.is_empty() {
+            self.index.write(looked_changes)?;
         }
         log::debug!("read: {} changed, {} as they were", rows.len(), looked.len());
         self.write_own(&rows)?;

@@ -31,7 +31,7 @@ use super::preparer::{self, Prepared};
 use super::progress::{Moved, Standing};
 use super::reading::{self, Found};
 use super::scanner::{self, Glimpse, Looked};
-use crate::entry::{Author, ContentHash, Entry, TreePath};
+use crate::entry::{Author, Chunk, ContentHash, Entry, TreePath};
 use crate::host::clock;
 use crate::host::folder::FolderError;
 use crate::host::folder::facts::Facts;
@@ -39,7 +39,8 @@ use crate::host::folder::index::{Change, Index, IndexError, Totals};
 use crate::host::folder::watch::Hint;
 use crate::host::thread;
 use crate::limits::{
-    EVENTS_PER_TURN, LEAVE_GRACE, REPORT_MAX, SETTLE_PAUSE, TICK_INTERVAL, TOTALS_INTERVAL, TROUBLES_MAX,
+    EVENTS_PER_TURN, LEAVE_GRACE, LISTS_MAX, REPORT_MAX, SETTLE_PAUSE, TICK_INTERVAL, TOTALS_INTERVAL,
+    TROUBLES_MAX,
 };
 use crate::logic::addresses::Source;
 use crate::time::Moment;
@@ -127,6 +128,8 @@ pub(super) struct Keeper {
     looking: Looking,
     plans: Plans,
     arrivals: Arrivals,
+    /// Lists of chunks that are not in the index yet.
+    lists: BTreeMap<ContentHash, Vec<Chunk>>,
     /// By what they are about.
     troubles: BTreeMap<String, String>,
     moved: Vec<Moved>,
@@ -164,6 +167,7 @@ impl Keeper {
             looking,
             plans: Plans::default(),
             arrivals: Arrivals::new(seed),
+            lists: BTreeMap::new(),
             troubles: BTreeMap::new(),
             moved: Vec::new(),
             moved_count: 0,
@@ -186,6 +190,7 @@ impl Keeper {
             thread::join_within(link, LEAVE_GRACE);
         }
         outcome?;
+        self.write_lists()?;
         self.mark_clean_now()?;
         Ok(Report {
             united: self.united_since.is_some(),
@@ -291,6 +296,10 @@ impl Keeper {
         self.dial(now);
         self.retry(now);
         self.tell_having();
+        let chunks: usize = self.lists.values().map(Vec::len).sum();
+        if chunks > LISTS_MAX || !self.is_busy() {
+            self.write_lists()?;
+        }
         self.settle(now);
         let standing = self.standing(now)?;
         let is_united = standing.united && standing.behind == 0 && !standing.busy;
