@@ -82,9 +82,9 @@ def run_workload(arguments, workload, contenders, material):
         "programs": [],
     }
     able = [contender for contender in contenders if contender.can(workload.name, workload.change.needs_watching)]
-    # In each folder what was, what is, and what is on its way; small files stay until the end.
+    # Two sources, and for each folder what was, what is, and what is on its way; small files stay until the end.
     each = material.files * SMALL_FILE * arguments.runs * len(able) if has_many else 3 * material.size
-    if lack := session.lack_of_room(material.work, (1 + workload.others) * each):
+    if lack := session.lack_of_room(material.work, 2 * material.size + (1 + workload.others) * each):
         tell(f"SKIPPED: {workload.name}: {lack}")
         return {**told, "skipped": lack}
     folder = material.work / workload.name
@@ -99,7 +99,7 @@ def run_workload(arguments, workload, contenders, material):
         finally:
             empty(scene, material)
 
-    entries = session.play(arguments, workload.name, able, once)
+    entries = session.play(arguments, workload.name, able, once, arguments.patience + (told["idle_s"] or 0))
     syncs = {contender.name: contender.syncs for contender in able}
     return {**told, "programs": [{**entry, "syncs": syncs[entry["name"]]} for entry in entries]}
 

@@ -127,7 +127,7 @@ def run_workload(arguments, workload, programs, tracker, sources, work):
             empty(run)
             raise
 
-    entries = session.play(arguments, workload.name, able, once)
+    entries = session.play(arguments, workload.name, able, once, arguments.patience)
     return {**told, "programs": entries}
 
 

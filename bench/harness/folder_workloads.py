@@ -80,7 +80,8 @@ def log_blocks(size):
     phrases = ("request served", "cache miss, asked the store", "session renewed", "retry after timeout", "job done", "slow query")
     tails = [
         f"{draw.choice(('INFO', 'INFO', 'INFO', 'DEBUG', 'WARN'))} {draw.choice(modules)}: {draw.choice(phrases)} "
-        f"path=/api/v2/{draw.choice(modules)}/{draw.randrange(500)} user={draw.randrange(20000)} status={draw.choice((200, 200, 204, 404))}"
+        f"path=/api/v2/{draw.choice(modules)}/{draw.randrange(500)} user={draw.randrange(20000)} status={draw.choice((200, 200, 204, 404))} "
+        'agent="Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"'
         for _ in range(500)
     ]
     at, written = 1_700_000_000_000, 0
@@ -206,8 +207,8 @@ class ByteChanged(FileChange):
 
     def has_arrived(self, folder):
         # Only a file that is another one than before is opened: opening is an event for those that watch.
-        now, before = os.stat(folder / NAME), self.before[self.scene.nodes.index(folder)]
-        if (now.st_ino, now.st_size, now.st_mtime_ns) == (before.st_ino, before.st_size, before.st_mtime_ns):
+        now, before = status_of(folder / NAME), self.before[self.scene.nodes.index(folder)]
+        if now is None or (now.st_ino, now.st_size, now.st_mtime_ns) == (before.st_ino, before.st_size, before.st_mtime_ns):
             return False
         return now.st_size == before.st_size and byte_at(folder / NAME, self.at) == byte_at(self.mine, self.at)
 
@@ -251,7 +252,8 @@ class Touched(FileChange):
         os.utime(self.mine)
 
     def has_arrived(self, folder):
-        return os.stat(folder / NAME).st_mtime_ns == os.stat(self.mine).st_mtime_ns
+        now = status_of(folder / NAME)
+        return now is not None and now.st_mtime_ns == os.stat(self.mine).st_mtime_ns
 
 
 class Copied(FileChange):
@@ -288,6 +290,7 @@ class Nothing(FileChange):
 class ManyFiles(Change):
     """A directory of many small files."""
 
+    pause = LIST_PAUSE_S
     folder = "small"
 
     def prepare(self):
@@ -295,7 +298,6 @@ class ManyFiles(Change):
         staged.mkdir()
         for name, content in self._contents():
             (staged / name).write_bytes(content)
-        self.pause = LIST_PAUSE_S
 
     def _contents(self):
         for index in range(self.material.files):
@@ -385,8 +387,12 @@ def _play(contender, scene, change, standing, ends):
     wall = max(arrivals) - begin
     on_disk = wall if contender.syncs else wall + _sync(scene)
     for folder in scene.other_nodes:
-        if wrong := change.check(folder) or _other_names(scene.node(0), folder):
-            raise Trouble(f"{contender.name}: not what it should be: {wrong}")
+        try:
+            wrong = change.check(folder) or _other_names(scene.node(0), folder)
+        except OSError as error:
+            wrong = str(error)
+        if wrong:
+            raise Trouble(f"{contender.name}: {wrong}")
     return {
         "wall_s": wall,
         "synced_s": on_disk,
@@ -507,9 +513,14 @@ def byte_at(path, at):
         return os.pread(file.fileno(), 1, at)
 
 
-def size_of(path):
+def status_of(path):
     """Of a file that is there; None for one that is not."""
     try:
-        return os.stat(path).st_size
+        return os.stat(path)
     except FileNotFoundError:
         return None
+
+
+def size_of(path):
+    status = status_of(path)
+    return status and status.st_size

@@ -109,7 +109,7 @@ def file_system(path):
     return (run.stdout.split() or ["unknown"])[-1]
 
 
-def play(arguments, name, programs, once):
+def play(arguments, name, programs, once, patience):
     """Calls `once(program, round)` for all programs, round after round; returns what belongs into the document.
 
     A program that failed, or that took longer than the patience, is not run again.
@@ -131,8 +131,8 @@ def play(arguments, name, programs, once):
             entry["runs"].append(result)
             tell(f"{name} {round_number + 1}/{arguments.runs} {program.name}: {result['wall_s']:.3f} s, "
                  f"CPU {cpu_of(result):.2f} s, other load {percent(result['other_load'])}")
-            if result["wall_s"] > arguments.patience:
-                entry["given_up"] = f"it took {result['wall_s']:.0f} s, more than the patience of {arguments.patience:.0f} s"
+            if result["wall_s"] > patience:
+                entry["given_up"] = f"it took {result['wall_s']:.0f} s, more than the patience of {patience:.0f} s"
     return list(entries.values())
 
 
