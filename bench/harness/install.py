@@ -11,12 +11,7 @@ PYPI = ("libtorrent", "torf-cli")
 
 def install(tools, with_rqbit):
     """What cannot be had is told and left out; the runs list it as skipped."""
-    if shutil.which("apt-get"):
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        _try(["apt-get", "update", "-qq"], environment)
-        # One at a time: a missing one must not keep the others away.
-        for package in APT:
-            _try(["apt-get", "install", "-y", "-qq", "--no-install-recommends", package], environment)
+    install_apt(APT)
     venv = tools / "venv"
     if not venv.exists():
         _try([sys.executable, "-m", "venv", venv])
@@ -25,6 +20,16 @@ def install(tools, with_rqbit):
     if with_rqbit and not shutil.which("rqbit") and not (tools / "bin" / "rqbit").exists():
         # Without its web pages, which need node to build, and its database.
         _try(["cargo", "install", "rqbit", "--locked", "--root", tools, "--no-default-features", "--features", "default-tls"])
+
+
+def install_apt(packages):
+    if not shutil.which("apt-get"):
+        return
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    _try(["apt-get", "update", "-qq"], environment)
+    # One at a time: a missing one must not keep the others away.
+    for package in packages:
+        _try(["apt-get", "install", "-y", "-qq", "--no-install-recommends", package], environment)
 
 
 def _try(command, environment=None):

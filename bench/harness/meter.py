@@ -6,6 +6,7 @@ Knows nothing of who is measured or why.
 import contextlib
 import os
 import platform
+import select
 import selectors
 import signal
 import subprocess
@@ -109,6 +110,27 @@ class Process:
         fields = read_text(f"/proc/{self.pid}/stat").rpartition(")")[2].split()
         return sum(int(field) for field in fields[11:15]) * TICK
 
+    def session_cpu(self):
+        """As `cpu`, with the helpers that it started and that still run: the process leads a session of its own."""
+        if self.usage is not None:
+            return self.cpu()
+        ticks = 0
+        for name in filter(str.isdigit, os.listdir("/proc")):
+            # Others come and go meanwhile.
+            with contextlib.suppress(OSError):
+                fields = read_text(f"/proc/{name}/stat").rpartition(")")[2].split()
+                if int(fields[3]) == self.pid:
+                    ticks += sum(int(field) for field in fields[11:15])
+        return ticks * TICK
+
+    def has_ended(self):
+        """Takes its output and its exit, if they are there; never waits."""
+        while self.read_more():
+            pass
+        if self.usage is None and select.select([self.pidfd], [], [], 0)[0]:
+            self.collect()
+        return self.usage is not None
+
     def note_peak(self):
         """Reads the highest resident memory so far; of an ended process, the last that was seen."""
         with contextlib.suppress(OSError, ValueError):
@@ -199,6 +221,17 @@ def wait(processes, attained, deadline, what, beside=()):
                 if process.usage is not None:
                     raise process.failure(f"ended with {process.code} while it was needed")
             waiting = {process for process in waiting if not attained(process)}
+
+
+def poll(is_so, processes, deadline, what, pause=0.02):
+    """Asks every `pause` seconds until `is_so()`; the processes must not end meanwhile."""
+    while not is_so():
+        for process in processes:
+            if process.has_ended():
+                raise process.failure(f"ended with {process.code} before it was {what}")
+        if time.monotonic() >= deadline:
+            raise processes[0].failure(f"not {what} within the deadline")
+        time.sleep(pause)
 
 
 def is_ready(process):

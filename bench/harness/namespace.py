@@ -32,7 +32,7 @@ def reenter(argv):
     if probe.returncode != 0:
         sys.exit(
             "CANNOT RUN: a network namespace needs root (or user namespaces), so that no rival reaches the network "
-            f"and nothing else is measured: {probe.stderr.strip()}\nTry: sudo python3 bench/run.py …"
+            f"and nothing else is measured: {probe.stderr.strip()}\nTry: sudo python3 {argv[0]} …"
         )
     environment = {**os.environ, INSIDE: "1"}
     inner = subprocess.Popen([*enter, sys.executable, "-B", *argv], env=environment, stdin=subprocess.PIPE)

@@ -36,16 +36,10 @@ def address(index):
 
 
 @dataclass
-class Run:
-    """Where one run of one program happens, and what it moves."""
+class Place:
+    """Where one run of one program happens."""
 
     directory: Path
-    source: Source
-    part_size: int
-    getters: int
-    manifest: Path
-    torrent: Path
-    tracker: Tracker
     deadline: float
 
     def folder(self, *names):
@@ -55,6 +49,23 @@ class Run:
 
     def log(self, name):
         return self.folder("logs") / f"{name}.log"
+
+    def environment(self):
+        """Keeps configuration and caches of the rivals inside the run."""
+        home = str(self.folder("home"))
+        return {"HOME": home, "XDG_CONFIG_HOME": home, "XDG_CACHE_HOME": home, "XDG_DATA_HOME": home}
+
+
+@dataclass
+class Run(Place):
+    """One run of a transfer, and what it moves."""
+
+    source: Source
+    part_size: int
+    getters: int
+    manifest: Path
+    torrent: Path
+    tracker: Tracker
 
     def given(self):
         """A folder that holds the source under its name. A link: giving must not cost a copy."""
@@ -66,11 +77,6 @@ class Run:
 
     def got(self, index):
         return self.folder(f"get-{index}")
-
-    def environment(self):
-        """Keeps configuration and caches of the rivals inside the run."""
-        home = str(self.folder("home"))
-        return {"HOME": home, "XDG_CONFIG_HOME": home, "XDG_CACHE_HOME": home, "XDG_DATA_HOME": home}
 
 
 class Program:

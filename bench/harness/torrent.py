@@ -11,7 +11,7 @@ NAME = "data.bin"
 
 @dataclass(frozen=True)
 class Source:
-    """A file of random bytes, and its digest."""
+    """A file that is given, and its digest."""
 
     directory: Path
     size: int
@@ -22,17 +22,27 @@ class Source:
         return self.directory / NAME
 
 
-def make_source(directory, size):
+def make_source(directory, size, blocks=None):
+    """A file of random bytes, or of these `blocks`, which are `size` bytes long."""
     directory.mkdir(parents=True)
+    return Source(directory, size, write_synced(directory / NAME, blocks or random_blocks(size)))
+
+
+def random_blocks(size):
+    for start in range(0, size, BLOCK):
+        yield os.urandom(min(BLOCK, size - start))
+
+
+def write_synced(path, blocks):
+    """Makes a file of these blocks, safe on the disk, and returns its SHA-1."""
     digest = hashlib.sha1()
-    with open(directory / NAME, "xb") as file:
-        for start in range(0, size, BLOCK):
-            block = os.urandom(min(BLOCK, size - start))
+    with open(path, "xb") as file:
+        for block in blocks:
             digest.update(block)
             file.write(block)
         file.flush()
         os.fsync(file.fileno())
-    return Source(directory, size, digest.hexdigest())
+    return digest.hexdigest()
 
 
 def sha1_of(path):

@@ -84,16 +84,22 @@ def named(names):
 
 def measure(program, workload, run):
     """One run; what it returns goes to the JSON as it is."""
-    given = os.stat(run.source.path)
-    with contextlib.ExitStack() as ends:
-        result = _transfer(program, run, ends) if workload.what == "get" else _alone(program, workload, run, ends)
-    # The givers hold links to it: a program that wrote there would spoil all later runs.
-    now = os.stat(run.source.path)
-    is_touched = (now.st_size, now.st_mtime_ns) != (given.st_size, given.st_mtime_ns)
-    # rqbit sets the size that the file has already.
-    if is_touched and sha1_of(run.source.path) != run.source.sha1:
-        raise Trouble(f"{program.name} changed the source; what follows would be worth nothing")
-    return result
+    # The givers hold links to it.
+    with unchanged(program, [run.source]), contextlib.ExitStack() as ends:
+        return _transfer(program, run, ends) if workload.what == "get" else _alone(program, workload, run, ends)
+
+
+@contextlib.contextmanager
+def unchanged(program, sources):
+    """Sees that a program did not write to a source, which would spoil all later runs."""
+    before = [os.stat(source.path) for source in sources]
+    yield
+    for source, given in zip(sources, before):
+        now = os.stat(source.path)
+        is_touched = (now.st_size, now.st_mtime_ns) != (given.st_size, given.st_mtime_ns)
+        # rqbit sets the size that the file has already.
+        if is_touched and sha1_of(source.path) != source.sha1:
+            raise Trouble(f"{program.name} changed the source; what follows would be worth nothing")
 
 
 def _transfer(program, run, ends):
@@ -104,7 +110,7 @@ def _transfer(program, run, ends):
     for process in filter(None, prepared):
         ends.callback(process.stop)
     wait(list(filter(None, prepared)), is_ready, run.deadline, "ready", beside=givers)
-    _settle(run, run.getters * run.source.size)
+    settle([run.source.path], run.source.directory / "touched", run.getters * run.source.size)
 
     before = [giver.cpu() for giver in givers]
     bytes_before, load, begin = loopback_bytes(), OtherLoad(), time.monotonic()
@@ -163,7 +169,7 @@ def _alone(program, workload, run, ends):
     for process in beside:
         ends.callback(process.stop)
     start = getattr(program, workload.what)
-    _settle(run, 0)
+    settle([run.source.path], run.source.directory / "touched", 0)
     load, begin = OtherLoad(), time.monotonic()
     process = start(run)
     ends.callback(process.stop)
@@ -185,15 +191,19 @@ def _alone(program, workload, run, ends):
     }
 
 
-def _settle(run, dirtied):
-    """The source in the page cache, and memory at hand that the host took back since the run before."""
-    warm(run.source.path)
+def settle(paths, scratch, dirtied):
+    """What is read stands in the page cache, and memory is at hand that the host took back since the run before.
+
+    `scratch` is a file that stays, empty; the run will write `dirtied` bytes.
+    """
+    for path in paths:
+        warm(path)
     with open("/proc/meminfo", encoding="ascii") as file:
         free = next(int(line.split()[1]) for line in file if line.startswith("MemFree")) * KIB
-    # More than what is free would push the source out of the page cache again, and what is not free has been touched.
+    # More than what is free would push the files out of the page cache again, and what is not free has been touched.
     size = min(dirtied + BUFFERS, int(free * 0.9))
     touch_memory(size)
-    touch_page_cache(run.source.directory / "touched", size)
+    touch_page_cache(scratch, size)
 
 
 def peaks(processes):
