@@ -3,12 +3,14 @@
 use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::context::Context;
 use super::keeper::Event;
 use crate::entry::{Chunk, ContentHash, TreePath};
-use crate::host::folder::FolderError;
+use crate::host::folder::facts::Facts;
 use crate::host::folder::temp::{Temp, Whole};
+use crate::host::folder::{FolderError, Stat};
 use crate::host::thread;
 use crate::limits::POLL_INTERVAL;
 
@@ -30,6 +32,8 @@ pub(super) struct Local {
     pub(super) chunks: Range<usize>,
     /// In which file.
     pub(super) path: TreePath,
+    /// What the disk told of that file when it was read, if it surely was.
+    pub(super) facts: Option<Facts>,
     /// From where on there.
     pub(super) offset: u64,
 }
@@ -76,10 +80,10 @@ fn begin(
 /// Takes chunks from files of ours, on all cores.
 fn take(context: &Context, temp: &Arc<Temp>, local: &[Local]) -> Result<(), FolderError> {
     let runs: Vec<Local> = local.iter().flat_map(|local| split(temp, local)).collect();
-    let next = std::sync::atomic::AtomicUsize::new(0);
+    let next = AtomicUsize::new(0);
     let work = || -> Result<(), FolderError> {
         let mut open: Option<(&TreePath, File)> = None;
-        while let Some(run) = runs.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
+        while let Some(run) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
             if context.is_stopping() {
                 break;
             }
@@ -88,7 +92,7 @@ fn take(context: &Context, temp: &Arc<Temp>, local: &[Local]) -> Result<(), Fold
                 open = context.root.beneath().open_file(&run.path).ok().map(|file| (&run.path, file));
             }
             if let Some((_, file)) = &open {
-                temp.take(run.chunks.clone(), file, run.offset, &context.stopping)?;
+                give(temp, run, file, &context.stopping)?;
                 context.flusher.wrote(temp);
             }
         }
@@ -104,14 +108,28 @@ fn take(context: &Context, temp: &Arc<Temp>, local: &[Local]) -> Result<(), Fold
     })
 }
 
+/// Takes one run: as it is from a file that is as it was when it was read, with a look at every byte from another one.
+fn give(temp: &Temp, run: &Local, file: &File, stop: &AtomicBool) -> Result<(), FolderError> {
+    let is_as_known =
+        || run.facts.is_some_and(|facts| Stat::of(file).is_ok_and(|stat| Facts::from(stat) == facts));
+    // Of chunks that arrived before, none is written over.
+    let is_new = run.chunks.clone().all(|at| !temp.has(at));
+    if is_new && is_as_known() {
+        temp.copy(run.chunks.clone(), file, run.offset, is_as_known)
+    } else {
+        temp.take(run.chunks.clone(), file, run.offset, stop).map(drop)
+    }
+}
+
 /// Pieces of a run, for several threads.
 fn split<'t>(temp: &'t Temp, local: &Local) -> impl Iterator<Item = Local> + use<'t> {
     const CHUNKS: usize = 64;
-    let Local { chunks, path, offset } = local.clone();
+    let Local { chunks, path, facts, offset } = local.clone();
     let first = chunks.start;
     chunks.clone().step_by(CHUNKS).map(move |at| Local {
         chunks: at..(at + CHUNKS).min(chunks.end),
         path: path.clone(),
+        facts,
         offset: offset + (temp.offset(at) - temp.offset(first)),
     })
 }

@@ -11,6 +11,7 @@ use crate::ensemble::link::{Asked, Gift, GiftFrom, Landed, LinkId, Place};
 use crate::ensemble::preparer::{self, Local, Prepared};
 use crate::entry::chunk::makes_content;
 use crate::entry::{Chunk, Content, ContentHash, Device, TreePath};
+use crate::host::folder::facts::Facts;
 use crate::host::folder::index::Change;
 use crate::host::folder::temp::Temp;
 use crate::host::folder::{FolderError, Trouble};
@@ -277,14 +278,16 @@ impl Keeper {
         long.state = State::Preparing;
         let (size, list, base) = (long.size, long.list.clone(), long.base);
         self.lists.insert(content, list.clone());
-        let mut sources: HashMap<ContentHash, (TreePath, u64)> = HashMap::new();
+        // What is read from a file of which it is known what is in it is not compared; of what is only said to be there
+        // nothing is sure.
+        let mut sources: HashMap<ContentHash, (TreePath, Option<Facts>, u64)> = HashMap::new();
         for known in [Some(content), base].into_iter().flatten() {
             let Some(own) = self.index.own_with(known)?.into_iter().find(|own| own.facts.is_some()) else {
                 continue;
             };
             let mut offset = 0;
             for chunk in self.list_of(known)?.unwrap_or_default() {
-                sources.entry(chunk.hash).or_insert_with(|| (own.path.clone(), offset));
+                sources.entry(chunk.hash).or_insert_with(|| (own.path.clone(), own.facts, offset));
                 offset += u64::from(chunk.len);
             }
         }
@@ -293,16 +296,18 @@ impl Keeper {
         for (at, chunk) in list.iter().enumerate() {
             let place = match sources.get(&chunk.hash) {
                 Some(place) => Some(place.clone()),
-                None => self.index.places(chunk.hash, 1)?.into_iter().next(),
+                None => {
+                    self.index.places(chunk.hash, 1)?.into_iter().next().map(|(path, at)| (path, None, at))
+                }
             };
-            let Some((path, offset)) = place else { continue };
+            let Some((path, facts, offset)) = place else { continue };
             match local.last_mut() {
                 Some(last) if last.chunks.end == at && last.path == path && last.offset + lens == offset => {
                     last.chunks.end += 1;
                     lens += u64::from(chunk.len);
                 }
                 _ => {
-                    local.push(Local { chunks: at..at + 1, path, offset });
+                    local.push(Local { chunks: at..at + 1, path, facts, offset });
                     lens = chunk.len.into();
                 }
             }

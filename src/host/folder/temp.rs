@@ -284,6 +284,34 @@ impl Temp {
         Ok(taken)
     }
 
+    /// Copies consecutive chunks from a local file that has them from this offset on, as the caller knows: nothing is
+    /// compared. They count as there only if `is_as_known` says afterwards that the file is still the one of which that is
+    /// known. The system copies by itself where it can, so it costs a quarter of [`Temp::take`].
+    ///
+    /// # Errors
+    /// As for [`Temp::take`]; a file that is shorter is no error.
+    pub fn copy(
+        &self,
+        chunks: Range<usize>,
+        source: &File,
+        offset: u64,
+        is_as_known: impl FnOnce() -> bool,
+    ) -> Result<(), FolderError> {
+        if chunks.end > self.chunks.len() || chunks.start > chunks.end {
+            return Err(self.error(Action::Write, Trouble::Beyond));
+        }
+        let (first, end) = (self.offset(chunks.start), self.offset(chunks.end));
+        match copy(source, offset, &self.file, first, end - first) {
+            Err(Trouble::Short) => return Ok(()),
+            copied => copied.map_err(|trouble| self.error(Action::Write, trouble))?,
+        }
+        self.unflushed.fetch_add(end - first, Ordering::Relaxed);
+        if is_as_known() {
+            chunks.for_each(|at| self.mark(at));
+        }
+        Ok(())
+    }
+
     /// Shares the bytes of a local file that may be this content, if the file system can let two files share them; says
     /// whether. No chunk is there after it, as what the file has is not known before it is read ([`Temp::resume`]).
     ///
