@@ -167,9 +167,15 @@ impl From<TreePath> for String {
     }
 }
 
+/// Name by name: as there is no NUL in a name, it is the order of bytes, with `/` before all of them.
 impl Ord for TreePath {
     fn cmp(&self, other: &TreePath) -> std::cmp::Ordering {
-        self.names().cmp(other.names())
+        let rank = |byte: u8| if byte == b'/' { 0 } else { byte };
+        let (ours, theirs) = (self.0.as_bytes(), other.0.as_bytes());
+        match ours.iter().zip(theirs).find(|(a, b)| a != b) {
+            Some((&a, &b)) => rank(a).cmp(&rank(b)),
+            None => ours.len().cmp(&theirs.len()),
+        }
     }
 }
 
@@ -301,6 +307,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn paths_are_in_the_order_of_their_names(a in "[a/\u{1}-é]{1,8}", b in "[a/\u{1}-é]{1,8}") {
+            prop_assume!(TreePath::parse(&a).is_ok() && TreePath::parse(&b).is_ok());
+            let (a, b) = (path(&a), path(&b));
+            prop_assert_eq!(a.cmp(&b), a.names().cmp(b.names()));
+        }
+
         #[test]
         fn the_name_of_a_conflict_copy_fits(name in "[a-zé日.]{1,120}", digits in prop::sample::select(&CONFLICT_DIGITS[..])) {
             prop_assume!(TreePath::parse(&name).is_ok());

@@ -119,6 +119,7 @@ impl Keeper {
         content: ContentHash,
         size: u64,
         base: Option<ContentHash>,
+        mut holders: Vec<Device>,
     ) -> Result<bool, KeeperError> {
         if let Some(short) = self.arrivals.short.get_mut(&content) {
             short.paths.push(path.clone());
@@ -130,7 +131,10 @@ impl Keeper {
         }
         let local =
             self.index.own_with(content)?.into_iter().find(|own| own.facts.is_some()).map(|own| own.path);
-        let holders = self.index.holders(content)?;
+        if !self.links.any_of(&holders) {
+            // Under another path, perhaps.
+            holders = self.index.holders(content)?;
+        }
         let is_held = self.links.any_of(&holders);
         if local.is_none() && !is_held {
             return Ok(false);
@@ -179,6 +183,7 @@ impl Keeper {
             for _ in 0..free {
                 let Some(path) = self.arrivals.later.pop_first() else { break };
                 self.plans.release(&path);
+                self.look_if_glimpsed(&path);
             }
         }
         self.ask_for_lists();
@@ -329,7 +334,7 @@ impl Keeper {
                         (None, None) => return Ok(()),
                     };
                 let from: Vec<String> = from.into_iter().collect();
-                self.deliver(paths, content, whole, &from)?;
+                self.deliver(paths, whole, &from)?;
             }
             Prepared::NotThere => {
                 if self.arrivals.short.contains_key(&content) {
@@ -387,7 +392,7 @@ impl Keeper {
             match landed {
                 Landed::Short(content, whole) => {
                     let Some(short) = self.arrivals.short.remove(&content) else { continue };
-                    self.deliver(short.paths, content, whole, std::slice::from_ref(&label))?;
+                    self.deliver(short.paths, whole, std::slice::from_ref(&label))?;
                 }
                 Landed::Chunk(content, at) => {
                     let Some(long) = self.arrivals.long.get_mut(&content) else { continue };
@@ -499,7 +504,7 @@ impl Keeper {
     pub(super) fn fetch_also(
         &mut self,
         id: LinkId,
-        contents: Option<&[ContentHash]>,
+        contents: Option<&BTreeSet<ContentHash>>,
     ) -> Result<(), KeeperError> {
         let Some(device) = self.links.device(id) else { return Ok(()) };
         let is_meant = |content: &ContentHash| contents.is_none_or(|contents| contents.contains(content));

@@ -1,6 +1,6 @@
 //! Who is there, and what is told to whom.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -191,7 +191,7 @@ impl Links {
 
     /// Whether so many others are there, or left when all was in unison.
     pub(super) fn has_met(&self, expected: usize) -> bool {
-        let here: std::collections::BTreeSet<Device> =
+        let here: BTreeSet<Device> =
             self.links.values().filter_map(|link| Some(link.met.as_ref()?.hello.device)).collect();
         let left = self.satisfied.keys().filter(|device| !here.contains(device)).count();
         here.len() + left >= expected
@@ -472,7 +472,7 @@ impl Keeper {
         if let Some(met) = self.links.met_mut(id) {
             met.heard = through;
         }
-        let contents: Vec<ContentHash> = rows
+        let contents: BTreeSet<ContentHash> = rows
             .iter()
             .filter_map(|row| match row.entry.content {
                 Content::File { hash, .. } => Some(hash),

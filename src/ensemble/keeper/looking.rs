@@ -264,6 +264,10 @@ impl Keeper {
             }
             _ => None,
         };
+        if self.plans.is_active(&seen.path) {
+            self.plans.glimpsed(seen.path, seen.facts);
+            return Ok(());
+        }
         self.looking.held.remove(&seen.path);
         if let What::Other(kind) = seen.what {
             self.trouble(seen.path.as_str(), format!("{} is {kind}, which is not carried", seen.path));

@@ -10,7 +10,7 @@ use std::ops::Bound;
 use super::{Keeper, KeeperError};
 use crate::ensemble::applier::{self, Order, Outcome, Work};
 use crate::ensemble::progress::Moved;
-use crate::entry::{Content, ContentHash, Entry, TreePath};
+use crate::entry::{Content, ContentHash, Device, Entry, TreePath};
 use crate::host::clock;
 use crate::host::folder::facts::Facts;
 use crate::host::folder::index::Own;
@@ -40,6 +40,10 @@ pub(super) struct Plans {
     retry_at: Option<Moment>,
     /// What is under way.
     active: BTreeMap<TreePath, Active>,
+    /// What a look saw there meanwhile: it was perhaps what we put there, and perhaps not.
+    glimpsed: BTreeMap<TreePath, Facts>,
+    /// The folder that was asked for last, where something can be put.
+    parent: Option<TreePath>,
     /// For the applier.
     ready: Vec<Order>,
     /// All paths that others have later versions of are to be planned, those after this one.
@@ -50,9 +54,18 @@ pub(super) struct Plans {
 #[derive(Debug)]
 enum Active {
     /// Its content is on its way.
-    Wanted(ContentHash),
+    Wanted(Box<Goal>),
     /// It is ordered: whether that is a folder, and from whom the content came.
     Ordered { folder: bool, from: Vec<String> },
+}
+
+/// What to do at a path when its content is here. It holds as long as the path is not planned anew.
+#[derive(Debug)]
+struct Goal {
+    content: ContentHash,
+    own: Option<Own>,
+    entry: Entry,
+    beside: bool,
 }
 
 impl Plans {
@@ -119,6 +132,11 @@ impl Plans {
         unheld.iter().for_each(|path| self.changed(path));
     }
 
+    /// A look saw this at a path at which something is under way.
+    pub(super) fn glimpsed(&mut self, path: TreePath, facts: Facts) {
+        self.glimpsed.insert(path, facts);
+    }
+
     pub(super) fn is_active(&self, path: &TreePath) -> bool {
         self.active.contains_key(path)
     }
@@ -172,6 +190,7 @@ impl Keeper {
     /// Plans some of the paths that are to be planned.
     pub(super) fn plan_some(&mut self) -> Result<(), KeeperError> {
         let mut rows = Vec::new();
+        self.plans.parent = None;
         for _ in 0..PLAN_PATHS {
             if self.plans.active.len() >= ACTIVE_MAX {
                 break;
@@ -219,7 +238,8 @@ impl Keeper {
         }
         self.plans.blocked.remove(&path);
         let own = self.index.own(&path)?;
-        let step = self.step_at(&path, own.as_ref())?;
+        let others = self.index.remote(&path)?;
+        let step = self.step_at(&path, own.as_ref(), &others)?;
         let goes = match &step {
             Step::Note(_) | Step::Rest | Step::Wait => false,
             Step::Take(entry) | Step::TakeBeside(entry) => !entry.content.is_live(),
@@ -239,30 +259,41 @@ impl Keeper {
                 self.plans.blocked.insert(path);
             }
             Step::Reassert(entry) => rows.push((path, entry, own.and_then(|own| own.facts))),
-            Step::Take(entry) => self.take(path, own, entry, false)?,
-            Step::TakeBeside(entry) => self.take(path, own, entry, true)?,
+            Step::Take(entry) => self.take(path, own, entry, false, &others)?,
+            Step::TakeBeside(entry) => self.take(path, own, entry, true, &others)?,
         }
         Ok(())
     }
 
-    fn step_at(&self, path: &TreePath, own: Option<&Own>) -> Result<Step, KeeperError> {
-        let others = self.index.remote(path)?;
-        let parent = match path.parent() {
-            None => Parent::Folder,
-            Some(parent) => {
-                let ordered =
-                    matches!(self.plans.active.get(&parent), Some(Active::Ordered { folder: true, .. }));
-                let is_there = ordered
-                    || self.index.own(&parent)?.is_some_and(|own| own.entry.content == Content::Folder);
-                if is_there { Parent::Folder } else { Parent::Missing }
-            }
+    fn step_at(
+        &mut self,
+        path: &TreePath,
+        own: Option<&Own>,
+        others: &[(Device, Entry)],
+    ) -> Result<Step, KeeperError> {
+        let is_placed = match path.parent() {
+            Some(parent) => self.is_folder(parent)?,
+            None => true,
         };
+        let parent = if is_placed { Parent::Folder } else { Parent::Missing };
         let is_folder = own.is_some_and(|own| own.entry.content == Content::Folder);
         let stays = others.iter().all(|(_, entry)| entry.content == Content::Folder);
         let inhabited = is_folder && !stays && self.index.has_live_beneath(path)?;
         let around = Around { parent, inhabited };
         let others = others.iter().map(|(_, entry)| entry);
         Ok(plan(own.map(|own| &own.entry), others, around, self.author()))
+    }
+
+    /// Whether a folder is there, or is made before anything that is ordered from now on.
+    fn is_folder(&mut self, path: TreePath) -> Result<bool, KeeperError> {
+        if self.plans.parent.as_ref() == Some(&path) {
+            return Ok(true);
+        }
+        let is_ordered = matches!(self.plans.active.get(&path), Some(Active::Ordered { folder: true, .. }));
+        let is_folder =
+            is_ordered || self.index.own(&path)?.is_some_and(|own| own.entry.content == Content::Folder);
+        self.plans.parent = is_folder.then_some(path);
+        Ok(is_folder)
     }
 
     /// The content is there already.
@@ -298,6 +329,7 @@ impl Keeper {
         own: Option<Own>,
         entry: Entry,
         beside: bool,
+        others: &[(Device, Entry)],
     ) -> Result<(), KeeperError> {
         let own = own.filter(|own| own.entry.content.is_live());
         let (size, content) = match &entry.content {
@@ -310,17 +342,17 @@ impl Keeper {
         if own.is_none() && self.move_here(&path, &entry, content)? {
             return Ok(());
         }
-        let base = own.and_then(|own| match own.entry.content {
+        let base = own.as_ref().and_then(|own| match own.entry.content {
             Content::File { size, hash } if size > WHOLE_LEN_MAX => Some(hash),
             _ => None,
         });
-        match self.want(&path, content, size, base)? {
-            true => {
-                self.plans.active.insert(path, Active::Wanted(content));
-            }
-            false => {
-                self.plans.unheld.insert(path);
-            }
+        let holders = others.iter().filter(|(_, other)| other.content == entry.content);
+        let holders = holders.map(|(device, _)| *device).collect();
+        if self.want(&path, content, size, base, holders)? {
+            let goal = Goal { content, own, entry, beside };
+            self.plans.active.insert(path, Active::Wanted(Box::new(goal)));
+        } else {
+            self.plans.unheld.insert(path);
         }
         Ok(())
     }
@@ -396,7 +428,8 @@ impl Keeper {
                 continue;
             }
             let Some(expected) = self.expected(&own) else { continue };
-            if let Step::Take(gone) = self.step_at(&own.path, Some(&own))?
+            let others = self.index.remote(&own.path)?;
+            if let Step::Take(gone) = self.step_at(&own.path, Some(&own), &others)?
                 && gone.content == Content::Gone
             {
                 let from = own.path.clone();
@@ -418,30 +451,21 @@ impl Keeper {
     pub(super) fn deliver(
         &mut self,
         paths: Vec<TreePath>,
-        content: ContentHash,
         whole: Whole,
         from: &[String],
     ) -> Result<(), KeeperError> {
         let mut whole = Some(whole);
         for path in paths {
-            self.plans.active.remove(&path);
-            let own = self.index.own(&path)?;
-            let (entry, beside) = match self.step_at(&path, own.as_ref())? {
-                Step::Take(entry) if whole.is_some() => (entry, false),
-                Step::TakeBeside(entry) if whole.is_some() => (entry, true),
-                _ => {
-                    // The others find it here in a moment.
-                    self.plans.blocked.insert(path);
-                    continue;
-                }
-            };
-            let is_it = matches!(&entry.content, Content::File { hash, .. } if *hash == content);
-            if !is_it || self.looking.is_unsure(&path) {
+            let Some(Active::Wanted(goal)) = self.plans.active.remove(&path) else { continue };
+            let Goal { own, entry, beside, .. } = *goal;
+            if self.plans.dirty.contains(&path) || self.looking.is_unsure(&path) {
                 self.plans.changed(&path);
-                continue;
+            } else if let Some(whole) = whole.take() {
+                self.put(path, own, entry, beside, Some(whole), from.to_vec())?;
+            } else {
+                // It finds the content here in a moment.
+                self.plans.blocked.insert(path);
             }
-            let own = own.filter(|own| own.entry.content.is_live());
-            self.put(path, own, entry, beside, whole.take(), from.to_vec())?;
         }
         Ok(())
     }
@@ -450,6 +474,7 @@ impl Keeper {
     pub(super) fn undeliver(&mut self, paths: Vec<TreePath>, refused: bool) {
         for path in paths {
             self.plans.active.remove(&path);
+            self.look_if_glimpsed(&path);
             if refused {
                 self.refuse(path);
             } else {
@@ -519,6 +544,12 @@ impl Keeper {
                             self.report(Moved { path: path.clone(), size, content: hash, from });
                         }
                     }
+                    for (path, _, facts) in &changed {
+                        let glimpsed = self.plans.glimpsed.remove(path);
+                        if glimpsed.is_some_and(|glimpsed| Some(glimpsed) != *facts) {
+                            self.looking.look_at(path.clone());
+                        }
+                    }
                     rows.extend(changed);
                 }
                 Err(error) => {
@@ -534,6 +565,7 @@ impl Keeper {
     }
 
     fn not_applied(&mut self, path: TreePath, error: &FolderError) {
+        self.look_if_glimpsed(&path);
         log::info!("{}", chain(error));
         match error.trouble {
             // Somebody was faster: what is there is looked at, and then it shows what is to be done.
@@ -560,11 +592,19 @@ impl Keeper {
         }
     }
 
+    /// What is under way at a path is not any more: what a look saw there meanwhile is looked at.
+    pub(super) fn look_if_glimpsed(&mut self, path: &TreePath) {
+        if self.plans.glimpsed.remove(path).is_some() {
+            self.looking.look_at(path.clone());
+        }
+    }
+
     /// A path does not need what was on its way to it.
     fn unwant(&mut self, path: &TreePath) {
-        if let Some(Active::Wanted(content)) = self.plans.active.remove(path) {
-            self.arrivals.unwant(content, path);
+        if let Some(Active::Wanted(goal)) = self.plans.active.remove(path) {
+            self.arrivals.unwant(goal.content, path);
         }
+        self.look_if_glimpsed(path);
     }
 
     /// Where the loser of a conflict at this path goes, if there is one now.
