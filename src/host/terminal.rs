@@ -105,10 +105,11 @@ pub fn ask_secret(
     let ask = || {
         let mode = if has_keys() { Some(tcgetattr(io::stdin())?) } else { None };
         if let Some(mode) = &mode {
-            io::stderr().write_all(question.as_bytes())?;
             let mut unseen = mode.clone();
             unseen.local_modes -= LocalModes::ECHO;
-            tcsetattr(io::stdin(), OptionalActions::Flush, &unseen)?;
+            tcsetattr(io::stdin(), OptionalActions::Now, &unseen)?;
+            // Only now: whoever sees the question may type at once, and nothing of it is shown or lost.
+            io::stderr().write_all(question.as_bytes())?;
         }
         let line = read_line(most, give_up);
         if let Some(mode) = &mode {
