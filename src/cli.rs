@@ -3,12 +3,18 @@
 
 use std::error::Error;
 use std::io::{self, Write as _};
+use std::num::NonZeroU64;
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Subcommand};
 
-use crate::text::{Escaped, chain};
+use crate::address::{HostPort, HostPortError};
+use crate::host::log;
+use crate::text::{Escaped, chain, parse_size};
+
+/// Where logs go unless the user says otherwise.
+const LOGS_DEFAULT: &str = "logs";
 
 /// How a program ends. Scripts rely on the numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +91,43 @@ pub fn finish(program: &str, result: Result<Exit, Box<dyn Error>>) -> ExitCode {
     });
     exit.into()
 }
+
+/// Starts the log of a program in this folder. A program works without one, so trouble with it is only told.
+pub fn start_log(program: &'static str, dir: Option<&Path>) {
+    if let Err(error) = log::start(program, dir.unwrap_or(Path::new(LOGS_DEFAULT))) {
+        let line = format!("{program}: {}; goes on without a log\n", chain(&error));
+        drop(io::stderr().write_all(line.as_bytes()));
+    }
+}
+
+/// A value parser for `HOST:PORT` of a member, which has no usual port.
+///
+/// # Errors
+/// It is no such thing.
+pub fn other_member(text: &str) -> Result<HostPort, HostPortError> {
+    HostPort::parse(text, None)
+}
+
+/// A value parser for `HOST[:PORT]` of a conductor.
+///
+/// # Errors
+/// It is no such thing.
+pub fn conductor(text: &str) -> Result<HostPort, HostPortError> {
+    text.parse()
+}
+
+/// A value parser for rates in bytes a second.
+///
+/// # Errors
+/// It is no rate, or 0.
+pub fn limit(text: &str) -> Result<NonZeroU64, NotARate> {
+    parse_size(text).ok().and_then(NonZeroU64::new).ok_or(NotARate)
+}
+
+/// A text that is no limit of a rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a number of bytes a second like 500K or 2M was expected; without the option there is no limit")]
+pub struct NotARate;
 
 /// A path as one word of a command that can be typed.
 #[must_use]

@@ -293,6 +293,20 @@ pub const TROUBLES_MAX: usize = 100;
 pub const REPORT_MAX: usize = 100_000;
 /// What is read of a file with a key: the key, and what people write around it.
 pub const KEY_FILE_LEN_MAX: u64 = 4 * KIB as u64;
+/// What is read and written at a time on the socket by which this computer's user asks a member.
+pub const CONTROL_SLICE: usize = 16 * KIB;
+/// The longest question on it: a path, with every byte of it written as an escape.
+pub const CONTROL_QUESTION_MAX: usize = 64 * KIB;
+/// The longest line of an answer: [`TROUBLES_MAX`] troubles, each with a path of the longest.
+pub const CONTROL_ANSWER_MAX: usize = 8 * MIB;
+/// Who is let in must have said its question, and taken each part of the answer, within this: one is answered after the
+/// other.
+pub const CONTROL_PATIENCE: Duration = Duration::from_secs(2);
+/// How long an answer may take: the keeper may be busy with its index, and another may be asking.
+pub const CONTROL_ANSWER_PATIENCE: Duration = Duration::from_secs(60);
+/// The same for bringing back a file, which is copied: half a TiB from a disk of 150 MB/s. When the member ends, the
+/// waiting does.
+pub const CONTROL_RESTORE_PATIENCE: Duration = Duration::from_secs(3_600);
 /// How often the names of members are looked up again.
 pub const RESOLVE_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -543,6 +557,8 @@ pub const LINE_INTERVAL: Duration = Duration::from_secs(5);
 pub const JSON_INTERVAL: Duration = Duration::from_secs(1);
 /// How often a view writes even if nothing changed, so that its reader sees that it lives.
 pub const UNCHANGED_INTERVAL: Duration = Duration::from_secs(30);
+/// Events that are kept for a reader of standard output that pauses: days of what usually happens, and a few megabytes.
+pub const OUTPUT_EVENTS_MAX: usize = 10_000;
 /// How long a view waits at the end for a reader of its output that is slow.
 pub const OUTPUT_GRACE: Duration = Duration::from_secs(1);
 /// The span over which a rate is measured: long enough to be readable, short enough to be true.

@@ -15,13 +15,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{bounded, never};
-use orchestra::console::{self, About, End, View};
+use orchestra::console::{self, About, End, View, Watched};
 use orchestra::host::{signal, terminal};
 use orchestra::identity::SwarmId;
 use orchestra::member::progress::{Phase, Snapshot};
 use rustix::process::{Pid, Signal, kill_process};
 
-use common::program::wait;
+use common::program::{binary, wait};
 use common::terminal::Shell;
 
 /// Set for the program in the terminal: what it should do.
@@ -38,6 +38,39 @@ fn q_quits_and_the_terminal_is_as_before() {
     shell.shows("left after");
     shell.shows("code=0");
     shell.has_its_mode();
+}
+
+#[test]
+fn q_quits_an_ensemble_and_a_key_that_is_typed_is_not_shown() {
+    let Some(shell) = Shell::open(100) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let ensemble = binary("ensemble");
+    shell.types(&format!("cd {}; clear", dir.path().display()));
+    let options = "--no-lan --listen 127.0.0.1:0; echo code=$?";
+    shell.types(&format!("{} notes {options}", ensemble.display()));
+    shell.shows("waiting: nobody else is here");
+    shell.shows("q quits");
+    let screen = shell.shows("This is a new ensemble.");
+    let key = screen.lines().find(|line| line.matches('-').count() == 13).unwrap().trim().to_owned();
+    shell.types_key("q");
+    shell.shows("left after");
+    shell.shows("code=0");
+    shell.has_its_mode();
+    shell.types(&format!("clear; {} other --key - {options}", ensemble.display()));
+    shell.shows("Key: ");
+    shell.types_key("C-c");
+    shell.shows("code=3");
+    shell.has_its_mode();
+    shell.types(&format!("clear; {} other --key - {options}", ensemble.display()));
+    shell.shows("Key: ");
+    shell.types(&key);
+    let screen = shell.shows("waiting: nobody else is here");
+    assert!(!screen.contains(&key[..8]), "{screen}");
+    shell.types_key("q");
+    shell.shows("code=0");
+    shell.has_its_mode();
+    let told = Command::new(&ensemble).args(["key", "other"]).current_dir(dir.path()).output().unwrap();
+    assert_eq!(String::from_utf8(told.stdout).unwrap().trim(), key);
 }
 
 #[test]
@@ -207,7 +240,9 @@ fn program_in_the_terminal() {
         }
         eprintln!("full");
     }
-    let end = console::watch(view, &about, snapshot, stop, &never(), &ended, &signals).unwrap();
+    let watched =
+        Watched { snapshot: &snapshot, stop: &stop, news: &never(), ended: &ended, signals: &signals };
+    let end = console::watch(view, &about, &watched).unwrap();
     process::exit(match end {
         End::Ended | End::PipeClosed => 0,
         End::Interrupted => 130,

@@ -1,7 +1,6 @@
 //! Gets a composition from all other members and shares it on.
 
 use std::error::Error;
-use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
@@ -12,21 +11,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::{Args, Parser, Subcommand};
 use crossbeam_channel::Receiver;
 
-use orchestra::address::{HostPort, HostPortError};
+use orchestra::address::HostPort;
 use orchestra::cli::{self, Exit, Extra, shell_word};
 use orchestra::composer::{ComposeError, Composed, Request, compose};
 use orchestra::conductor::{self, Conductor};
-use orchestra::console::{self, About, End, View, WorkBar};
+use orchestra::console::{self, About, End, View, Watched, WorkBar};
 use orchestra::host::signal::{self, Signal};
 use orchestra::host::tcp::{self, ListenOn};
-use orchestra::host::{HostError, log, manifest_file};
+use orchestra::host::{HostError, manifest_file};
 use orchestra::limits::CONDUCTOR_PORT_DEFAULT;
 use orchestra::manifest::Manifest;
 use orchestra::member::{Config, Member, Outcome};
-use orchestra::text::{chain, parse_size};
 
 const PROGRAM: &str = "member";
-const LOGS_DEFAULT: &str = "logs";
 
 /// Help fits a screen of 24 lines and 80 columns.
 const TEMPLATE: &str = "{about}\n\nUsage: {usage}\n\n{options}{after-help}\n";
@@ -75,10 +72,10 @@ struct Options {
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<ListenOn>,
     /// Ask this conductor, not the manifest's
-    #[arg(long, value_name = "HOST:PORT", value_parser = conductor)]
+    #[arg(long, value_name = "HOST:PORT", value_parser = cli::conductor)]
     conductor: Option<HostPort>,
     /// Connect to this member; may be repeated
-    #[arg(long = "member", value_name = "HOST:PORT", value_parser = other_member)]
+    #[arg(long = "member", value_name = "HOST:PORT", value_parser = cli::other_member)]
     members: Vec<HostPort>,
     /// Leave as soon as the file is complete
     #[arg(long)]
@@ -90,10 +87,10 @@ struct Options {
     #[arg(long)]
     check_digest: bool,
     /// Send at most RATE bytes a second, like 500K or 2M
-    #[arg(long, value_name = "RATE", value_parser = limit)]
+    #[arg(long, value_name = "RATE", value_parser = cli::limit)]
     up: Option<NonZeroU64>,
     /// Receive at most RATE bytes a second
-    #[arg(long, value_name = "RATE", value_parser = limit)]
+    #[arg(long, value_name = "RATE", value_parser = cli::limit)]
     down: Option<NonZeroU64>,
     /// Where the log goes [default: logs]
     #[arg(long, value_name = "DIR")]
@@ -104,13 +101,6 @@ struct Options {
     /// Print nothing but errors
     #[arg(long, conflicts_with = "json")]
     quiet: bool,
-}
-
-/// A text that is not what an option takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-enum Wrong {
-    #[error("a number of bytes a second like 500K or 2M was expected; without the option there is no limit")]
-    Rate,
 }
 
 fn main() -> ExitCode {
@@ -153,29 +143,9 @@ impl Options {
         View::choose(self.json, self.quiet)
     }
 
-    /// Starts the log. A member works without one, so trouble with it is only told.
     fn start_log(&self) {
-        let dir = self.logs.as_deref().unwrap_or(Path::new(LOGS_DEFAULT));
-        if let Err(error) = log::start(PROGRAM, dir) {
-            let line = format!("{PROGRAM}: {}; goes on without a log\n", chain(&error));
-            drop(io::stderr().write_all(line.as_bytes()));
-        }
+        cli::start_log(PROGRAM, self.logs.as_deref());
     }
-}
-
-/// A value parser for `HOST[:PORT]` of a conductor.
-fn conductor(text: &str) -> Result<HostPort, HostPortError> {
-    text.parse()
-}
-
-/// A value parser for `HOST:PORT` of a member, which has no usual port.
-fn other_member(text: &str) -> Result<HostPort, HostPortError> {
-    HostPort::parse(text, None)
-}
-
-/// A value parser for rates in bytes a second.
-fn limit(text: &str) -> Result<NonZeroU64, Wrong> {
-    parse_size(text).ok().and_then(NonZeroU64::new).ok_or(Wrong::Rate)
 }
 
 /// Gets the composition of this manifest and shares it on.
@@ -291,15 +261,14 @@ fn show(
     signals: &Receiver<Signal>,
 ) -> Result<Exit, Box<dyn Error>> {
     let about = About { listen: member.address(), ..about };
-    let end = console::watch(
-        options.view(),
-        &about,
-        || member.snapshot(),
-        || member.stop(),
-        member.news(),
-        member.ended(),
+    let watched = Watched {
+        snapshot: &|| member.snapshot(),
+        stop: &|| member.stop(),
+        news: member.news(),
+        ended: member.ended(),
         signals,
-    )?;
+    };
+    let end = console::watch(options.view(), &about, &watched)?;
     match end {
         // Nothing is waited for; the system takes back what we hold.
         End::Interrupted => {

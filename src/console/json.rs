@@ -6,21 +6,30 @@ use std::io;
 
 use serde::Serialize;
 
+use crate::console::About;
 use crate::console::output::Output;
-use crate::console::{About, Due, Show};
+use crate::console::screen::{Due, Show};
 use crate::limits::{JSON_INTERVAL, UNCHANGED_INTERVAL};
 use crate::member::progress::{Phase, Snapshot};
 
 /// Writes JSON.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Json {
+    about: About,
     output: Output,
-    due: Due,
+    due: Due<Snapshot>,
 }
 
-impl Show for Json {
-    fn start(&mut self, about: &About, snapshot: &Snapshot) -> io::Result<()> {
-        self.output.event(render(&Event::Start { about: Subject::from(about), state: State::from(snapshot) }))
+impl Json {
+    pub(super) fn new(about: &About) -> Json {
+        Json { about: about.clone(), output: Output::default(), due: Due::default() }
+    }
+}
+
+impl Show<Snapshot> for Json {
+    fn start(&mut self, snapshot: &Snapshot) -> io::Result<()> {
+        let about = Subject::from(&self.about);
+        self.output.event(render(&Event::Start { about, state: State::from(snapshot) }))
     }
 
     fn progress(&mut self, snapshot: &Snapshot, _leaving: bool) -> io::Result<()> {
@@ -31,7 +40,7 @@ impl Show for Json {
         Ok(())
     }
 
-    fn complete(&mut self, snapshot: &Snapshot) -> io::Result<()> {
+    fn done(&mut self, snapshot: &Snapshot) -> io::Result<()> {
         self.output.event(render(&Event::Complete { state: State::from(snapshot) }))
     }
 

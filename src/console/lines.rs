@@ -5,21 +5,34 @@ use std::time::Duration;
 
 use crate::console::output::Output;
 use crate::console::rates::Meter;
-use crate::console::{About, Due, Show, words};
+use crate::console::screen::{Due, Show};
+use crate::console::{About, words};
 use crate::limits::{LINE_INTERVAL, UNCHANGED_INTERVAL};
 use crate::member::progress::{Phase, Snapshot};
 
 /// Writes plain lines.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Lines {
+    about: About,
     output: Output,
     meter: Meter,
-    due: Due,
+    due: Due<Snapshot>,
 }
 
-impl Show for Lines {
-    fn start(&mut self, about: &About, snapshot: &Snapshot) -> io::Result<()> {
-        self.output.event(words::start(about, snapshot))
+impl Lines {
+    pub(super) fn new(about: &About) -> Lines {
+        Lines {
+            about: about.clone(),
+            output: Output::default(),
+            meter: Meter::default(),
+            due: Due::default(),
+        }
+    }
+}
+
+impl Show<Snapshot> for Lines {
+    fn start(&mut self, snapshot: &Snapshot) -> io::Result<()> {
+        self.output.event(words::start(&self.about, snapshot))
     }
 
     fn progress(&mut self, snapshot: &Snapshot, _leaving: bool) -> io::Result<()> {
@@ -37,7 +50,7 @@ impl Show for Lines {
         Ok(())
     }
 
-    fn complete(&mut self, snapshot: &Snapshot) -> io::Result<()> {
+    fn done(&mut self, snapshot: &Snapshot) -> io::Result<()> {
         self.output.event(words::complete(snapshot))
     }
 

@@ -1,31 +1,29 @@
-//! What a member shows while it runs, and what it hears from the keyboard and the system.
+//! What a member, of a composition or of an ensemble, shows while it runs, and what it hears from the keyboard and the system.
 //!
 //! One loop in the main thread looks at the member a few times a second, shows what it sees in one of four
 //! views, and passes the wish to stop on. It owns no state of the member and decides nothing for it.
 
+pub mod ensemble;
 mod json;
 mod keys;
+mod line;
 mod lines;
 mod live;
 mod output;
 mod rates;
+mod screen;
 mod words;
 mod work;
 
-use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, never, select};
-
-use self::keys::{Key, Keys};
+pub use self::screen::Watched;
+use self::screen::{Screen, Show, Sight, keys_for};
 pub use self::work::{QUIET_AT_FIRST, WorkBar};
-use crate::host::error::FileAction;
-use crate::host::signal::Signal;
 use crate::host::{HostError, terminal};
 use crate::identity::SwarmId;
-use crate::limits::VIEW_BEAT;
 use crate::member::progress::{Phase, Snapshot};
 
 /// How a program shows what it does.
@@ -84,183 +82,36 @@ impl View {
     }
 }
 
-/// Shows a member until it has ended, that is until `ended` yields anything or is disconnected.
-/// Looks at it a few times a second, and whenever `news` yields a word.
-/// Calls `stop` once: at `q`, at a signal, or when standard output is closed.
+/// Shows a member until it has ended.
 ///
 /// # Errors
 /// Standard output cannot be written, for a reason other than a closed pipe. The member was stopped.
-pub fn watch(
-    view: View,
-    about: &About,
-    snapshot: impl Fn() -> Snapshot,
-    stop: impl Fn(),
-    news: &Receiver<()>,
-    ended: &Receiver<()>,
-    signals: &Receiver<Signal>,
-) -> Result<End, HostError> {
-    let keys = if view == View::Live && terminal::has_keys() { start_keys() } else { None };
-    let mut screen = Screen::new(view, about, keys.is_some());
-    let mut pressed = keys.as_ref().map_or_else(never, |keys| keys.pressed().clone());
-    let mut signals = signals.clone();
-    let mut news = news.clone();
-    let mut leaving = false;
-    screen.tell(|show| show.start(about, &snapshot()));
-    loop {
-        screen.progress(&snapshot(), leaving);
-        let wish = match hear(&news, ended, &signals, &pressed) {
-            Heard::Ended => break,
-            Heard::Signal(signal) => Some(signal),
-            Heard::Key(Key::Interrupt) if leaving => Some(Signal::StopNow),
-            Heard::Key(Key::Quit | Key::Interrupt) => Some(Signal::Stop),
-            Heard::NoMoreSignals => {
-                signals = never();
-                None
-            }
-            Heard::NoMoreNews => {
-                news = never();
-                None
-            }
-            Heard::NoMoreKeys => {
-                pressed = never();
-                None
-            }
-            Heard::Nothing => screen.failure.is_some().then_some(Signal::Stop),
-        };
-        match wish {
-            Some(Signal::StopNow) => return Ok(End::Interrupted),
-            Some(Signal::Stop) if !leaving => {
-                leaving = true;
-                stop();
-            }
-            Some(Signal::Stop) | None => {}
-        }
+pub fn watch(view: View, about: &About, watched: &Watched<'_, Snapshot>) -> Result<End, HostError> {
+    let keys = keys_for(view);
+    let show: Option<Box<dyn Show<Snapshot>>> = match view {
+        View::Live => Some(Box::new(live::Live::new(about, keys.is_some()))),
+        View::Lines => Some(Box::new(lines::Lines::new(about))),
+        View::Json => Some(Box::new(json::Json::new(about))),
+        View::Quiet => None,
+    };
+    let mut screen = Screen::new(show, keys);
+    if !screen.watch(watched) {
+        return Ok(End::Interrupted);
     }
-    let last = snapshot();
-    screen.progress(&last, leaving);
-    screen.tell(|show| show.left(&last));
-    match screen.failure {
-        None => Ok(End::Ended),
-        Some(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(End::PipeClosed),
-        Some(error) => Err(HostError::file(FileAction::Write, Path::new("standard output"))(error)),
-    }
+    screen.tell(|show| show.left(&(watched.snapshot)()));
+    screen.end()
 }
 
-/// A program without keys is better than none.
-fn start_keys() -> Option<Keys> {
-    Keys::start().inspect_err(|error| log::warn!("keys are not read: {error}: {}", error.io())).ok()
-}
-
-/// What happened while the loop waited for one beat.
-enum Heard {
-    Nothing,
-    Ended,
-    Signal(Signal),
-    NoMoreSignals,
-    Key(Key),
-    NoMoreKeys,
-    NoMoreNews,
-}
-
-fn hear(
-    news: &Receiver<()>,
-    ended: &Receiver<()>,
-    signals: &Receiver<Signal>,
-    pressed: &Receiver<Key>,
-) -> Heard {
-    select! {
-        recv(news) -> word => word.map_or(Heard::NoMoreNews, |()| Heard::Nothing),
-        recv(ended) -> _ => Heard::Ended,
-        recv(signals) -> signal => signal.map_or(Heard::NoMoreSignals, Heard::Signal),
-        recv(pressed) -> key => key.map_or(Heard::NoMoreKeys, Heard::Key),
-        default(VIEW_BEAT) => Heard::Nothing,
-    }
-}
-
-/// What each view can show.
-trait Show {
-    /// The member listens.
-    fn start(&mut self, about: &About, snapshot: &Snapshot) -> io::Result<()>;
-    /// How it stands; called at each beat.
-    fn progress(&mut self, snapshot: &Snapshot, leaving: bool) -> io::Result<()>;
-    /// Everything is there; called once, if ever.
-    fn complete(&mut self, snapshot: &Snapshot) -> io::Result<()>;
-    /// The member has ended.
-    fn left(&mut self, snapshot: &Snapshot) -> io::Result<()>;
-}
-
-/// A view at work.
-struct Screen {
-    /// None if it is quiet, or failed.
-    show: Option<Box<dyn Show>>,
-    is_complete: bool,
-    failure: Option<io::Error>,
-}
-
-impl Screen {
-    fn new(view: View, about: &About, has_keys: bool) -> Screen {
-        let show: Option<Box<dyn Show>> = match view {
-            View::Live => Some(Box::new(live::Live::new(about, has_keys))),
-            View::Lines => Some(Box::new(lines::Lines::default())),
-            View::Json => Some(Box::new(json::Json::default())),
-            View::Quiet => None,
-        };
-        Screen { show, is_complete: false, failure: None }
+impl Sight for Snapshot {
+    fn elapsed(&self) -> Duration {
+        self.elapsed
     }
 
-    fn progress(&mut self, snapshot: &Snapshot, leaving: bool) {
-        if snapshot.phase == Phase::Complete && !self.is_complete {
-            self.is_complete = true;
-            self.tell(|show| show.complete(snapshot));
-        }
-        self.tell(|show| show.progress(snapshot, leaving));
+    fn is_done(&self) -> bool {
+        self.phase == Phase::Complete
     }
 
-    /// Lets the view do something. A view that fails is not asked again.
-    fn tell(&mut self, act: impl FnOnce(&mut dyn Show) -> io::Result<()>) {
-        if let Some(show) = &mut self.show
-            && let Err(error) = act(show.as_mut())
-        {
-            log::warn!("nothing more is shown: {error}");
-            self.failure = Some(error);
-            self.show = None;
-        }
-    }
-}
-
-/// When a view that writes lines writes the next one.
-#[derive(Debug, Default)]
-struct Due {
-    last: Option<Snapshot>,
-}
-
-impl Due {
-    /// Whether it is time: `changed` after the last line if something changed since, `unchanged` after it
-    /// in any case. The first snapshot counts as shown: it came with the start.
-    fn is(&mut self, snapshot: &Snapshot, changed: Duration, unchanged: Duration) -> bool {
-        let last = *self.last.get_or_insert(*snapshot);
-        let since = snapshot.elapsed.saturating_sub(last.elapsed);
-        let is_changed = Snapshot { elapsed: last.elapsed, ..*snapshot } != last;
-        let is_due = since >= unchanged || (is_changed && since >= changed);
-        if is_due {
-            self.last = Some(*snapshot);
-        }
-        is_due
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_come_when_something_changed() {
-        let second = Duration::from_secs(1);
-        let at = |seconds: u32, parts| Snapshot { elapsed: second * seconds, parts, ..Snapshot::default() };
-        let mut due = Due::default();
-        let shown: Vec<u32> = (0..70)
-            .filter(|&now| due.is(&at(now, u32::from(now > 2) + u32::from(now > 7)), 5 * second, 30 * second))
-            .collect();
-        assert_eq!(shown, [5, 10, 40]);
+    fn is_as(&self, other: &Snapshot) -> bool {
+        Snapshot { elapsed: other.elapsed, ..*self } == *other
     }
 }

@@ -8,25 +8,30 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use crate::host::terminal;
-use crate::limits::OUTPUT_GRACE;
+use crate::limits::{OUTPUT_EVENTS_MAX, OUTPUT_GRACE};
 
 /// Standard output, line by line.
 #[derive(Debug, Default)]
 pub(super) struct Output {
-    /// What happened; each view tells of three events at most.
+    /// What happened, oldest first: at most [`OUTPUT_EVENTS_MAX`].
     events: VecDeque<String>,
     /// How it stands; replaced by what comes later.
     progress: Option<String>,
 }
 
 impl Output {
-    /// Writes a line that must not be lost.
+    /// Writes a line that must not be lost, unless nobody reads for very long.
     ///
     /// # Errors
     /// Standard output cannot be written; a closed pipe as well.
     pub(super) fn event(&mut self, line: String) -> io::Result<()> {
         // It is older than the event and would come after it.
         self.progress = None;
+        if self.events.len() >= OUTPUT_EVENTS_MAX
+            && let Some(lost) = self.events.pop_front()
+        {
+            log::warn!("nobody reads standard output; this was not told: {lost}");
+        }
         self.events.push_back(line);
         self.flush(Duration::ZERO)
     }

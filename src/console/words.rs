@@ -1,17 +1,10 @@
 //! What people read about a member, in words: the same for a live line and for plain lines.
 
 use crate::console::About;
+use crate::console::line::Field;
 use crate::console::rates::Pace;
 use crate::member::progress::{Phase, Snapshot};
 use crate::text::{Escaped, bytes, rate, span};
-
-/// A few words that belong together in a line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Field {
-    pub(super) text: String,
-    /// Where the line is too short, fields of the lowest rank go first.
-    pub(super) rank: u8,
-}
 
 /// How far it is: `43% (651 of 1506)`. 100% is only said when all is there.
 pub(super) fn share(done: u32, total: u32) -> String {
@@ -46,7 +39,9 @@ pub(super) fn fields(snapshot: &Snapshot, pace: Pace) -> Vec<Field> {
     }
 }
 
-fn counted(count: u32, noun: &str) -> String {
+/// `1 part`, `2 parts`.
+pub(super) fn counted(count: impl Into<u64>, noun: &str) -> String {
+    let count = count.into();
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {noun}{plural}")
 }

@@ -18,6 +18,7 @@
 //! | `scanner`, `reading`, `preparer`, `applier` | 1 each, with helpers on other cores | nothing | its one order, the disk, the inbox |
 //! | `flusher` | 1 | nothing | its queue, the disk |
 //! | `listener` | 1 | the listening socket | a connection, the inbox |
+//! | `control` | 1 | the socket in the folder | a question, the keeper, the disk |
 //! | `finder` | 1 for each way to find members | nothing | the network, the inbox |
 //!
 //! Inside the process everybody may wait for the keeper, and the keeper for nobody but its own index. Bytes of contents
@@ -25,6 +26,7 @@
 
 mod applier;
 mod context;
+mod control;
 mod finder;
 mod flusher;
 mod hands;
@@ -35,6 +37,8 @@ mod preparer;
 pub mod progress;
 mod reading;
 mod scanner;
+pub mod verify;
+pub mod visit;
 
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
@@ -194,6 +198,7 @@ impl Ensemble {
         let (ended, outcome, keeper) = start_keeper(&context, keeper)?;
         threads.push(keeper);
         threads.push(start_listener(&context, listener)?);
+        threads.extend(control::start(&context, address)?);
         threads.extend(finder::start(&context, &key, config.members, config.conductor)?);
         let lan = if config.lan { start_lan(&context, &key) } else { None };
         Ok(Ensemble { context, key, address, began, news, ended, outcome, threads, lan })
@@ -248,12 +253,20 @@ impl Ensemble {
         dial::wake_listener(self.address);
     }
 
+    /// Waits until the member has ended, and says how; once.
+    ///
+    /// # Errors
+    /// What kept it from going on.
+    pub fn outcome(&self) -> Result<Report, KeeperError> {
+        self.outcome.recv().unwrap_or(Err(KeeperError::Panicked))
+    }
+
     /// Waits for the end.
     ///
     /// # Errors
     /// What kept it from going on.
     pub fn join(mut self) -> Result<Report, KeeperError> {
-        let outcome = self.outcome.recv().unwrap_or(Err(KeeperError::Panicked));
+        let outcome = self.outcome();
         self.end();
         outcome
     }

@@ -1,8 +1,11 @@
 //! What a member of an ensemble shows: counters, and where the keeper last stood.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use super::context::Context;
 use crate::entry::{ContentHash, Device, TreePath};
@@ -22,7 +25,7 @@ pub(super) struct Progress {
 }
 
 /// Where the keeper stands.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
     /// The other members that are there, as people call them, and where.
     pub members: Vec<Neighbour>,
@@ -43,7 +46,7 @@ pub struct Standing {
 }
 
 /// Another member.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Neighbour {
     /// How people call its computer. It is that member's own word: escape it.
     pub label: String,
@@ -54,7 +57,7 @@ pub struct Neighbour {
 }
 
 /// A look at a member.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// Since it began.
     pub elapsed: Duration,
@@ -64,6 +67,23 @@ pub struct Snapshot {
     pub up_bytes: u64,
     /// Where the keeper stands.
     pub standing: Standing,
+}
+
+impl Standing {
+    /// Whether everything here is everywhere among those who are there, and the other way round.
+    #[must_use]
+    pub const fn is_in_unison(&self) -> bool {
+        self.united && self.behind == 0 && !self.busy
+    }
+}
+
+/// How a member stands, or what the index says where none runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Where the member listens; none if no member runs.
+    pub listen: Option<SocketAddr>,
+    /// How it stands.
+    pub snapshot: Snapshot,
 }
 
 /// A file that came, or was moved or copied here because it was elsewhere.

@@ -17,7 +17,7 @@ use crate::text::Escaped;
 pub const OWN_FOLDER: &str = ".orchestra";
 
 /// What stands before the digits in the name of a conflict copy.
-const CONFLICT_MARK: &str = ".conflict-";
+pub(crate) const CONFLICT_MARK: &str = ".conflict-";
 /// How many digits of a content's hash may stand in the name of a conflict copy.
 pub const CONFLICT_DIGITS: [usize; 3] = [8, 16, 64];
 

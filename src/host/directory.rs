@@ -16,6 +16,19 @@ pub fn of(file: &Path) -> &Path {
     }
 }
 
+/// Makes a directory if nothing is there; whether it did. What it is in must be there: if that is missing, perhaps a disk
+/// is not mounted.
+///
+/// # Errors
+/// The system refuses.
+pub fn make_missing(path: &Path) -> Result<bool, HostError> {
+    match std::fs::create_dir(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(HostError::file(FileAction::Create, path)(error)),
+    }
+}
+
 /// Makes the name of a file last, after it was renamed.
 ///
 /// # Errors

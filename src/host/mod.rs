@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod computer;
+pub mod control;
 pub mod dial;
 pub mod directory;
 pub mod entropy;

@@ -2,7 +2,6 @@
 //! deadline of its own.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
 use super::clock;
@@ -13,7 +12,7 @@ use crate::time::Moment;
 /// # Errors
 /// The connection is broken, or we gave up ([`io::ErrorKind::TimedOut`]).
 pub fn write_all(
-    mut stream: &TcpStream,
+    mut stream: impl Write,
     mut bytes: &[u8],
     patience: Duration,
     give_up: impl Fn() -> bool,
@@ -42,7 +41,7 @@ pub fn write_all(
 /// # Errors
 /// The connection is broken or ends first, or we gave up ([`io::ErrorKind::TimedOut`]).
 pub fn read_exact(
-    mut stream: &TcpStream,
+    mut stream: impl Read,
     mut buffer: &mut [u8],
     deadline: Moment,
     give_up: impl Fn() -> bool,

@@ -4,13 +4,14 @@
 //! process. So everything here looks first whether the process is in the foreground.
 //! This room does not know what keys mean.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write as _};
 use std::os::fd::AsFd;
 use std::sync::{Mutex, Once};
 use std::time::Duration;
 
 use crossterm::terminal;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::process::getpgrp;
 use rustix::termios::{
     LocalModes, OptionalActions, OutputModes, tcgetattr, tcgetpgrp, tcgetwinsize, tcsetattr,
@@ -18,6 +19,7 @@ use rustix::termios::{
 
 use super::HostError;
 use super::error::SystemAction;
+use crate::limits::POLL_INTERVAL;
 
 /// Whether the terminal was given back for good: from then on nobody takes it again.
 static GIVEN_BACK: Mutex<bool> = Mutex::new(false);
@@ -88,6 +90,57 @@ fn wait(stream: &impl AsFd, events: PollFlags, timeout: Duration) -> Option<Poll
         Ok(1..) => Some(streams[0].revents()),
         _ => None,
     }
+}
+
+/// Asks for a line that is not shown while it is typed, at most `most` bytes of it; none if `give_up` says so before.
+/// Where standard input is no terminal, a line of it is read and nothing is asked.
+///
+/// # Errors
+/// The terminal cannot be used, or standard input fails or is at its end.
+pub fn ask_secret(
+    question: &str,
+    most: u64,
+    give_up: impl Fn() -> bool,
+) -> Result<Option<String>, HostError> {
+    let ask = || {
+        let mode = if has_keys() { Some(tcgetattr(io::stdin())?) } else { None };
+        if let Some(mode) = &mode {
+            let mut unseen = mode.clone();
+            unseen.local_modes -= LocalModes::ECHO;
+            tcsetattr(io::stdin(), OptionalActions::Now, &unseen)?;
+            // Only now: whoever sees the question may type at once, and nothing of it is shown or lost.
+            io::stderr().write_all(question.as_bytes())?;
+        }
+        let line = read_line(most, give_up);
+        if let Some(mode) = &mode {
+            tcsetattr(io::stdin(), OptionalActions::Now, mode)?;
+            io::stderr().write_all(b"\n")?;
+        }
+        line
+    };
+    ask().map_err(HostError::system(SystemAction::UseTerminal))
+}
+
+fn read_line(most: u64, give_up: impl Fn() -> bool) -> io::Result<Option<String>> {
+    let mut line = Vec::new();
+    while !line.ends_with(b"\n") && (line.len() as u64) < most {
+        match wait(&io::stdin(), PollFlags::IN, POLL_INTERVAL) {
+            _ if give_up() => return Ok(None),
+            None => {}
+            Some(_) => {
+                let mut byte = [0];
+                // Not through a buffer: what is behind the line stays where it is.
+                match rustix::io::read(io::stdin(), &mut byte) {
+                    Ok(0) if line.is_empty() => return Err(io::ErrorKind::UnexpectedEof.into()),
+                    Ok(0) => break,
+                    Ok(_) => line.extend(byte),
+                    Err(Errno::INTR) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+    }
+    Ok(Some(String::from_utf8_lossy(&line).into_owned()))
 }
 
 /// Makes the terminal hand over each key at once and unseen; ^C, ^Z and newlines work as always.

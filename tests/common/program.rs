@@ -20,6 +20,7 @@ pub(crate) fn binary(name: &str) -> PathBuf {
     let built = match name {
         "composer" => option_env!("CARGO_BIN_EXE_composer"),
         "conductor" => option_env!("CARGO_BIN_EXE_conductor"),
+        "ensemble" => option_env!("CARGO_BIN_EXE_ensemble"),
         "member" => option_env!("CARGO_BIN_EXE_member"),
         _ => None,
     };

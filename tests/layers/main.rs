@@ -29,8 +29,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("conductor", &["manifest", "wire", "logic", "host"]),
     ("member", &["manifest", "wire", "logic", "host", "stream"]),
     ("ensemble", &["manifest", "wire", "logic", "host", "stream"]),
-    ("console", &["host", "member::progress"]),
-    ("cli", &[]),
+    (
+        "console",
+        &["host", "member::progress", "ensemble::Report", "ensemble::progress", "ensemble::verify", "cli"],
+    ),
+    ("cli", &["host"]),
 ];
 
 /// These know nothing of the world: what they yield depends only on what they are told.

@@ -35,7 +35,7 @@ use crate::entry::{Author, Chunk, ContentHash, Entry, TreePath};
 use crate::host::clock;
 use crate::host::folder::FolderError;
 use crate::host::folder::facts::Facts;
-use crate::host::folder::index::{Change, Index, IndexError, Totals};
+use crate::host::folder::index::{Change, Index, IndexError, Own, Totals};
 use crate::host::folder::watch::Hint;
 use crate::host::thread;
 use crate::limits::{
@@ -71,6 +71,8 @@ pub(super) enum Event {
     Hint(Hint),
     /// The deletions that were held back are meant.
     Approve(Sender<u64>),
+    /// Our rows after this path are wanted, a page of them.
+    Rows(Option<TreePath>, Sender<Vec<Own>>),
     /// Leave.
     Stop,
     /// A thread of the member failed: a bug of ours.
@@ -97,6 +99,8 @@ pub struct Report {
     pub moved_count: u64,
     /// Whether everything was in unison when it left.
     pub united: bool,
+    /// Whether it left because what [`once`](super::Config::once) waits for had come.
+    pub fulfilled: bool,
     /// What hindered.
     pub troubles: Vec<String>,
 }
@@ -135,6 +139,7 @@ pub(super) struct Keeper {
     moved: Vec<Moved>,
     moved_count: u64,
     totals: Totals,
+    conflicts: u64,
     totals_at: Option<Moment>,
     totals_stale: bool,
     next_tick: Moment,
@@ -142,6 +147,8 @@ pub(super) struct Keeper {
     unsettled: Option<Moment>,
     stopping: Option<Moment>,
     united_since: Option<Moment>,
+    /// What `once` waits for has come.
+    fulfilled: bool,
 }
 
 impl Keeper {
@@ -172,12 +179,14 @@ impl Keeper {
             moved: Vec::new(),
             moved_count: 0,
             totals: Totals::default(),
+            conflicts: 0,
             totals_at: None,
             totals_stale: false,
             next_tick: clock::now(),
             unsettled: None,
             stopping: None,
             united_since: None,
+            fulfilled: false,
         }
     }
 
@@ -194,6 +203,7 @@ impl Keeper {
         self.mark_clean_now()?;
         Ok(Report {
             united: self.united_since.is_some(),
+            fulfilled: self.fulfilled,
             troubles: self.troubles.values().cloned().collect(),
             moved_count: self.moved_count,
             moved: std::mem::take(&mut self.moved),
@@ -277,6 +287,9 @@ impl Keeper {
                 // Whoever asked may be gone.
                 let _gone = answer.try_send(self.looking.approve());
             }
+            Event::Rows(after, answer) => {
+                let _gone = answer.try_send(self.index.own_beneath(None, after.as_ref())?);
+            }
             Event::Stop => self.stop(),
             Event::Panicked => return Err(KeeperError::Panicked),
         }
@@ -302,7 +315,7 @@ impl Keeper {
         }
         self.settle(now);
         let standing = self.standing(now)?;
-        let is_united = standing.united && standing.behind == 0 && !standing.busy;
+        let is_united = standing.is_in_unison();
         if is_united {
             self.united_since.get_or_insert(now);
         } else {
@@ -312,6 +325,7 @@ impl Keeper {
             && is_united
             && self.links.has_met(expected)
         {
+            self.fulfilled = true;
             self.stop();
         }
         if self.context.progress.publish(standing) {
@@ -322,19 +336,23 @@ impl Keeper {
     }
 
     fn standing(&mut self, now: Moment) -> Result<Standing, KeeperError> {
-        if self.totals_at.is_none_or(|at| self.totals_stale && now.since(at) >= TOTALS_INTERVAL) {
-            self.totals = self.index.totals()?;
-            (self.totals_at, self.totals_stale) = (Some(now), false);
-        }
         let behind = self.plans.behind();
         let busy = self.is_busy();
+        // Whoever unites once leaves with the right count.
+        let is_last = self.purpose.once.is_some() && behind == 0 && !busy;
+        let is_due = |at| self.totals_stale && (is_last || now.since(at) >= TOTALS_INTERVAL);
+        if self.totals_at.is_none_or(is_due) {
+            self.totals = self.index.totals()?;
+            self.conflicts = self.index.conflicts()?;
+            (self.totals_at, self.totals_stale) = (Some(now), false);
+        }
         Ok(Standing {
             members: self.links.neighbours(),
             totals: self.totals,
             behind,
             busy,
             united: self.links.are_united(self.index.last_sequence()),
-            conflicts: 0,
+            conflicts: self.conflicts,
             held: self.looking.held(),
             troubles: self.troubles.values().cloned().collect(),
         })

@@ -50,6 +50,16 @@ pub struct Kept {
     name: String,
 }
 
+impl Kept {
+    /// When it was replaced or deleted, as people write it and a shell takes it: `2026-11-21T13:55:08Z` (UTC).
+    #[must_use]
+    pub fn when(&self) -> String {
+        let seconds = self.at.as_secs() % DAY_SECONDS;
+        let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+        format!("{}T{hour:02}:{minute:02}:{second:02}Z", day_name(self.at.as_secs() / DAY_SECONDS))
+    }
+}
+
 /// A folder in the archive, by the names that lead there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Shelf {

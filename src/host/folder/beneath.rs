@@ -412,7 +412,7 @@ impl Folder {
     }
 
     /// Another handle of it.
-    pub(super) fn handle(&self) -> Result<OwnedFd, Trouble> {
+    pub(in crate::host) fn handle(&self) -> Result<OwnedFd, Trouble> {
         Ok(self.0.try_clone()?)
     }
 

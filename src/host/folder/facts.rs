@@ -1,9 +1,11 @@
 //! What a look at the disk told of something that is in the index.
 
+use serde::{Deserialize, Serialize};
+
 use super::beneath::Stat;
 
 /// What tells whether something was changed since it was last looked at: if two looks agree, most likely nobody did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     /// The length of a file in bytes.
     pub size: u64,

@@ -16,11 +16,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, Params, Row, Transaction, params};
+use serde::{Deserialize, Serialize};
 
 use self::database::{APPLICATION, Meta, NAME, TABLES, VERSION, connect, files_of};
 use self::error::{Failure, error_at};
 use self::writing::{apply, forget_list};
 use super::facts::Facts;
+use crate::entry::path::CONFLICT_MARK;
 use crate::entry::{Chunk, ContentHash, Device, Entry, TreePath};
 use crate::host::HostError;
 use crate::host::error::FileAction;
@@ -137,7 +139,7 @@ pub enum Change<'a> {
 }
 
 /// How much there is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// Files.
     pub files: u64,
@@ -531,6 +533,18 @@ impl Index {
             })
         })?;
         Ok(totals.into_iter().next().unwrap_or_default())
+    }
+
+    /// How many of our paths have the name of a conflict copy.
+    ///
+    /// # Errors
+    /// The disk fails, or a row is damaged.
+    pub fn conflicts(&self) -> Result<u64, IndexError> {
+        let marked = "SELECT path FROM own WHERE kind <> ? AND instr(path, ?) > 0";
+        let are = self.all(marked, params![row::GONE, CONFLICT_MARK.as_bytes()], |row| {
+            Ok(path_of(row.get_ref(0)?.as_blob()?)?.is_conflict())
+        })?;
+        Ok(are.into_iter().filter(|is_copy| *is_copy).count() as u64)
     }
 
     fn own_where(&self, which: &str, params: impl Params) -> Result<Vec<Own>, IndexError> {

@@ -335,14 +335,35 @@ impl Root {
 /// # Errors
 /// There is no folder, or the file cannot be read.
 pub fn peek_own(path: &Path, name: &str, most: u64) -> Result<Option<Vec<u8>>, RootError> {
+    let Some(own) = peek(path)? else { return Ok(None) };
+    Ok(read_small(&own, name, most).map_err(|trouble| trouble.at_own(Action::Read, name))?)
+}
+
+/// The archive of a folder on which a program may work right now; none if the folder is no ensemble's.
+///
+/// # Errors
+/// There is no folder, or the archive cannot be opened.
+pub fn peek_archive(path: &Path) -> Result<Option<Archive>, RootError> {
+    let Some(own) = peek(path)? else { return Ok(None) };
+    match own.folder(ARCHIVE) {
+        Ok(folder) => Ok(Some(Archive::of(folder)?)),
+        Err(Trouble::Missing) => Ok(None),
+        Err(trouble) => Err(trouble.at_own(Action::Open, ARCHIVE).into()),
+    }
+}
+
+/// The folder of ours in a folder on which a program may work right now; none if there is none.
+///
+/// # Errors
+/// There is no folder, or ours cannot be opened.
+pub fn peek(path: &Path) -> Result<Option<Folder>, RootError> {
     let open = |trouble| RootError::Open { path: path.to_owned(), trouble };
     let top = Beneath::open(path).map_err(open)?.folder(None)?;
-    let own = match top.folder(OWN_FOLDER) {
-        Ok(own) => own,
-        Err(Trouble::Missing) => return Ok(None),
-        Err(trouble) => return Err(trouble.at_own(Action::Open, "").into()),
-    };
-    Ok(read_small(&own, name, most).map_err(|trouble| trouble.at_own(Action::Read, name))?)
+    match top.folder(OWN_FOLDER) {
+        Ok(own) => Ok(Some(own)),
+        Err(Trouble::Missing) => Ok(None),
+        Err(trouble) => Err(trouble.at_own(Action::Open, "").into()),
+    }
 }
 
 fn read_small(own: &Folder, name: &str, most: u64) -> Result<Option<Vec<u8>>, Trouble> {

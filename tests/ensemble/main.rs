@@ -1,0 +1,11 @@
+//! `ensemble` from outside: real processes on loopback, ports chosen by the system.
+
+#![allow(clippy::unwrap_used, reason = "clippy knows test functions, but not the helpers between them")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod asked;
+mod folders;
+mod keys;
+mod uniting;
