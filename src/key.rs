@@ -169,7 +169,7 @@ mod tests {
         fn a_typing_error_is_noticed(secret: [u8; 32], at in 0..LETTERS, other in 0..32_usize) {
             let text: String = EnsembleKey::from_bytes(secret).to_string().replace('-', "");
             prop_assert_eq!(text.parse::<EnsembleKey>(), Ok(EnsembleKey::from_bytes(secret)));
-            let mut wrong = text.clone().into_bytes();
+            let mut wrong = text.into_bytes();
             prop_assume!(wrong[at] != ALPHABET[other]);
             wrong[at] = ALPHABET[other];
             prop_assert_eq!(String::from_utf8(wrong).unwrap().parse::<EnsembleKey>(), Err(BadKey::Check));

@@ -245,8 +245,8 @@ pub const ACTIVE_MAX: usize = 4_096;
 pub const APPLY_MAX: usize = 1_000;
 /// Contents of many chunks that are on their way at a time. Each keeps its list in memory.
 pub const LONG_MAX: usize = 4;
-/// The most chunks that a content has: the longest file, in chunks that are as short as those of the shortest.
-pub const CHUNKS_MAX: usize = (FILE_LEN_MAX / (CHUNK_AVERAGE_MAX / CHUNK_SPREAD) as u64) as usize;
+/// The most chunks that a content has: the longest file, in the shortest chunks of such files.
+pub const CHUNKS_MAX: usize = 1 << 24;
 /// Chunks of lists that wait to be written to the index, at most: 36 MiB.
 pub const LISTS_MAX: usize = 1 << 20;
 /// Short contents that are looked at for one link before others have their turn.
@@ -269,7 +269,11 @@ pub const LOOK_AGAIN: Duration = Duration::from_secs(1);
 pub const LOOK_INTERVAL: Duration = Duration::from_secs(3_600);
 /// How often a folder that is not there is looked for.
 pub const ROOT_INTERVAL: Duration = Duration::from_secs(5);
-/// When somebody deletes many files, they are looked at when so much time has passed: it shows then how many they are.
+/// So many deletions are believed as they are seen.
+pub const DELETIONS_FEW: u64 = EMPTIED_PATHS;
+/// Those of so long ago count as well.
+pub const DELETIONS_SPAN: Duration = Duration::from_secs(10);
+/// When somebody deletes more files, they are looked at when so much time has passed: it shows then how many they are.
 pub const DELETIONS_PAUSE: Duration = Duration::from_secs(1);
 /// If nothing at all is left and so many were there, that is not believed either.
 pub const EMPTIED_PATHS: u64 = 3;
@@ -569,6 +573,11 @@ pub const LEFT_WINDOW: Duration = Duration::from_secs(15);
 pub const RATE_SAMPLES_MAX: usize = 64;
 
 const _: () = {
+    assert!(CHUNKS_MAX as u64 == FILE_LEN_MAX / (CHUNK_AVERAGE_MAX / CHUNK_SPREAD) as u64);
+    assert!(
+        FRAME_ENTRIES_MAX <= FRAME_HAVE_MAX && FRAME_CHUNKS_MAX <= FRAME_HAVE_MAX,
+        "messages are decoded"
+    );
     assert!(LEFT_WINDOW.as_millis() / VIEW_BEAT.as_millis() + 2 <= RATE_SAMPLES_MAX as u128);
     assert!(RATE_WINDOW.as_millis() <= LEFT_WINDOW.as_millis());
     assert!(PARTS_DEFAULT_MAX <= PARTS_MAX);

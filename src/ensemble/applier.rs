@@ -86,7 +86,7 @@ fn apply(root: &Arc<Root>, orders: Vec<Order>) -> Vec<Outcome> {
         match begin(root, order, &mut unsettled) {
             Ok(Begun::File(order, entry, rows)) => {
                 outcome.result = Ok(rows);
-                files.push(order);
+                files.push(*order);
                 of_files.push((outcome, entry));
             }
             Ok(Begun::Done(rows)) => {
@@ -119,7 +119,7 @@ fn apply(root: &Arc<Root>, orders: Vec<Order>) -> Vec<Outcome> {
 /// How far one order got by itself.
 enum Begun {
     /// The file is put in place together with others.
-    File(apply::Order, Entry, Vec<Row>),
+    File(Box<apply::Order>, Entry, Vec<Row>),
     /// It is done.
     Done(Vec<Row>),
 }
@@ -146,7 +146,7 @@ fn begin(root: &Arc<Root>, order: Order, unsettled: &mut Unsettled) -> Result<Be
     let mut file = |whole| {
         let attributes = entry.attributes;
         let order = apply::Order { whole, attributes, path: path.clone(), expected };
-        Ok(Begun::File(order, entry.clone(), std::mem::take(&mut rows)))
+        Ok(Begun::File(Box::new(order), entry.clone(), std::mem::take(&mut rows)))
     };
     let stat = match work {
         Work::File(whole) => return file(whole),

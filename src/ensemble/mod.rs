@@ -12,7 +12,7 @@
 //!
 //! | actor | threads | owns | waits on |
 //! |---|---|---|---|
-//! | [`keeper`] | 1 | the index, what is planned, the table of links | its inbox, the index's disk |
+//! | `keeper` | 1 | the index, what is planned, the table of links | its inbox, the index's disk |
 //! | `link` reader | 1 a link | decoder, a slice | its socket, the disk, the inbox |
 //! | `link` writer | 1 a link | output buffer, an open file | its queue, the disk, its socket |
 //! | `scanner`, `reading`, `preparer`, `applier` | 1 each, with helpers on other cores | nothing | its one order, the disk, the inbox |
@@ -185,16 +185,9 @@ impl Ensemble {
         let hands = start_hands(&context, &mut threads)?;
         let seed = entropy::seed()?;
         let purpose = Purpose { once: config.once };
-        let keeper = Keeper::new(
-            Arc::clone(&context),
-            events,
-            tell_news,
-            purpose,
-            index,
-            hands,
-            Looking::new(suspects, seed),
-            seed,
-        );
+        let mouths = (events, tell_news);
+        let looking = Looking::new(suspects, seed);
+        let keeper = Keeper::new(Arc::clone(&context), mouths, purpose, index, hands, looking, seed);
         let (ended, outcome, keeper) = start_keeper(&context, keeper)?;
         threads.push(keeper);
         threads.push(start_listener(&context, listener)?);
@@ -404,7 +397,7 @@ fn start_hands(context: &Arc<Context>, threads: &mut Vec<Thread>) -> Result<Hand
     let cover = move |path: Option<&TreePath>| match watch.as_ref().map(|watch| watch.cover(path)) {
         None | Some(Cover::Watched | Cover::Gone) => {}
         Some(Cover::Full) => {
-            log::warn!("the system watches no more folders; raise fs.inotify.max_user_watches")
+            log::warn!("the system watches no more folders; raise fs.inotify.max_user_watches");
         }
         Some(Cover::Refused(error)) => log::warn!("a folder cannot be watched: {error}"),
     };

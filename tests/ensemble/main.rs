@@ -5,7 +5,14 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+#[path = "../lab/network.rs"]
+mod network;
+
 mod asked;
 mod folders;
 mod keys;
+mod killed;
+mod lan;
+mod scenes;
+mod troubled;
 mod uniting;

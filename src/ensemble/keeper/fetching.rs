@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use super::{Keeper, KeeperError};
 use crate::ensemble::link::{Asked, Gift, GiftFrom, Landed, LinkId, Place};
-use crate::ensemble::preparer::{self, Local, Prepared};
+use crate::ensemble::preparer::{self, Prepared};
 use crate::entry::chunk::makes_content;
 use crate::entry::{Chunk, Content, ContentHash, Device, TreePath};
 use crate::host::folder::facts::Facts;
 use crate::host::folder::index::Change;
+use crate::host::folder::reuse::Local;
 use crate::host::folder::temp::Temp;
 use crate::host::folder::{FolderError, Trouble};
 use crate::limits::{
@@ -449,7 +450,7 @@ impl Keeper {
             short.asked = None;
         }
         if matches!(error.trouble, Trouble::Full) {
-            self.trouble("disk", chain(error).to_string());
+            self.trouble("disk", chain(error));
         }
         self.not_prepared(content, error);
     }

@@ -418,7 +418,7 @@ impl Keeper {
             (None, LinkEnd::Stream(StreamError::Dial(error))) => log::debug!("{}", chain(error)),
             _ if stopping => {}
             (Some(met), end) => {
-                log::info!("link {} with {} ended: {}", id.0, Escaped(&met.hello.label), chain(end))
+                log::info!("link {} with {} ended: {}", id.0, Escaped(&met.hello.label), chain(end));
             }
             (None, end) => log::info!("link {} ended: {}", id.0, chain(end)),
         }

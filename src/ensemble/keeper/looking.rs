@@ -15,12 +15,12 @@ use crate::host::folder::facts::Facts;
 use crate::host::folder::index::{Change, Own};
 use crate::host::folder::root::Standing;
 use crate::host::folder::rules::Rules;
-use crate::host::folder::scan::{Look, LookTrouble, Seen, What};
+use crate::host::folder::scan::{Look, Seen, What};
 use crate::host::folder::watch::Hint;
 use crate::host::{clock, entropy};
 use crate::limits::{
-    AGAIN_MAX, BRAKE_PATHS, DELETIONS_PAUSE, EMPTIED_PATHS, HINTS_MAX, LOOK_AGAIN, LOOK_INTERVAL,
-    MOVED_LEN_MIN, READ_BYTES, READ_PATHS, ROOT_INTERVAL,
+    AGAIN_MAX, DELETIONS_FEW, DELETIONS_PAUSE, DELETIONS_SPAN, EMPTIED_PATHS, HINTS_MAX, LOOK_AGAIN,
+    LOOK_INTERVAL, MOVED_LEN_MIN, READ_BYTES, READ_PATHS, ROOT_INTERVAL, TROUBLES_MAX,
 };
 use crate::logic::sync::absence::brakes;
 use crate::logic::sync::observe::{observe, observe_suspect};
@@ -46,6 +46,12 @@ pub(in crate::ensemble) struct Looking {
     suspects: BTreeSet<TreePath>,
     /// What is absent and waits for the user's word.
     held: BTreeSet<TreePath>,
+    /// Deletions that were believed of late, and how many at a time.
+    deletions: VecDeque<(Moment, u64)>,
+    /// How many paths the last look at everything missed.
+    missed: usize,
+    /// What looks saw that is not as it should be.
+    troubles: BTreeSet<String>,
     /// The user said that the deletions are meant; the next whole look lets them go.
     approved: bool,
     /// Whether this device got a new name for the sake of what was in doubt.
@@ -62,6 +68,8 @@ struct Walking {
     missing: Vec<(TreePath, bool)>,
     /// Seen, and not known: long enough to be worth the question whether they were moved here.
     fresh: Vec<Seen>,
+    /// What is not as it should be.
+    troubles: BTreeSet<String>,
     /// What the walks that ended prove.
     proofs: Vec<(Look, Vec<(TreePath, bool)>)>,
     /// Proven by the first look, and looked for once more.
@@ -88,6 +96,9 @@ impl Looking {
             again: Vec::new(),
             suspects,
             held: BTreeSet::new(),
+            deletions: VecDeque::new(),
+            missed: 0,
+            troubles: BTreeSet::new(),
             approved: false,
             renewed: false,
             rng: fastrand::Rng::with_seed(seed),
@@ -135,6 +146,15 @@ impl Looking {
             self.look_at_all(Duration::ZERO);
         }
         held
+    }
+
+    /// How many deletions were believed of late: many small looks must not let go what one would hold.
+    fn deleted_of_late(&mut self) -> u64 {
+        let now = clock::now();
+        while self.deletions.front().is_some_and(|(at, _)| now.since(*at) > DELETIONS_SPAN) {
+            self.deletions.pop_front();
+        }
+        self.deletions.iter().map(|(_, count)| count).sum()
     }
 
     /// How many deletions wait for the user's word.
@@ -222,7 +242,7 @@ impl Keeper {
                     walking.merge = Some(merge);
                 }
                 Glimpse::Seen(seen) => self.saw(&mut walking, seen)?,
-                Glimpse::Trouble(trouble) => self.look_trouble(&trouble),
+                Glimpse::Trouble(trouble) => self.look_trouble(&mut walking, chain(&trouble)),
                 Glimpse::End(look) => {
                     while let Some(row) = self.next_row(&mut walking, None)? {
                         self.missed(&mut walking, &row);
@@ -270,7 +290,7 @@ impl Keeper {
         }
         self.looking.held.remove(&seen.path);
         if let What::Other(kind) = seen.what {
-            self.trouble(seen.path.as_str(), format!("{} is {kind}, which is not carried", seen.path));
+            self.look_trouble(walking, format!("{} is {kind}, which is not carried", seen.path));
             return Ok(());
         }
         let is_suspect = self.looking.suspects.contains(&seen.path);
@@ -298,9 +318,14 @@ impl Keeper {
         }
     }
 
-    fn look_trouble(&mut self, trouble: &LookTrouble) {
-        let text = chain(trouble).to_string();
-        self.trouble(&format!("look: {text}"), text.clone());
+    /// Something is not as it should be, as a look sees it: until a look at everything does not see it any more.
+    fn look_trouble(&mut self, walking: &mut Walking, text: String) {
+        let about = format!("look: {text}");
+        self.trouble(&about, text);
+        if self.looking.troubles.len() < TROUBLES_MAX {
+            self.looking.troubles.insert(about.clone());
+            walking.troubles.insert(about);
+        }
     }
 
     /// A look ended.
@@ -319,11 +344,11 @@ impl Keeper {
                 self.looking.look_at_all(ROOT_INTERVAL);
             }
             Looked::Failed(error) => {
-                self.trouble("root", chain(&error).to_string());
+                self.trouble("root", chain(&error));
                 self.looking.look_at_all(ROOT_INTERVAL);
             }
             Looked::NoRules(error) => {
-                self.trouble("rules", chain(&error).to_string());
+                self.trouble("rules", chain(&error));
                 self.looking.look_at_all(ROOT_INTERVAL);
             }
         }
@@ -348,9 +373,12 @@ impl Keeper {
         if missing.is_empty() {
             return self.end_look(walking);
         }
-        let many = missing.len() as u64 > BRAKE_PATHS;
-        if many && !walking.is_full {
-            // Whoever deletes that many is perhaps not done; then it shows whether it was nearly everything.
+        let many = missing.len() as u64 + self.looking.deleted_of_late() > DELETIONS_FEW;
+        let is_settled = walking.is_full && self.looking.missed == missing.len();
+        if many && !is_settled && !self.looking.approved {
+            // Whoever deletes that many is perhaps not done; when two looks at everything miss the same, it shows whether
+            // that is nearly everything.
+            self.looking.missed = if walking.is_full { missing.len() } else { 0 };
             self.looking.look_at_all(DELETIONS_PAUSE);
             return self.end_look(walking);
         }
@@ -365,8 +393,11 @@ impl Keeper {
         let totals = self.index.totals()?;
         let known = totals.files + totals.folders + totals.links;
         let vanished = absent.len() as u64;
-        let emptied = vanished == known && vanished > EMPTIED_PATHS;
-        if (brakes(vanished, known) || emptied) && !(self.looking.approved && walking.is_full) {
+        let before = self.looking.deleted_of_late();
+        let emptied = vanished == known && vanished + before > EMPTIED_PATHS;
+        if (brakes(vanished + before, known + before) || emptied)
+            && !(self.looking.approved && walking.is_full)
+        {
             self.looking.held.extend(absent);
             let folder = self.context.root.path().display().to_string();
             let held = self.looking.held();
@@ -380,9 +411,11 @@ impl Keeper {
         }
         if walking.is_full {
             self.looking.approved = false;
+            self.looking.missed = 0;
             self.looking.held.clear();
             self.no_trouble("held");
         }
+        self.looking.deletions.push_back((clock::now(), vanished));
         let author = self.author();
         let mut rows: Vec<(TreePath, Entry, Option<Facts>)> = Vec::new();
         // What was moved is known by its inode, length and time: it is not read again.
@@ -428,11 +461,13 @@ impl Keeper {
         Ok(observe(Some(&row.entry), Content::Gone, Attributes::default(), self.author()))
     }
 
-    fn end_look(&mut self, walking: Walking) -> Result<(), KeeperError> {
-        for seen in walking.fresh {
+    fn end_look(&mut self, mut walking: Walking) -> Result<(), KeeperError> {
+        for seen in std::mem::take(&mut walking.fresh) {
             self.read_later(seen.path, seen.facts.size);
         }
         if walking.is_full {
+            let known = std::mem::replace(&mut self.looking.troubles, walking.troubles.clone());
+            known.difference(&walking.troubles).for_each(|about| self.no_trouble(about));
             self.looking.has_looked = true;
             // A suspect that was neither seen nor proven absent stays one.
             self.plans.retry_blocked();
@@ -448,7 +483,7 @@ impl Keeper {
         outcome: reading::Outcome,
     ) -> Result<(), KeeperError> {
         if let Err(error) = outcome {
-            self.trouble("reading", chain(&error).to_string());
+            self.trouble("reading", chain(&error));
         }
         for path in unread {
             self.looking.reading.remove(&path);
@@ -487,11 +522,11 @@ impl Keeper {
                     continue;
                 }
                 Found::TooLong(error) => {
-                    self.trouble(path.as_str(), chain(&error).to_string());
+                    self.trouble(path.as_str(), chain(&error));
                     continue;
                 }
                 Found::Trouble(error) => {
-                    self.trouble(path.as_str(), chain(&error).to_string());
+                    self.trouble(path.as_str(), chain(&error));
                     continue;
                 }
             };

@@ -154,8 +154,7 @@ pub(super) struct Keeper {
 impl Keeper {
     pub(super) fn new(
         context: Arc<Context>,
-        inbox: Receiver<Event>,
-        news: Sender<()>,
+        (inbox, news): (Receiver<Event>, Sender<()>),
         purpose: Purpose,
         index: Index,
         hands: Hands,
@@ -403,13 +402,16 @@ impl Keeper {
     }
 
     fn synced(&mut self, outcome: Result<(), FolderError>) -> Result<(), KeeperError> {
+        if outcome.is_ok() {
+            self.no_trouble("disk");
+        }
         match outcome {
             // What was written since the sync began is not known to be on the disk.
             Ok(()) if self.unsettled.is_none() && !self.is_busy() => self.index.mark_clean()?,
             Ok(()) => {}
             Err(error) => {
                 self.unsettled = Some(clock::now());
-                self.trouble("disk", crate::text::chain(&error).to_string());
+                self.trouble("disk", crate::text::chain(&error));
             }
         }
         Ok(())

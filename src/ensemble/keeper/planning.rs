@@ -578,7 +578,7 @@ impl Keeper {
             | Trouble::Mounted
             | Trouble::Busy => self.look_first(path),
             _ => {
-                self.trouble(path.as_str(), chain(error).to_string());
+                self.trouble(path.as_str(), chain(error));
                 self.refuse(path);
             }
         }

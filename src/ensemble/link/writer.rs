@@ -1,9 +1,7 @@
 //! The sending thread of a link: words, and slices of files.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::net::{Shutdown, TcpStream};
-use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
@@ -14,8 +12,8 @@ use crate::ensemble::keeper::Event;
 use crate::ensemble::packing::Packer;
 use crate::entry::TreePath;
 
-use crate::host::folder::Stat;
 use crate::host::folder::facts::Facts;
+use crate::host::folder::lending::Lent;
 use crate::limits::ALIVE_INTERVAL;
 use crate::stream::SealedWriter;
 use crate::wire::ensemble::{Message, Packed, Slice};
@@ -37,7 +35,7 @@ pub(super) struct Writer<'s> {
     out: SealedWriter<'s>,
     gifts: VecDeque<Gift>,
     /// The file that was read last, which most likely is the next one as well.
-    open: Option<(Arc<(TreePath, Facts)>, File)>,
+    open: Option<(Arc<(TreePath, Facts)>, Lent)>,
     buffer: Vec<u8>,
     packer: Packer,
     scratch: Vec<u8>,
@@ -184,13 +182,12 @@ impl<'s> Writer<'s> {
     /// Reads a slice of a file into the buffer; false if the file is not what it was when its content was read.
     fn read(&mut self, source: &Arc<(TreePath, Facts)>, slice: Slice) -> bool {
         if self.open.as_ref().is_none_or(|(open, _)| !Arc::ptr_eq(open, source)) {
-            let Ok(file) = self.context.root.beneath().open_file(&source.0) else { return false };
+            let folder = self.context.root.beneath();
+            let Some(file) = Lent::open(folder, &source.0, source.1) else { return false };
             self.open = Some((Arc::clone(source), file));
         }
         let Some((_, file)) = &self.open else { return false };
-        let is_as_it_was = || Stat::of(file).is_ok_and(|stat| Facts::from(stat) == source.1);
-        let buffer = &mut self.buffer[..slice.len as usize];
-        is_as_it_was() && file.read_exact_at(buffer, slice.offset).is_ok() && is_as_it_was()
+        file.read(&mut self.buffer[..slice.len as usize], slice.offset)
     }
 
     /// Sends what is in the buffer.

@@ -2,6 +2,8 @@
 //!
 //! - [`beneath`]: paths by directory handles, so that no symbolic link leads out of the folder;
 //! - [`root`]: which folder it is, and whether it still is the one;
+//! - [`reuse`]: what is here already of contents that are to come;
+//! - [`lending`]: files that are read for others;
 //! - [`temp`]: contents on their way, until they are whole and on the disk;
 //! - [`apply`]: putting them in place, and what was there into the archive;
 //! - [`archive`]: what was replaced or deleted, for a month;
@@ -22,6 +24,8 @@ pub mod content;
 mod disk;
 pub mod facts;
 pub mod index;
+pub mod lending;
+pub mod reuse;
 pub mod root;
 pub mod rules;
 pub mod scan;

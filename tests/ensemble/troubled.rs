@@ -1,0 +1,94 @@
+//! Disks, folders and rights that fail: it is told, the others go on, and nothing is taken for a deletion.
+
+use std::fs;
+use std::process::Command;
+
+use crate::common::skipped;
+use crate::common::swarm::number;
+use crate::scenes::{Scene, until};
+
+fn many(scene: &Scene, folder: &str, count: usize) {
+    (0..count).for_each(|at| scene.write(&format!("{folder}/{at}"), &at.to_string()));
+}
+
+#[test]
+fn a_folder_that_is_emptied_empties_no_other() {
+    for count in [10, 150] {
+        let scene = Scene::new(&["a", "b"]);
+        many(&scene, "a/f", count);
+        scene.until(&["a", "b"], "all files", |tree| tree.len() == count + 1);
+        fs::remove_dir_all(scene.folders.path("a/f")).unwrap();
+        let held = scene.folders.until("a", "deletions are held", |status| number(status, "held") > 0);
+        // A few are believed before it shows that they are only the first.
+        assert!(number(&held, "held") > count as u64 - 3, "{held}");
+        assert!(scene.tree("b").len() > count - 3);
+        // If it was meant, a word is enough.
+        scene.folders.told(&["approve", "a"]);
+        scene.until(&["a", "b"], "nothing is left", |tree| tree.is_empty());
+    }
+}
+
+#[test]
+fn a_folder_that_is_elsewhere_for_a_while_is_no_deletion() {
+    let scene = Scene::new(&["a", "b"]);
+    many(&scene, "a", 20);
+    scene.until(&["a", "b"], "all files", |tree| tree.len() == 20);
+    let (b, away) = (scene.folders.path("b"), scene.folders.path("away"));
+    fs::rename(&b, &away).unwrap();
+    fs::create_dir(&b).unwrap();
+    scene.write("b/stranger", "not of the ensemble");
+    scene.write("a/meanwhile", "x");
+    until("it is noticed that the folder is another one", || {
+        let log = fs::read_dir(scene.folders.path("logs")).unwrap();
+        log.flatten()
+            .any(|file| fs::read_to_string(file.path()).is_ok_and(|text| text.contains("another folder")))
+    });
+    assert_eq!(scene.tree("a").len(), 21, "nothing was deleted");
+    fs::remove_dir_all(&b).unwrap();
+    fs::rename(&away, &b).unwrap();
+    scene.until(&["a", "b"], "it is back", |tree| tree.len() == 21);
+}
+
+/// A small disk, mounted at a folder.
+struct SmallDisk(String);
+
+impl SmallDisk {
+    fn at(path: &str) -> Option<SmallDisk> {
+        fs::create_dir_all(path).unwrap();
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=8m", "none", path]).status();
+        if !mounted.is_ok_and(|status| status.success()) {
+            skipped("needs root, to mount a small disk");
+            return None;
+        }
+        Some(SmallDisk(path.to_owned()))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        drop(Command::new("umount").args(["-l", &self.0]).status());
+    }
+}
+
+#[test]
+fn a_full_disk_is_told_and_goes_on_by_itself() {
+    let mut scene = Scene::new(&[]);
+    let path = scene.folders.path("small").to_str().unwrap().to_owned();
+    let Some(_disk) = SmallDisk::at(&path) else { return };
+    ["a", "b", "small"].into_iter().for_each(|name| scene.start(name));
+    scene.write("a/first", "fits");
+    scene.until(&["a", "b", "small"], "a small file", |tree| tree.len() == 1);
+    fs::write(scene.folders.path("small/filler"), vec![1; 5 << 20]).unwrap();
+    scene.until(&["a", "b", "small"], "a file of the small disk", |tree| tree.len() == 2);
+    fs::write(scene.folders.path("a/big"), vec![2; 6 << 20]).unwrap();
+    scene.until(&["a", "b"], "the others go on", |tree| tree.len() == 3);
+    scene.folders.until("small", "it says so", |status| {
+        status["troubles"].as_array().unwrap().iter().any(|text| text.as_str().unwrap().contains("full"))
+    });
+    assert_eq!(scene.tree("a").len(), 3, "nothing is a deletion");
+    // Space is freed on purpose: the deletion travels, and then there is room.
+    fs::remove_file(scene.folders.path("small/filler")).unwrap();
+    scene.until(&["a", "b", "small"], "it completes by itself", |tree| {
+        tree.len() == 2 && tree.contains_key("big")
+    });
+}
