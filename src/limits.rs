@@ -311,6 +311,8 @@ pub const CONTROL_ANSWER_PATIENCE: Duration = Duration::from_secs(60);
 /// The same for bringing back a file, which is copied: half a TiB from a disk of 150 MB/s. When the member ends, the
 /// waiting does.
 pub const CONTROL_RESTORE_PATIENCE: Duration = Duration::from_secs(3_600);
+/// How long a member waits at its start for another program to be done with the folder.
+pub const ROOT_PATIENCE: Duration = Duration::from_secs(1);
 /// How often the names of members are looked up again.
 pub const RESOLVE_INTERVAL: Duration = Duration::from_secs(60);
 

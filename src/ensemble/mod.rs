@@ -67,10 +67,12 @@ use crate::host::folder::{FolderError, Root};
 use crate::host::lan::Lan;
 use crate::host::tcp::{self, ListenOn};
 use crate::host::thread::{self, Thread};
-use crate::host::{HostError, computer, dial, entropy};
+use crate::host::{HostError, clock, computer, dial, entropy};
 use crate::identity::MemberId;
 use crate::key::{BadKey, EnsembleKey};
-use crate::limits::{DIRECTOR_INBOX, KEY_FILE_LEN_MAX, LABEL_LEN_MAX, LEAVE_GRACE, MEMBER_PORTS};
+use crate::limits::{
+    DIRECTOR_INBOX, KEY_FILE_LEN_MAX, LABEL_LEN_MAX, LEAVE_GRACE, MEMBER_PORTS, POLL_INTERVAL, ROOT_PATIENCE,
+};
 use crate::logic::addresses::Source;
 use crate::stream::Throttle;
 use crate::stream::listener::accept;
@@ -156,7 +158,7 @@ impl Ensemble {
     /// # Errors
     /// The folder, its index or its key cannot be used, or the system lacks a port or threads.
     pub fn start(config: Config) -> Result<Ensemble, StartError> {
-        let root = Arc::new(Root::open(&config.dir, IfNew::Make)?);
+        let root = Arc::new(open_root(&config.dir)?);
         let (key, began) = key_of(&root, config.key)?;
         let (index, suspects) = open_index(&root)?;
         let listener = match config.listen {
@@ -289,6 +291,19 @@ fn approve(context: &Context) -> u64 {
     let (answer, answered) = crossbeam_channel::bounded(1);
     context.report(Event::Approve(answer));
     answered.recv().unwrap_or(0)
+}
+
+/// Opens the folder; whoever just asks how it stands is done with it in a moment.
+fn open_root(dir: &Path) -> Result<Root, RootError> {
+    let until = clock::now() + ROOT_PATIENCE;
+    loop {
+        match Root::open(dir, IfNew::Make) {
+            Err(RootError::InUse { .. }) if clock::now() < until => {
+                thread::pause(POLL_INTERVAL, POLL_INTERVAL, || false);
+            }
+            opened => return opened,
+        }
+    }
 }
 
 /// The key of the folder: the one that it has, the one to join with, or a new one; and whether it is new.
