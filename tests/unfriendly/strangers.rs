@@ -1,7 +1,10 @@
 //! Attackers without the key.
 
+use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use orchestra::identity::LinkKey;
 use orchestra::limits::{PENDING_MAX, PENDING_PER_ADDRESS_MAX};
@@ -67,9 +70,30 @@ fn the_silent_keep_nobody_out() {
     until("most of them are refused", || {
         one.iter().filter(is_shut).count() >= one.len() - PENDING_PER_ADDRESS_MAX
     });
-    let others: Vec<TcpStream> = (0..2 * PENDING_MAX)
-        .map(|at| connect_from(3 + u8::try_from(at / 8).unwrap(), home.address()))
-        .collect();
-    home.is_well();
-    drop((one, others));
+    // Their places are taken again as soon as they are given up.
+    let (address, stop) = (home.address(), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut crowd = VecDeque::new();
+            for host in (2..=30).cycle().take_while(|_| !stop.load(Ordering::Relaxed)) {
+                crowd.push_back(connect_from(host, address));
+                if crowd.len() > 4 * PENDING_MAX {
+                    crowd.pop_front();
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        let _stops = Stops(&stop);
+        home.is_well();
+    });
+    drop(one);
+}
+
+/// Ends the crowd, also if the test fails.
+struct Stops<'a>(&'a AtomicBool);
+
+impl Drop for Stops<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
