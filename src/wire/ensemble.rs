@@ -214,7 +214,7 @@ impl Message {
             Message::Entries(entries) => {
                 let sequences = entries.rows.iter().map(|row| row.sequence);
                 sequences.clone().is_sorted_by(|a, b| a < b)
-                    && sequences.last().is_none_or(|last| last <= entries.through)
+                    && entries.rows.last().is_none_or(|last| last.sequence <= entries.through)
                     && entries.rows.iter().all(|row| is_sound(&row.entry))
             }
             Message::Chunks(page) => {
