@@ -222,6 +222,12 @@ pub const LISTS_OWED_MAX: usize = 16;
 pub const ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// A link on which nothing came for so long is dead.
 pub const SILENCE_MAX: Duration = Duration::from_secs(25);
+/// A link that does not answer what it was asked, nor goes on with an answer that it began, for so long is replaced: what
+/// it was asked for is asked of others then. Longer than any disk takes to wake up.
+pub const ANSWER_MAX: Duration = Duration::from_secs(30);
+/// After another member said that it is the same device as ours, or knows more of it than we do, that is not believed
+/// again for so long. Each copy of a folder says so once.
+pub const RENEW_PAUSE: Duration = Duration::from_secs(60);
 
 // --- The keeper of an ensemble's folder ------------------------------------------------------------------
 

@@ -127,3 +127,13 @@ fn any_events_in_a_swarm() {
 fn any_announces_at_a_registry() {
     plays("registry");
 }
+
+#[test]
+fn messages_between_members_of_an_ensemble() {
+    plays("ensemble");
+}
+
+#[test]
+fn any_order_in_which_a_content_comes() {
+    plays("gather");
+}

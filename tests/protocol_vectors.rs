@@ -7,16 +7,23 @@
 #![expect(clippy::unwrap_used, reason = "clippy takes only functions marked as tests for tests")]
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use orchestra::entry::{Attributes, Chunk, Content, ContentHash, Device, Dot, Entry, Known, TreePath};
+use orchestra::host::folder::{Beneath, content};
 use orchestra::identity::MemberId;
+use orchestra::key::EnsembleKey;
 use orchestra::limits;
 use orchestra::logic::session::owed_bytes_max;
 use orchestra::manifest::Manifest;
 use orchestra::part::Layout;
 use orchestra::wire::desk::{self, Announce, Refusal, Reply, Request};
 use orchestra::wire::member::{self, Denial, Have, Hello, Message, Reason, Span};
-use orchestra::wire::{codec, seal};
+use orchestra::wire::{codec, ensemble, seal};
+
+/// How many numbers are on the page.
+const NUMBERS: usize = 70;
 
 const PAGE: &str = include_str!("../PROTOCOL.md");
 
@@ -118,6 +125,106 @@ fn replies() -> Vec<(&'static str, Reply)> {
     ]
 }
 
+/// The key on the page.
+fn key() -> EnsembleKey {
+    EnsembleKey::from_bytes(std::array::from_fn(|at| u8::try_from(at).unwrap()))
+}
+
+fn hash(byte: u8) -> ContentHash {
+    ContentHash::from_bytes([byte; 32])
+}
+
+fn row(sequence: u64, content: Content) -> ensemble::Row {
+    let dot = Dot { device: Device::from_bits(7), counter: 9 };
+    let attributes = Attributes { mtime: 0, executable: false };
+    let entry = Entry { content, attributes, replaced: None, dot, known: Known::only(dot) };
+    ensemble::Row { sequence, path: TreePath::parse("a/b").unwrap(), entry }
+}
+
+fn ensemble_messages() -> Vec<(&'static str, ensemble::Message)> {
+    use ensemble::{ChunkPage, Describe, Entries, Follow, Having, Hello, Message, Packed, Piece};
+    use ensemble::{Reason, Slice, State};
+    let (device, content) = (Device::from_bits(7), hash(5));
+    let mut file = row(3, Content::File { size: 5, hash: content });
+    file.entry.attributes = Attributes { mtime: -1, executable: true };
+    file.entry.replaced = Some(hash(6));
+    file.entry.known.insert(Dot { device: Device::from_bits(1), counter: 4 });
+    let others = vec![row(4, Content::Gone), row(5, Content::Folder), row(6, Content::Link("..".to_owned()))];
+    let told = |rows, through, more| Message::Entries(Entries { device, rows, through, more });
+    let member = MemberId::from_bytes([0xaa; 16]);
+    let label = "attic".to_owned();
+    let pieces = vec![Piece::Old { first: 1, count: 2 }, Piece::New(Chunk { hash: content, len: 9 })];
+    let page = |total, pieces| Message::Chunks(ChunkPage { content, total, from: 0, pieces });
+    let describe = |base| Message::Describe(Describe { content, base, from: 1 });
+    let roster = vec!["127.0.0.1:10001".parse().unwrap(), "[::1]:10002".parse().unwrap()];
+    vec![
+        ("hello", Message::Hello(Hello { member, device, port: 10_001, label, abilities: 0 })),
+        ("follow", Message::Follow(Follow { device, after: 300 })),
+        ("entries, a file", told(vec![file], 4, true)),
+        ("entries, the others", told(others, 6, false)),
+        ("entries, nothing", told(Vec::new(), 6, false)),
+        ("state", Message::State(State { heard: 1, last: 2, behind: 3, busy: true })),
+        ("describe", describe(None)),
+        ("describe, with a base", describe(Some(hash(6)))),
+        ("chunks", page(3, pieces)),
+        ("chunks, lacking", page(0, Vec::new())),
+        ("fetch", Message::Fetch(vec![Slice { content, offset: 1 << 40, len: 70_000 }])),
+        ("bytes, plain", Message::Bytes(Packed::Plain)),
+        ("bytes, packed", Message::Bytes(Packed::Zstd(300))),
+        ("lacking", Message::Lacking),
+        ("having", Message::Having(Having { content, runs: vec![(0, 3)] })),
+        ("roster", Message::Roster(roster)),
+        ("alive", Message::Alive),
+        ("bye, leaving", Message::Bye(Reason::Leaving)),
+        ("bye, twice", Message::Bye(Reason::Twice)),
+        ("bye, oneself", Message::Bye(Reason::Oneself)),
+        ("bye, too many", Message::Bye(Reason::TooMany)),
+        ("bye, fault", Message::Bye(Reason::Fault)),
+        ("bye, renew", Message::Bye(Reason::Renew)),
+    ]
+}
+
+/// The bytes on the page of which it says where they are cut.
+fn noise() -> Vec<u8> {
+    let mut noise = vec![0; 1_000_001];
+    blake3::Hasher::new().finalize_xof().fill(&mut noise);
+    noise
+}
+
+/// What a member makes of a file with these bytes.
+fn contents(bytes: &[u8]) -> content::Contents {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("file"), bytes).unwrap();
+    let folder = Beneath::open(dir.path()).unwrap();
+    let path = TreePath::parse("file").unwrap();
+    content::read(&folder, &path, &AtomicBool::new(false)).unwrap().unwrap()
+}
+
+/// The lengths of chunks, as the page says: nothing of the program is in it but the table of numbers.
+fn cut_as_described(bytes: &[u8], average: usize, strict: u64, loose: u64) -> Vec<usize> {
+    let (gear, _) = fastcdc::v2020::get_gear_with_seed(0);
+    let (mut left, mut lens) = (bytes, Vec::new());
+    while !left.is_empty() {
+        let (least, n) = (average / 4, left.len().min(average * 4));
+        let c = n.min(average);
+        let mut len = n;
+        let mut h = 0_u64;
+        for (at, &byte) in left.iter().enumerate().take(n - n % 2).skip(least) {
+            h = h.wrapping_mul(2).wrapping_add(gear[usize::from(byte)]);
+            if h & (if at < c { strict } else { loose }) == 0 {
+                len = at;
+                break;
+            }
+        }
+        if left.len() <= least {
+            len = left.len();
+        }
+        lens.push(len);
+        left = &left[len..];
+    }
+    lens
+}
+
 /// What is hashed for the identity of a manifest, as the page describes it.
 fn identity_bytes(manifest: &Manifest) -> Vec<u8> {
     let layout = manifest.layout();
@@ -150,6 +257,34 @@ fn vectors() -> BTreeMap<String, String> {
         add(&format!("number {number}"), &bytes);
     }
     let mut bytes = Vec::new();
+    let key = key();
+    add("ensemble link key", key.link_key().as_bytes());
+    add("ensemble token", key.link_key().token().as_bytes());
+    add("ensemble id", key.id().as_bytes());
+    add("ensemble preamble", &member::preamble(key.link_key().token()));
+    for number in [0, -1, 1, -126, i64::MAX, i64::MIN] {
+        bytes.clear();
+        codec::encode(&number, &mut bytes);
+        add(&format!("signed {number}"), &bytes);
+    }
+    for (name, option) in [("no hash", None), ("a hash", Some(hash(5)))] {
+        bytes.clear();
+        codec::encode(&option, &mut bytes);
+        add(name, &bytes);
+    }
+    bytes.clear();
+    codec::encode(&"é", &mut bytes);
+    add("text", &bytes);
+    let (gear, _) = fastcdc::v2020::get_gear_with_seed(0);
+    add("gear of 0", &gear[0].to_be_bytes());
+    add("gear of 255", &gear[255].to_be_bytes());
+    add("name of abc", contents(b"abc").hash.as_bytes());
+    add("name of the noise", contents(&noise()).hash.as_bytes());
+    for (name, message) in ensemble_messages() {
+        bytes.clear();
+        message.append_to(&mut bytes);
+        add(&format!("ensemble {name}"), &bytes);
+    }
     for (name, message) in messages() {
         bytes.clear();
         message.append_to(&mut bytes);
@@ -165,6 +300,8 @@ fn vectors() -> BTreeMap<String, String> {
         reply.append_to(&mut bytes);
         add(name, &bytes);
     }
+    // It is told as digits.
+    assert!(vectors.insert("ensemble tag of day 20000".to_owned(), key.tag(20_000)).is_none());
     vectors
 }
 
@@ -173,7 +310,11 @@ fn numbers() -> BTreeMap<String, String> {
     let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap();
     let one_part = Layout::new(1, 1).unwrap();
     let longest = Layout::new(1, limits::PART_LEN_MAX.into()).unwrap();
-    let numbers: [(&str, u64); 39] = [
+    let noise = contents(&noise()).chunks;
+    let small = "body bytes of an ensemble's follow, state, bytes, lacking, alive, bye";
+    let body = |kind| ensemble::body_max(kind).unwrap() as u64;
+    assert!([1, 3, 7, 8, 11, 12].into_iter().all(|kind| body(kind) == body(1)));
+    let numbers: [(&str, u64); NUMBERS] = [
         ("bytes of a manifest", limits::MANIFEST_LEN_MAX),
         ("bytes of a part", limits::PART_LEN_MAX.into()),
         ("parts", limits::PARTS_MAX.into()),
@@ -213,10 +354,41 @@ fn numbers() -> BTreeMap<String, String> {
         ("body bytes of a reply", limits::DESK_REPLY_MAX as u64),
         ("ms for a request", ms(limits::DESK_TIMEOUT)),
         ("the usual port of a conductor", limits::CONDUCTOR_PORT_DEFAULT.into()),
+        ("bytes of a path", limits::TREE_PATH_LEN_MAX as u64),
+        ("bytes of a link's text", limits::LINK_TEXT_LEN_MAX as u64),
+        ("bytes of a file", limits::FILE_LEN_MAX),
+        ("pairs that a version knows", limits::AUTHORS_MAX as u64),
+        ("bytes of a content that is one chunk", limits::WHOLE_LEN_MAX),
+        ("bytes of a file with the second average", limits::CHUNK_CLASS_LEN),
+        ("the least average", limits::CHUNK_AVERAGE_MIN as u64),
+        ("the greatest average", limits::CHUNK_AVERAGE_MAX as u64),
+        ("bytes of a chunk", limits::CHUNK_LEN_MAX as u64),
+        ("chunks of the noise", noise.len() as u64),
+        ("bytes of the first chunk of the noise", noise[0].len.into()),
+        ("bytes of the last chunk of the noise", noise[noise.len() - 1].len.into()),
+        ("body bytes of an ensemble's hello", body(0)),
+        (small, body(1)),
+        ("body bytes of an ensemble's entries", body(2)),
+        ("body bytes of an ensemble's describe", body(4)),
+        ("body bytes of an ensemble's chunks", body(5)),
+        ("body bytes of an ensemble's fetch", body(6)),
+        ("body bytes of an ensemble's having", body(9)),
+        ("body bytes of an ensemble's roster", body(10)),
+        ("bytes of a label", limits::LABEL_LEN_MAX as u64),
+        ("pieces in one page", limits::CHUNK_PAGE as u64),
+        ("slices in one fetch", limits::FETCH_SLICES_MAX as u64),
+        ("runs in one having", limits::HAVE_RUNS_MAX as u64),
+        ("slices owed on one link", limits::SLICES_OWED_MAX as u64),
+        ("lists owed on one link", limits::LISTS_OWED_MAX as u64),
+        ("ms between two states of a link, while they change", ms(limits::STATE_INTERVAL)),
+        ("ms before a lost device is believed again", ms(limits::RENEW_PAUSE)),
+        ("ms without a word before alive is said", ms(limits::ALIVE_INTERVAL)),
+        ("ms of silence that end a link of an ensemble", ms(limits::SILENCE_MAX)),
+        ("ms that an answer in an ensemble may fail to come", ms(limits::ANSWER_MAX)),
     ];
     let numbers: BTreeMap<String, String> =
         numbers.into_iter().map(|(name, number)| (name.to_owned(), number.to_string())).collect();
-    assert_eq!(numbers.len(), 39, "every name is used once");
+    assert_eq!(numbers.len(), NUMBERS, "every name is used once");
     numbers
 }
 
@@ -259,6 +431,10 @@ fn every_message_reads_back() {
         let read = member::Decoder::default().next(&mut bytes(name).as_slice());
         assert_eq!(read, Ok(Some(message)), "{name}");
     }
+    for (name, message) in ensemble_messages() {
+        let read = ensemble::Decoder::default().next(&mut bytes(&format!("ensemble {name}")).as_slice());
+        assert_eq!(read, Ok(Some(message)), "{name}");
+    }
     for (name, request) in requests() {
         assert_eq!(desk::Decoder::requests().next(&mut bytes(name).as_slice()), Ok(Some(request)), "{name}");
     }
@@ -273,4 +449,91 @@ fn the_manifests_are_written_as_they_stand() {
         let (text, manifest) = manifest(kind);
         assert_eq!(manifest.render(), text, "{kind}");
     }
+}
+
+#[test]
+fn the_key_is_written_as_it_stands() {
+    let [text] = blocks("ensemble-key").try_into().expect("there is one key on the page");
+    assert_eq!(text, format!("{}\n", key()));
+    assert_eq!(text.parse(), Ok(key()));
+}
+
+#[test]
+fn an_ensemble_is_derived_as_the_page_says() {
+    let derive = |context: &str, bytes: &[u8]| {
+        assert!(PAGE.contains(&format!("`{context}`")), "{context} is not on the page");
+        blake3::derive_key(context, bytes)
+    };
+    let secret: Vec<u8> = (0..32).collect();
+    let (key, day) = (key(), 20_000_u64);
+    let link = derive("orchestra 2026-11 ensemble link key v1", &secret);
+    assert_eq!(key.link_key().as_bytes(), &link);
+    let token = derive("orchestra 2026-11 rendezvous token v1", &link);
+    assert_eq!(key.link_key().token().as_bytes(), &token[..16]);
+    assert_eq!(key.id().as_bytes(), &derive("orchestra 2026-11 ensemble id v1", &secret));
+    let tag =
+        derive("orchestra 2026-11 ensemble tag of a day v1", &[&secret[..], &day.to_le_bytes()].concat());
+    assert_eq!(key.tag(day), hex(&tag[..16]));
+    let check = derive("orchestra 2026-11 ensemble key check v1", &secret);
+    let bytes = [&secret[..], &check[..3]].concat();
+    let bits: Vec<u8> = bytes.iter().flat_map(|byte| (0..8).rev().map(move |at| byte >> at & 1)).collect();
+    let letters: Vec<u8> = bits
+        .chunks(5)
+        .map(|five| five.iter().fold(0, |value, bit| value << 1 | usize::from(*bit)))
+        .map(|value| b"0123456789abcdefghjkmnpqrstvwxyz"[value])
+        .collect();
+    assert_eq!(key.to_string().replace('-', ""), String::from_utf8(letters).unwrap());
+
+    let other = |content: Content| *content.hash().unwrap().as_bytes();
+    assert_eq!(other(Content::Folder), derive("orchestra 2026-11 folder v1", &[]));
+    let link = Content::Link("x".to_owned());
+    assert_eq!(other(link), derive("orchestra 2026-11 symbolic link v1", b"x"));
+    let (device, path) = (Device::from_bits(7), TreePath::parse("a/b").unwrap());
+    let beside = derive(
+        "orchestra 2026-11 device beside a path v1",
+        &[&7_u64.to_le_bytes()[..], path.as_str().as_bytes()].concat(),
+    );
+    assert_eq!(device.beside(&path).bits().to_le_bytes(), beside[..8]);
+}
+
+#[test]
+fn files_are_cut_as_the_page_says() {
+    let row = |average: usize| {
+        let rows = PAGE.lines().filter_map(|line| {
+            let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+            let [from, of, strict, loose] = cells.as_slice() else { return None };
+            let number = |text: &str| text.replace(',', "").parse::<u64>().ok();
+            let mask = |text: &str| u64::from_str_radix(text.trim_matches('`'), 16).ok();
+            (number(of)? == average as u64).then_some((number(from)?, mask(strict)?, mask(loose)?))
+        });
+        let [row] = rows.collect::<Vec<_>>().try_into().expect("one line for each average");
+        row
+    };
+    let mut average = limits::CHUNK_AVERAGE_MIN;
+    while average <= limits::CHUNK_AVERAGE_MAX {
+        let (from, strict, loose) = row(average);
+        let masks = fastcdc::v2020::select_masks(average, fastcdc::v2020::Normalization::Level2);
+        assert_eq!((strict, loose), masks, "{average}");
+        assert_eq!(content::chunk_average(from), average);
+        assert!(from == 0 || content::chunk_average(from - 1) == average / 2, "{average}");
+        average *= 2;
+    }
+    let noise = noise();
+    let (_, strict, loose) = row(limits::CHUNK_AVERAGE_MIN);
+    // Of every rest modulo two, and shorter than the average and than the least length.
+    for len in [1_000_001, 1_000_000, 131_073, 200_001, 777_777] {
+        let chunks = contents(&noise[..len]).chunks;
+        let lens: Vec<usize> = chunks.iter().map(|chunk| chunk.len as usize).collect();
+        assert_eq!(lens, cut_as_described(&noise[..len], limits::CHUNK_AVERAGE_MIN, strict, loose), "{len}");
+    }
+    let whole = contents(&noise);
+    let list: Vec<u8> = whole
+        .chunks
+        .iter()
+        .flat_map(|chunk| [&chunk.hash.as_bytes()[..], &chunk.len.to_le_bytes()].concat())
+        .collect();
+    assert!(PAGE.contains("`orchestra 2026-11 chunks v1`"));
+    assert_eq!(whole.hash.as_bytes(), &blake3::derive_key("orchestra 2026-11 chunks v1", &list));
+    let first = &whole.chunks[0];
+    assert_eq!(first.hash.as_bytes(), blake3::hash(&noise[..first.len as usize]).as_bytes());
 }

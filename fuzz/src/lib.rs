@@ -3,6 +3,8 @@
 //!
 //! Each panics if a promise is broken; that nothing else panics is the first promise.
 
+pub mod ensemble;
+pub mod gather;
 pub mod messages;
 pub mod registry;
 pub mod script;
@@ -13,7 +15,7 @@ pub mod swarm;
 pub type Body = fn(&[u8]);
 
 /// Every target by its name, which is also the name of its folder in `corpus/`.
-pub const TARGETS: [(&str, Body); 8] = [
+pub const TARGETS: [(&str, Body); 10] = [
     ("manifest", messages::manifest),
     ("frames", messages::frames),
     ("member_messages", messages::member_messages),
@@ -22,4 +24,6 @@ pub const TARGETS: [(&str, Body); 8] = [
     ("session", messages::session),
     ("swarm", swarm::swarm),
     ("registry", registry::registry),
+    ("ensemble", ensemble::ensemble),
+    ("gather", gather::gather),
 ];

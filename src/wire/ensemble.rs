@@ -180,7 +180,7 @@ pub enum Packed {
 pub struct Having {
     /// Which content.
     pub content: ContentHash,
-    /// Additions, as first chunk and count: at most [`HAVE_RUNS_MAX`] runs.
+    /// Additions, as first chunk and count: at most [`HAVE_RUNS_MAX`] runs, in their order, none empty, none over another.
     pub runs: Vec<(u32, u32)>,
 }
 
@@ -234,7 +234,14 @@ impl Message {
                     })
             }
             Message::Bytes(Packed::Zstd(len)) => (1..CHUNK_LEN_MAX).contains(&(*len as usize)),
-            Message::Having(having) => having.runs.len() <= HAVE_RUNS_MAX,
+            Message::Having(having) => {
+                having.runs.len() <= HAVE_RUNS_MAX
+                    && having
+                        .runs
+                        .iter()
+                        .all(|&(first, count)| count > 0 && first.checked_add(count).is_some())
+                    && having.runs.is_sorted_by(|&(first, count), &(next, _)| first + count <= next)
+            }
             Message::Roster(addresses) => addresses.len() <= ROSTER_MAX,
             _ => true,
         }
@@ -252,8 +259,9 @@ fn is_sound(entry: &Entry) -> bool {
     content && entry.known.has(entry.dot)
 }
 
-/// The longest body of a message of this kind.
-const fn body_max(kind: u8) -> Option<usize> {
+/// The longest body of a message of this kind; none for kinds that do not exist.
+#[must_use]
+pub const fn body_max(kind: u8) -> Option<usize> {
     match kind {
         0 => Some(FRAME_SMALL_MAX + LABEL_LEN_MAX),
         2 => Some(FRAME_ENTRIES_MAX),
@@ -409,6 +417,9 @@ mod tests {
             slices(Slice { offset: u64::MAX, ..slice }, 1),
             slices(Slice { len: u32::MAX, ..slice }, 1),
             Message::Bytes(Packed::Zstd(0)),
+            Message::Having(Having { content: hash, runs: vec![(1, 0)] }),
+            Message::Having(Having { content: hash, runs: vec![(u32::MAX, 1)] }),
+            Message::Having(Having { content: hash, runs: vec![(0, 3), (2, 1)] }),
             Message::Chunks(ChunkPage {
                 content: hash,
                 total: 1,

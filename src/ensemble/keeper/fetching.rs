@@ -11,14 +11,15 @@ use crate::ensemble::link::{Asked, Gift, GiftFrom, Landed, LinkId, Place};
 use crate::ensemble::preparer::{self, Prepared};
 use crate::entry::chunk::makes_content;
 use crate::entry::{Chunk, Content, ContentHash, Device, TreePath};
+use crate::host::folder::content::chunks_max;
 use crate::host::folder::facts::Facts;
 use crate::host::folder::index::Change;
 use crate::host::folder::reuse::Local;
 use crate::host::folder::temp::Temp;
 use crate::host::folder::{FolderError, Trouble};
 use crate::limits::{
-    CHUNKS_MAX, FETCH_SLICES_MAX, HAVE_RUNS_MAX, HAVING_CHUNKS, HAVINGS_MAX, LONG_MAX, SHORT_LOOK,
-    SLICES_OWED_MAX, WHOLE_LEN_MAX,
+    FETCH_SLICES_MAX, HAVE_RUNS_MAX, HAVING_CHUNKS, HAVINGS_MAX, LONG_MAX, SHORT_LOOK, SLICES_OWED_MAX,
+    WHOLE_LEN_MAX,
 };
 use crate::logic::sync::difference;
 use crate::logic::sync::gather::Gather;
@@ -258,7 +259,7 @@ impl Keeper {
         };
         let Some(long) = self.arrivals.long.get_mut(&page.content) else { return Ok(()) };
         let total = page.total as usize;
-        let rest = total.checked_sub(long.list.len()).filter(|_| total <= CHUNKS_MAX);
+        let rest = total.checked_sub(long.list.len()).filter(|_| total <= chunks_max(long.size));
         let chunks = rest.and_then(|rest| difference::chunks(&page.pieces, &base, rest)).unwrap_or_default();
         let is_lie = chunks.is_empty();
         long.list.extend(chunks);
@@ -551,6 +552,7 @@ impl Keeper {
             }
             let mut fresh = std::mem::take(news);
             fresh.sort_unstable();
+            fresh.dedup();
             let runs = runs_of(&fresh);
             for id in self.links.up() {
                 if self.links.device(id).is_some_and(|device| long.holders.contains(&device)) {

@@ -15,10 +15,11 @@ use crate::host::clock;
 use crate::host::folder::index::Change;
 use crate::host::thread::Thread;
 use crate::limits::{
-    DIALS_MAX, ENTRIES_BYTES, FETCH_SLICES_MAX, LINKS_MAX, PENDING_MAX, ROSTER_MAX, SLICES_OWED_MAX,
-    STATE_INTERVAL,
+    ADDRESSES_MAX, DIALS_MAX, ENTRIES_BYTES, FETCH_SLICES_MAX, LINKS_MAX, RENEW_PAUSE, ROSTER_MAX,
+    SLICES_OWED_MAX, STATE_INTERVAL,
 };
 use crate::logic::addresses::{Addresses, Source};
+use crate::logic::swarm::{self, Knock};
 use crate::logic::window::Window;
 use crate::stream::{Role, StreamError};
 use crate::text::{Escaped, chain};
@@ -33,13 +34,15 @@ pub(super) struct Links {
     addresses: Addresses,
     /// Members that said before they left that all was in unison, by device.
     satisfied: BTreeMap<Device, State>,
+    /// When our device was renewed last because of what another member said.
+    renewed: Option<Moment>,
 }
 
 struct Link {
     shared: Arc<Shared>,
     thread: Thread,
     dialled: Option<SocketAddr>,
-    remote: Option<SocketAddr>,
+    remote: SocketAddr,
     /// Since its hello.
     met: Option<Met>,
 }
@@ -71,6 +74,7 @@ impl Links {
             next: 0,
             addresses: Addresses::new(fastrand::Rng::with_seed(seed)),
             satisfied: BTreeMap::new(),
+            renewed: None,
         }
     }
 
@@ -175,7 +179,7 @@ impl Links {
 
     /// Who is there, for people.
     pub(super) fn neighbours(&self) -> Vec<Neighbour> {
-        let met = self.links.values().filter_map(|link| Some((link.met.as_ref()?, link.remote?)));
+        let met = self.links.values().filter_map(|link| Some((link.met.as_ref()?, link.remote)));
         met.map(|(met, remote)| Neighbour {
             label: met.hello.label.clone(),
             address: met.listens.unwrap_or(remote).to_string(),
@@ -234,10 +238,13 @@ impl Met {
 impl Keeper {
     /// Somebody dials us.
     pub(super) fn knocked(&mut self, stream: TcpStream, remote: SocketAddr) {
-        let pending =
-            self.links.links.values().filter(|link| link.met.is_none() && link.dialled.is_none()).count();
-        if pending >= PENDING_MAX || self.links.links.len() >= LINKS_MAX + PENDING_MAX {
-            return;
+        let waits = |link: &Link| link.met.is_none() && link.dialled.is_none() && !link.shared.is_cut();
+        let pending = self.links.links.iter().filter(|(_, link)| waits(link));
+        let pending = pending.map(|(id, link)| (swarm::LinkId(id.0), link.remote.ip()));
+        match swarm::may_knock(remote.ip(), pending, self.links.links.len()) {
+            Knock::Welcome => {}
+            Knock::InsteadOf(id) => self.links.links[&LinkId(id.0)].shared.cut(),
+            Knock::Refused => return,
         }
         self.start_link(Role::Accept(stream, remote), None);
     }
@@ -254,9 +261,13 @@ impl Keeper {
     fn start_link(&mut self, role: Role, dialled: Option<SocketAddr>) {
         let id = LinkId(self.links.next);
         self.links.next += 1;
+        let remote = match &role {
+            Role::Accept(_, remote) => *remote,
+            Role::Dial(address) => *address,
+        };
         match link::start(&self.context, id, role) {
             Ok((shared, thread)) => {
-                drop(self.links.links.insert(id, Link { shared, thread, dialled, remote: None, met: None }));
+                drop(self.links.links.insert(id, Link { shared, thread, dialled, remote, met: None }));
             }
             Err(error) => {
                 log::warn!("{}", chain(&error));
@@ -326,7 +337,7 @@ impl Keeper {
         let Some(link) = self.links.links.get_mut(&id) else { return Ok(()) };
         let dialled = link.dialled;
         let label = hello.label.clone();
-        link.remote = Some(remote);
+        link.remote = remote;
         link.met = Some(Met {
             hello,
             queue,
@@ -358,8 +369,11 @@ impl Keeper {
             return Ok(());
         }
         if device == self.index.device() {
-            log::warn!("{remote} has a copy of this folder, with its index");
-            self.renew_device()?;
+            if self.may_renew(now) {
+                log::warn!("{remote} has a copy of this folder, with its index");
+                return self.renew_device();
+            }
+            self.links.close(id, Reason::Fault);
             return Ok(());
         }
         if !self.is_the_one(id, member, dialled.is_some()) {
@@ -390,6 +404,16 @@ impl Keeper {
         self.fetch_also(id, None)?;
         self.plans.retry_unheld();
         Ok(())
+    }
+
+    /// Whether it may be true again that our device is somebody else's: with each such word all links begin anew, and who
+    /// says so over and over must not keep all others away.
+    fn may_renew(&mut self, now: Moment) -> bool {
+        let may = self.links.renewed.is_none_or(|at| now.since(at) >= RENEW_PAUSE);
+        if may {
+            self.links.renewed = Some(now);
+        }
+        may
     }
 
     /// Of two links between the same two, both sides keep the one that the lesser member dialled.
@@ -433,6 +457,9 @@ impl Keeper {
             && let Some(state) = met.state
             && met.is_united(last)
         {
+            if self.links.satisfied.len() >= ADDRESSES_MAX {
+                self.links.satisfied.pop_first();
+            }
             self.links.satisfied.insert(met.hello.device, state);
         }
         if let Some(address) = link.dialled.or(met.listens) {
@@ -447,11 +474,13 @@ impl Keeper {
 
     /// The other side follows our entries from here on.
     fn follows(&mut self, id: LinkId, follow: Follow) -> Result<(), KeeperError> {
-        let is_us = follow.device == self.index.device();
-        if is_us && follow.after > self.index.last_sequence() {
+        let is_beyond = follow.after > self.index.last_sequence();
+        if follow.device == self.index.device() && is_beyond && self.may_renew(clock::now()) {
             log::warn!("others know more of this folder than its index: an older index was put in its place");
             return self.renew_device();
         }
+        // If it has heard what we never said, it hears all that we do say.
+        let is_us = follow.device == self.index.device() && !is_beyond;
         if let Some(met) = self.links.met_mut(id) {
             met.told = Some(if is_us { follow.after } else { 0 });
         }

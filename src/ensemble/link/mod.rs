@@ -7,6 +7,7 @@ mod reader;
 mod shared;
 mod writer;
 
+use std::convert::Infallible;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Weak};
 
@@ -133,6 +134,9 @@ pub(super) enum LinkEnd {
     /// The other side has said nothing for too long.
     #[error("the other side fell silent")]
     Silent,
+    /// The other side has not answered for too long.
+    #[error("the other side does not answer")]
+    Stalled,
     /// The key of the link is nearly used up.
     #[error("the key of the link is used up; a new link follows")]
     Worn,
@@ -183,14 +187,16 @@ fn run(context: &Arc<Context>, shared: &Arc<Shared>, id: LinkId, role: Role) -> 
         Err(error) => return error.into(),
     };
     let (sender, queue) = crossbeam_channel::bounded(ENSEMBLE_LINK_QUEUE);
+    let (goes_on, ended) = crossbeam_channel::bounded(0);
     let Established { stream, remote, sealer, opener } = established;
-    let (writer, outcome) = match start_writer(context, shared, id, &stream, queue, sealer) {
+    let (writer, outcome) = match start_writer(context, shared, id, &stream, (queue, ended), sealer) {
         Ok(writer) => writer,
         Err(end) => return end,
     };
     let mut input = SealedReader::new(&stream, opener);
     let end = reader::run(&mut input, reader::Intake::new(context, shared, id, remote, sender, deadline));
     shared.cut();
+    drop(goes_on);
     match (writer.join(), end) {
         (Err(thread::Panicked), _) => LinkEnd::Panicked,
         // The writer's trouble is why the reader saw the connection end.
@@ -206,14 +212,14 @@ fn start_writer(
     shared: &Arc<Shared>,
     id: LinkId,
     stream: &TcpStream,
-    queue: Receiver<Outgoing>,
+    (queue, ended): (Receiver<Outgoing>, Receiver<Infallible>),
     sealer: Sealer,
 ) -> Result<(Thread, Receiver<LinkEnd>), LinkEnd> {
     let stream = stream.try_clone().map_err(StreamError::Socket)?;
     let (context, shared) = (Arc::clone(context), Arc::clone(shared));
     let (told, outcome) = crossbeam_channel::bounded(1);
     let thread = thread::spawn(&format!("link{}-wr", id.0), move || {
-        if let Err(end) = Writer::new(&context, &shared, id, &stream, &queue, sealer).run() {
+        if let Err(end) = Writer::new(&context, &shared, id, &stream, (&queue, &ended), sealer).run() {
             // The reader asks for it after joining; if it is gone, nobody wants to know.
             drop(told.send(end));
             shared.cut();

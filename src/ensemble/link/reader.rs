@@ -12,7 +12,7 @@ use crate::ensemble::keeper::Event;
 use crate::host::clock;
 use crate::host::folder::temp::Whole;
 use crate::host::folder::{FolderError, Trouble};
-use crate::limits::{CLOSE_GRACE, LANDED_MAX, SILENCE_MAX};
+use crate::limits::{ANSWER_MAX, CLOSE_GRACE, LANDED_MAX, SILENCE_MAX};
 use crate::logic::sync::exchange::{Exchange, Fault, Owed};
 use crate::stream::{Received, SealedReader, StreamError};
 use crate::time::Moment;
@@ -59,6 +59,8 @@ fn receive(input: &mut SealedReader<'_>, intake: &mut Intake<'_>) -> Result<Infa
             return Err(LinkEnd::Late);
         } else if clock::now().since(intake.heard) >= SILENCE_MAX {
             return Err(LinkEnd::Silent);
+        } else if intake.waits_in_vain() {
+            return Err(LinkEnd::Stalled);
         }
     }
 }
@@ -77,6 +79,8 @@ pub(super) struct Intake<'s> {
     deadline: Option<Moment>,
     /// When something came last.
     heard: Moment,
+    /// When something came last that was asked for, or nothing was asked for.
+    answered: Moment,
     /// What bytes of slices go into; kept for the next one.
     buffer: Vec<u8>,
     /// What compressed ones become.
@@ -114,6 +118,7 @@ impl<'s> Intake<'s> {
             exchange: Exchange::default(),
             deadline: Some(deadline),
             heard: clock::now(),
+            answered: clock::now(),
             buffer: Vec::new(),
             unpacked: Vec::new(),
             landing: None,
@@ -147,11 +152,20 @@ impl<'s> Intake<'s> {
         Ok(())
     }
 
+    /// Whether the other side has not answered for so long that it most likely never does.
+    fn waits_in_vain(&mut self) -> bool {
+        if self.landing.is_none() && !self.shared.is_owing() {
+            self.answered = clock::now();
+        }
+        clock::now().since(self.answered) >= ANSWER_MAX
+    }
+
     /// So many more bytes of the slice are there.
     fn came(&mut self, len: usize) -> Result<(), LinkEnd> {
-        self.heard = clock::now();
         self.context.progress.received(len as u64);
         self.context.down.wait(len, || self.shared.is_closing());
+        self.heard = clock::now();
+        self.answered = self.heard;
         let Some(landing) = &mut self.landing else { return Ok(()) };
         landing.filled += len;
         match self.landing.take_if(|landing| landing.filled == landing.len) {
@@ -176,13 +190,23 @@ impl<'s> Intake<'s> {
                 Owed { lists: self.shared.owe_list(), slices: 0 }.check().map_err(fault)?;
                 Fact::Describe(describe)
             }
-            Message::Chunks(page) => Fact::Chunks(page),
+            Message::Chunks(page) => {
+                if !self.shared.is_page(page.content, page.from) {
+                    return Err(fault(Fault::NotAsked));
+                }
+                self.answered = clock::now();
+                Fact::Chunks(page)
+            }
             Message::Fetch(slices) => {
                 Owed { slices: self.shared.owe(slices.len()), lists: 0 }.check().map_err(fault)?;
                 Fact::Wants(slices)
             }
             Message::Bytes(packed) => return self.begin(packed),
-            Message::Lacking => Fact::Lacking(self.shared.answer().ok_or(fault(Fault::NotAsked))?),
+            Message::Lacking => {
+                let asked = self.shared.answer().ok_or(fault(Fault::NotAsked))?;
+                self.answered = clock::now();
+                Fact::Lacking(asked)
+            }
             Message::Having(having) => Fact::Having(having),
             Message::Roster(addresses) => Fact::Roster(addresses),
             Message::Alive => return Ok(()),

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::entry::ContentHash;
 use crate::host::folder::temp::Temp;
 use crate::stream::Cut;
 use crate::wire::ensemble::Slice;
@@ -39,6 +40,8 @@ pub(in crate::ensemble) struct Shared {
     /// What was asked for, in the order of asking, and not answered. Written by the writer before it asks, and by the
     /// reader when an answer comes.
     asked: Mutex<VecDeque<Asked>>,
+    /// The same for pages of lists: which content, and from which chunk on.
+    described: Mutex<VecDeque<(ContentHash, u32)>>,
 }
 
 impl Shared {
@@ -72,6 +75,23 @@ impl Shared {
     /// The next answer is to this.
     pub(super) fn answer(&self) -> Option<Asked> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+
+    /// This page is about to be asked for.
+    pub(super) fn describe(&self, content: ContentHash, from: u32) {
+        self.described.lock().unwrap_or_else(PoisonError::into_inner).push_back((content, from));
+    }
+
+    /// Whether the next page that was asked for is this one.
+    pub(super) fn is_page(&self, content: ContentHash, from: u32) -> bool {
+        self.described.lock().unwrap_or_else(PoisonError::into_inner).pop_front() == Some((content, from))
+    }
+
+    /// Whether anything was asked for that was not answered.
+    pub(super) fn is_owing(&self) -> bool {
+        let slices = self.asked.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        let pages = self.described.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        !(slices && pages)
     }
 
     /// The other side asked for so many slices; returns how many it is owed.

@@ -1,10 +1,11 @@
 //! The sending thread of a link: words, and slices of files.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
+use crossbeam_channel::{Receiver, TryRecvError, select};
 
 use super::{Fact, Gift, GiftFrom, LinkEnd, LinkId, Outgoing, Shared};
 use crate::ensemble::context::Context;
@@ -32,6 +33,9 @@ pub(super) struct Writer<'s> {
     id: LinkId,
     stream: &'s TcpStream,
     queue: &'s Receiver<Outgoing>,
+    /// Is closed when the reader is done: the keeper hears of the end only when this thread is, and holds the queue open
+    /// until then.
+    ended: &'s Receiver<Infallible>,
     out: SealedWriter<'s>,
     gifts: VecDeque<Gift>,
     /// The file that was read last, which most likely is the next one as well.
@@ -47,7 +51,7 @@ impl<'s> Writer<'s> {
         shared: &'s Shared,
         id: LinkId,
         stream: &'s TcpStream,
-        queue: &'s Receiver<Outgoing>,
+        (queue, ended): (&'s Receiver<Outgoing>, &'s Receiver<Infallible>),
         sealer: Sealer,
     ) -> Writer<'s> {
         Writer {
@@ -56,6 +60,7 @@ impl<'s> Writer<'s> {
             id,
             stream,
             queue,
+            ended,
             out: SealedWriter::new(shared.socket(), stream, sealer),
             gifts: VecDeque::new(),
             open: None,
@@ -106,22 +111,24 @@ impl<'s> Writer<'s> {
         // What is in the buffer must not wait for company; what is open may be removed meanwhile.
         self.out.flush()?;
         self.open = None;
-        match self.queue.recv_timeout(ALIVE_INTERVAL) {
-            Ok(order) => Ok(Some(order)),
-            Err(RecvTimeoutError::Timeout) => {
+        select! {
+            recv(self.queue) -> order => order.map(Some).map_err(|_| LinkEnd::Closed),
+            recv(self.ended) -> _ => Err(LinkEnd::Closed),
+            default(ALIVE_INTERVAL) => {
                 self.say(&Message::Alive)?;
                 self.out.flush()?;
                 Ok(None)
             }
-            Err(RecvTimeoutError::Disconnected) => Err(LinkEnd::Closed),
         }
     }
 
     fn obey(&mut self, order: Outgoing) -> Result<Next, LinkEnd> {
         match order {
             Outgoing::Say(message) => {
-                if let Message::Chunks(_) = message {
-                    self.shared.paid_list();
+                match &message {
+                    Message::Chunks(_) => self.shared.paid_list(),
+                    Message::Describe(describe) => self.shared.describe(describe.content, describe.from),
+                    _ => {}
                 }
                 self.say(&message)?;
             }
@@ -156,6 +163,8 @@ impl<'s> Writer<'s> {
         let len = gift.slice.len as usize;
         self.buffer.resize(self.buffer.len().max(len), 0);
         let is_there = match &gift.from {
+            // Nobody who knows the content asks for that; it says nothing about the file.
+            GiftFrom::File(file) if gift.slice.offset + u64::from(gift.slice.len) > file.1.size => false,
             GiftFrom::File(file) => {
                 let is_there = self.read(file, gift.slice);
                 if !is_there {

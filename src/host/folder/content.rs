@@ -27,7 +27,9 @@ use super::facts::Facts;
 use super::trouble::{Action, FolderError, Trouble};
 use crate::entry::{Chunk, ContentHash, TreePath};
 use crate::host::HostError;
-use crate::limits::{CHUNK_AVERAGE_MAX, CHUNK_AVERAGE_MIN, CHUNK_CLASS_LEN, FILE_LEN_MAX};
+use crate::limits::{
+    CHUNK_AVERAGE_MAX, CHUNK_AVERAGE_MIN, CHUNK_CLASS_LEN, CHUNK_SPREAD, CHUNKS_MAX, FILE_LEN_MAX,
+};
 
 /// What is in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,6 +113,13 @@ pub const fn chunk_average(len: u64) -> usize {
         class *= 4;
     }
     average
+}
+
+/// The most chunks that a file of this length has: all but the last one have at least the least length.
+#[must_use]
+pub fn chunks_max(len: u64) -> usize {
+    let least = (chunk_average(len) / CHUNK_SPREAD) as u64;
+    usize::try_from(len.div_ceil(least)).unwrap_or(usize::MAX).min(CHUNKS_MAX)
 }
 
 /// The name and the chunks of an open file with this many bytes, on all cores; nothing if `stop` was set meanwhile.
@@ -208,6 +217,7 @@ mod tests {
             left = rest;
         }
         assert!(left.is_empty());
+        assert!(chunks.len() <= chunks_max(bytes.len() as u64));
     }
 
     /// The lengths of the chunks of these bytes, by the crate that says where cuts are.
