@@ -217,6 +217,9 @@ pub const FRAME_FETCH_MAX: usize = FETCH_SLICES_MAX * 48 + FRAME_SMALL_MAX;
 pub const SLICES_OWED_MAX: usize = 4 * FETCH_SLICES_MAX;
 /// The most questions about lists of chunks that one link may have us owe.
 pub const LISTS_OWED_MAX: usize = 16;
+/// How far back what is compressed on a link may refer to what was sent before: 2 to this power, 1 MiB, which both sides
+/// keep in memory.
+pub const PACKING_WINDOW_LOG: u32 = 20;
 /// How often a member of an ensemble says something, if it has nothing to say: 26 bytes a time with everything around
 /// them, so that a minute without changes costs little more than its 12 packets.
 pub const ALIVE_INTERVAL: Duration = Duration::from_secs(10);
@@ -253,6 +256,8 @@ pub const APPLY_MAX: usize = 1_000;
 pub const LONG_MAX: usize = 4;
 /// The most chunks that a content has: the longest file, in the shortest chunks of such files.
 pub const CHUNKS_MAX: usize = 1 << 24;
+/// Contents of which it is remembered who was asked for them in vain.
+pub const LACKED_MAX: usize = 10_000;
 /// Chunks of lists that wait to be written to the index, at most: 36 MiB.
 pub const LISTS_MAX: usize = 1 << 20;
 /// Short contents that are looked at for one link before others have their turn.

@@ -171,8 +171,15 @@ pub struct Slice {
 pub enum Packed {
     /// The slice as it is, of its own length.
     Plain,
-    /// So many bytes, which are the slice in the Zstandard format (RFC 8878), fewer than it has.
+    /// So many bytes, which are the next ones of this direction's stream in the Zstandard format (RFC 8878), up to a
+    /// flush after the slice. At most [`packed_max`].
     Zstd(u32),
+}
+
+/// The most bytes that a slice of this length takes in a stream: what cannot be compressed grows by a few headers.
+#[must_use]
+pub const fn packed_max(len: usize) -> usize {
+    len + len / 64 + 64
 }
 
 /// Chunks of a content that is still being fetched.
@@ -233,7 +240,7 @@ impl Message {
                                 .is_some_and(|end| end <= FILE_LEN_MAX)
                     })
             }
-            Message::Bytes(Packed::Zstd(len)) => (1..CHUNK_LEN_MAX).contains(&(*len as usize)),
+            Message::Bytes(Packed::Zstd(len)) => (1..=packed_max(CHUNK_LEN_MAX)).contains(&(*len as usize)),
             Message::Having(having) => {
                 having.runs.len() <= HAVE_RUNS_MAX
                     && having

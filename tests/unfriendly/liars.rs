@@ -2,7 +2,7 @@
 
 use orchestra::entry::{Chunk, ContentHash};
 use orchestra::limits::{CHUNK_LEN_MAX, CHUNK_PAGE};
-use orchestra::wire::ensemble::{ChunkPage, Describe, Message, Packed, Piece};
+use orchestra::wire::ensemble::{ChunkPage, Describe, Message, Packed, Piece, packed_max};
 
 use crate::home::{Home, contents, name_of, noise, until};
 use crate::peer::Peer;
@@ -46,8 +46,8 @@ fn what_unpacks_to_something_else_ends_the_link() {
         peer.put(&packed).unwrap();
         peer.is_ended();
     }
-    // As long as the slice, or longer.
-    for packed in [len, len + 1] {
+    // Longer than any slice of this length becomes.
+    for packed in [packed_max(len) + 1, packed_max(CHUNK_LEN_MAX)] {
         let mut peer = Peer::met(&home);
         peer.tell(vec![peer.file(1, "zeros", len, name_of(&vec![0; len]))]);
         assert_eq!(peer.asked().len(), 1);

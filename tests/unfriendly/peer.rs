@@ -11,6 +11,8 @@ use orchestra::wire::ensemble::{Decoder, Entries, Follow, Hello, Message, Packed
 use orchestra::wire::member::preamble;
 use orchestra::wire::seal::{HANDSHAKE_LEN, Initiator, Opener, RECORD_HEADER_LEN, Sealer};
 
+use zstd::stream::raw::Operation as _;
+
 use crate::home::{DEADLINE, Home, key};
 
 /// One end of a link.
@@ -20,6 +22,7 @@ pub(crate) struct Peer {
     sealer: Sealer,
     opener: Opener,
     decoder: Decoder,
+    unpacker: zstd::stream::raw::Decoder<'static>,
     /// The member said that it lives because it had nothing else to say for a while.
     pub(crate) heard_alive: bool,
     /// Received, opened, and not yet looked at.
@@ -47,6 +50,7 @@ impl Peer {
             sealer,
             opener,
             decoder: Decoder::default(),
+            unpacker: zstd::stream::raw::Decoder::new().unwrap(),
             heard_alive: false,
             plain: Vec::new(),
         }
@@ -158,7 +162,10 @@ impl Peer {
                 Message::Bytes(Packed::Plain) => return Some(self.take(len)),
                 Message::Bytes(Packed::Zstd(packed)) => {
                     let packed = self.take(packed as usize);
-                    return Some(zstd::bulk::decompress(&packed, len).unwrap());
+                    let mut bytes = vec![0; len];
+                    let unpacked = self.unpacker.run_on_buffers(&packed, &mut bytes).unwrap();
+                    assert_eq!((unpacked.bytes_read, unpacked.bytes_written), (packed.len(), len));
+                    return Some(bytes);
                 }
                 _ => {}
             }

@@ -18,8 +18,8 @@ use crate::host::folder::reuse::Local;
 use crate::host::folder::temp::Temp;
 use crate::host::folder::{FolderError, Trouble};
 use crate::limits::{
-    FETCH_SLICES_MAX, HAVE_RUNS_MAX, HAVING_CHUNKS, HAVINGS_MAX, LONG_MAX, SHORT_LOOK, SLICES_OWED_MAX,
-    WHOLE_LEN_MAX,
+    FETCH_SLICES_MAX, HAVE_RUNS_MAX, HAVING_CHUNKS, HAVINGS_MAX, LACKED_MAX, LONG_MAX, SHORT_LOOK,
+    SLICES_OWED_MAX, WHOLE_LEN_MAX,
 };
 use crate::logic::sync::difference;
 use crate::logic::sync::gather::Gather;
@@ -36,6 +36,8 @@ pub(super) struct Arrivals {
     /// Paths of long ones that wait until others are done.
     later: BTreeSet<TreePath>,
     jobs: VecDeque<preparer::Order>,
+    /// Who was asked for a content in vain, or for its list, since it said last that it has it.
+    lacked: BTreeMap<ContentHash, BTreeSet<Device>>,
     /// The list that was told last, for the next page of it.
     told: Option<(ContentHash, Arc<Vec<Chunk>>)>,
     seed: u64,
@@ -88,6 +90,7 @@ impl Arrivals {
             long: BTreeMap::new(),
             later: BTreeSet::new(),
             jobs: VecDeque::new(),
+            lacked: BTreeMap::new(),
             told: None,
             seed,
         }
@@ -95,6 +98,22 @@ impl Arrivals {
 
     pub(super) fn is_busy(&self) -> bool {
         !(self.short.is_empty() && self.long.is_empty() && self.later.is_empty() && self.jobs.is_empty())
+    }
+
+    /// This device was asked for a content in vain.
+    fn lacks(&mut self, content: ContentHash, device: Option<Device>) {
+        if self.lacked.len() >= LACKED_MAX {
+            self.lacked.pop_first();
+        }
+        self.lacked.entry(content).or_default().extend(device);
+    }
+
+    /// Those of the devices that were not asked for this content in vain.
+    fn not_lacking(&self, content: ContentHash, mut devices: Vec<Device>) -> Vec<Device> {
+        if let Some(lacking) = self.lacked.get(&content) {
+            devices.retain(|device| !lacking.contains(device));
+        }
+        devices
     }
 
     /// A path does not need this content any more.
@@ -133,9 +152,10 @@ impl Keeper {
         }
         let local =
             self.index.own_with(content)?.into_iter().find(|own| own.facts.is_some()).map(|own| own.path);
+        holders = self.arrivals.not_lacking(content, holders);
         if !self.links.any_of(&holders) {
             // Under another path, perhaps.
-            holders = self.index.holders(content)?;
+            holders = self.arrivals.not_lacking(content, self.index.holders(content)?);
         }
         let is_held = self.links.any_of(&holders);
         if local.is_none() && !is_held {
@@ -270,6 +290,7 @@ impl Keeper {
             let device = self.links.device(id);
             long.holders.retain(|holder| Some(*holder) != device);
             long.state = State::Listing(None);
+            self.arrivals.lacks(page.content, device);
             self.give_up_unheld(page.content);
         } else if is_whole {
             self.listed(page.content)?;
@@ -425,6 +446,7 @@ impl Keeper {
         self.links.answered(id, now);
         let content = asked.slice.content;
         let device = self.links.device(id);
+        self.arrivals.lacks(content, device);
         match &asked.place {
             Place::Short => {
                 let Some(short) = self.arrivals.short.get_mut(&content) else { return };
@@ -509,6 +531,14 @@ impl Keeper {
         contents: Option<&BTreeSet<ContentHash>>,
     ) -> Result<(), KeeperError> {
         let Some(device) = self.links.device(id) else { return Ok(()) };
+        for (_, lacking) in self
+            .arrivals
+            .lacked
+            .iter_mut()
+            .filter(|(content, _)| contents.is_none_or(|told| told.contains(content)))
+        {
+            lacking.remove(&device);
+        }
         let is_meant = |content: &ContentHash| contents.is_none_or(|contents| contents.contains(content));
         let on_the_way: Vec<ContentHash> =
             self.arrivals.long.keys().chain(self.arrivals.short.keys()).copied().filter(is_meant).collect();

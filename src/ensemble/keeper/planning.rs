@@ -478,7 +478,8 @@ impl Keeper {
             if refused {
                 self.refuse(path);
             } else {
-                self.plans.unheld.insert(path);
+                // Somebody else may have it, under another path.
+                self.plans.changed(&path);
             }
         }
     }

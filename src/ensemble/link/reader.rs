@@ -9,6 +9,7 @@ use crossbeam_channel::Sender;
 use super::{Asked, Fact, Landed, LinkEnd, LinkId, Outgoing, Place, Shared};
 use crate::ensemble::context::Context;
 use crate::ensemble::keeper::Event;
+use crate::ensemble::packing::{NotPacked, Unpacker};
 use crate::host::clock;
 use crate::host::folder::temp::Whole;
 use crate::host::folder::{FolderError, Trouble};
@@ -16,7 +17,7 @@ use crate::limits::{ANSWER_MAX, CLOSE_GRACE, LANDED_MAX, SILENCE_MAX};
 use crate::logic::sync::exchange::{Exchange, Fault, Owed};
 use crate::stream::{Received, SealedReader, StreamError};
 use crate::time::Moment;
-use crate::wire::ensemble::{Decoder, Message, Packed};
+use crate::wire::ensemble::{Decoder, Message, Packed, packed_max};
 
 /// Receives until the link ends.
 pub(super) fn run(input: &mut SealedReader<'_>, mut intake: Intake<'_>) -> LinkEnd {
@@ -85,6 +86,7 @@ pub(super) struct Intake<'s> {
     buffer: Vec<u8>,
     /// What compressed ones become.
     unpacked: Vec<u8>,
+    unpacker: Unpacker,
     landing: Option<Landing>,
     landed: Vec<Landed>,
 }
@@ -121,6 +123,7 @@ impl<'s> Intake<'s> {
             answered: clock::now(),
             buffer: Vec::new(),
             unpacked: Vec::new(),
+            unpacker: Unpacker::default(),
             landing: None,
             landed: Vec::new(),
         }
@@ -221,7 +224,7 @@ impl<'s> Intake<'s> {
         let asked = self.shared.answer().ok_or(fault(Fault::NotAsked))?;
         let (len, packed) = match packed {
             Packed::Plain => (asked.slice.len, false),
-            Packed::Zstd(len) if len < asked.slice.len => (len, true),
+            Packed::Zstd(len) if len as usize <= packed_max(asked.slice.len as usize) => (len, true),
             Packed::Zstd(_) => return Err(fault(Fault::Packing)),
         };
         let landing = Landing { asked, len: len as usize, filled: 0, packed };
@@ -237,11 +240,9 @@ impl<'s> Intake<'s> {
         let Landing { asked, len, packed, .. } = landing;
         let bytes = if packed {
             let whole = asked.slice.len as usize;
-            self.unpacked.resize(self.unpacked.len().max(whole), 0);
-            let unpacked = zstd::bulk::decompress_to_buffer(&self.buffer[..len], &mut self.unpacked[..whole]);
-            if unpacked.ok() != Some(whole) {
-                return Err(fault(Fault::Packing));
-            }
+            self.unpacked.resize(self.unpacked.len().max(whole + 1), 0);
+            let unpacked = self.unpacker.unpack(&self.buffer[..len], &mut self.unpacked[..=whole]);
+            unpacked.map_err(|NotPacked| fault(Fault::Packing))?;
             &self.unpacked[..whole]
         } else {
             &self.buffer[..len]
