@@ -1,0 +1,199 @@
+#!/usr/bin/env python3
+"""What is promised of an ensemble's folders, at full size: members that are killed, and very many files.
+
+    sudo python3 bench/ensembles.py kills [--rounds 100] [--size 1G] [--seed 1]
+    sudo python3 bench/ensembles.py many [--files 100000]
+
+Two members run in a network namespace of their own, in a folder that is removed at the end. The exit code is 1 if
+something does not hold; what was seen is printed in any case.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+PROGRAM = pathlib.Path(__file__).resolve().parent.parent / "target" / "release" / "ensemble"
+NAMES = ("a", "b")
+PORTS = {"a": 10001, "b": 10002}
+UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+# Longer than anything takes, unless something hangs.
+PATIENCE = 180
+
+
+def size(text):
+    return int(text[:-1]) * UNITS[text[-1]] if text[-1] in UNITS else int(text)
+
+
+class Pair:
+    """Two folders, and a member for each."""
+
+    def __init__(self, root):
+        self.root = pathlib.Path(root)
+        self.members = {}
+        for name in NAMES:
+            (self.root / name).mkdir()
+
+    def start(self, name):
+        other = NAMES[1 - NAMES.index(name)]
+        command = [PROGRAM, name, "--listen", f"127.0.0.1:{PORTS[name]}", "--member", f"127.0.0.1:{PORTS[other]}"]
+        command += ["--no-lan", "--quiet"]
+        if (self.root / "key").exists():
+            command += ["--key-file", "key"]
+        self.members[name] = subprocess.Popen(command, cwd=self.root)
+        if not (self.root / "key").exists():
+            self.until("it has a key", lambda: (self.root / name / ".orchestra" / "key").exists())
+            shutil.copy(self.root / name / ".orchestra" / "key", self.root / "key")
+
+    def kill(self, name):
+        self.members[name].send_signal(signal.SIGKILL)
+        self.members[name].wait()
+
+    def stop(self):
+        for member in self.members.values():
+            member.terminate()
+        for member in self.members.values():
+            member.wait()
+
+    def status(self, name):
+        asked = subprocess.run([PROGRAM, "status", name, "--json"], cwd=self.root, capture_output=True, text=True)
+        return json.loads(asked.stdout) if asked.returncode == 0 else {}
+
+    def until(self, what, is_so):
+        since = time.monotonic()
+        while not is_so():
+            if time.monotonic() - since > PATIENCE:
+                raise SystemExit(f"never: {what}")
+            time.sleep(0.02)
+
+    def memory(self, name):
+        """The most memory that a member had, in MiB."""
+        with open(f"/proc/{self.members[name].pid}/status") as status:
+            line = next(line for line in status if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+
+    def cpu(self, name):
+        """Seconds."""
+        with open(f"/proc/{self.members[name].pid}/stat") as stat:
+            fields = stat.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def wire():
+    """Bytes on the loopback of this namespace, each packet once, with headers."""
+    with open("/proc/net/dev") as devices:
+        line = next(line for line in devices if line.strip().startswith("lo:"))
+    return int(line.split(":")[1].split()[0])
+
+
+def digest(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "blake2b").digest()
+
+
+def names(folder):
+    return {entry.name: entry.stat().st_size for entry in os.scandir(folder) if entry.name != ".orchestra"}
+
+
+def write_noise(path, offset, count):
+    with open(path, "r+b" if path.exists() else "wb") as file:
+        file.seek(offset)
+        for at in range(0, count, 1 << 20):
+            file.write(os.urandom(min(1 << 20, count - at)))
+
+
+def kills(pair, rounds, length, seed):
+    rng = random.Random(seed)
+    ours, theirs = (pair.root / name / "big" for name in NAMES)
+    for name in NAMES:
+        pair.start(name)
+    write_noise(pair.root / "staged", 0, length)
+    os.rename(pair.root / "staged", ours)
+    pair.until("the file is there", lambda: theirs.exists() and digest(ours) == digest(theirs))
+    before, changed, half = wire(), 0, 0
+    part = length // 8
+    for number in range(rounds):
+        write_noise(ours, rng.randrange(length - part), part)
+        (pair.root / "a" / f"small{number}").write_text(str(number))
+        changed += part
+        time.sleep(rng.uniform(0, 2.5))
+        victim = rng.choice(NAMES)
+        pair.kill(victim)
+        half += theirs.stat().st_size != length
+        pair.start(victim)
+        same = lambda: names(pair.root / "a") == names(pair.root / "b") and (
+            ours.stat().st_mtime_ns == theirs.stat().st_mtime_ns)
+        pair.until(f"the same tree after round {number}", same)
+        if digest(ours) != digest(theirs):
+            raise SystemExit(f"different bytes after round {number}")
+    share = (wire() - before) / changed
+    extra = len(names(pair.root / "b")) - rounds - 1
+    print(f"{rounds} kills: the same tree each time; {half} half files; {extra} files too many; "
+          f"{share:.3f} bytes on the wire for each that changed")
+    return half == 0 and extra == 0 and share <= 1.1
+
+
+def many(pair, count):
+    for folder in range(count // 1000):
+        path = pair.root / "a" / f"folder{folder}"
+        path.mkdir()
+        for number in range(1000):
+            (path / f"file{number}").write_bytes(os.urandom(1024))
+    began = time.monotonic()
+    for name in NAMES:
+        pair.start(name)
+
+    def united():
+        time.sleep(0.5)
+        status = pair.status("b")
+        return status.get("files") == count and status.get("united")
+
+    pair.until("in unison", united)
+    took = time.monotonic() - began
+    peak = max(pair.memory(name) for name in NAMES)
+    time.sleep(10)
+    before, bytes_before = [pair.cpu(name) for name in NAMES], wire()
+    time.sleep(60)
+    idle = max(pair.cpu(name) - then for name, then in zip(NAMES, before)) / 60 * 100
+    idle_bytes = wire() - bytes_before
+    most = 64 + count * 256 / (1 << 20)
+    print(f"{count} files of 1 KiB in unison after {took:.1f} s; at most {peak:.0f} MiB each (bar {most:.0f}); "
+          f"idle {idle:.2f} % of a core, {idle_bytes} bytes a minute")
+    return peak <= most and idle < 1 and idle_bytes <= 16 << 10
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["kills", "many"])
+    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--size", type=size, default=1 << 30)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--files", type=int, default=100_000)
+    parser.add_argument("--dir", default=PROGRAM.parent.parent, help="where the folders are, for a while")
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if not options.inside:
+        inside = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+        os.execvp(inside[0], inside + [sys.executable, *sys.argv, "--inside"])
+    with tempfile.TemporaryDirectory(dir=options.dir) as root:
+        pair = Pair(root)
+        try:
+            if options.what == "kills":
+                holds = kills(pair, options.rounds, options.size, options.seed)
+            else:
+                holds = many(pair, options.files)
+        finally:
+            pair.stop()
+    sys.exit(0 if holds else 1)
+
+
+if __name__ == "__main__":
+    main()
