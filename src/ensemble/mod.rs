@@ -81,6 +81,9 @@ use crate::text::{Escaped, chain};
 /// The file in [`OWN_FOLDER`](crate::entry::path::OWN_FOLDER) that holds the key.
 const KEY_FILE: &str = "key";
 
+/// The file beside it that names the run of the system in which a member began last.
+const BOOT_FILE: &str = "boot";
+
 /// What a member needs to know to begin.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -359,7 +362,11 @@ fn open_index(root: &Root) -> Result<(Index, BTreeSet<TreePath>), StartError> {
             index::create(&path, device()?)?
         }
         Found::Whole { index, clean } => {
-            if !clean {
+            if !clean && is_same_run(root)? {
+                log::info!(
+                    "the last stop was not clean, but the system ran on: what was written is as it was"
+                );
+            } else if !clean {
                 log::info!(
                     "the last stop was not clean: what was written since the last clean mark is read again"
                 );
@@ -385,7 +392,15 @@ fn open_index(root: &Root) -> Result<(Index, BTreeSet<TreePath>), StartError> {
     if root.is_copy() {
         index.renew(device()?)?;
     }
+    root.write_own(BOOT_FILE, computer::boot().unwrap_or_default().as_bytes())?;
     Ok((index, suspects))
+}
+
+/// Whether the system has not stopped since a member last began here: then nothing that was written is lost, whatever
+/// happened to the program.
+fn is_same_run(root: &Root) -> Result<bool, StartError> {
+    let then = root.read_own(BOOT_FILE, KEY_FILE_LEN_MAX)?;
+    Ok(computer::boot().is_some_and(|now| then.as_deref() == Some(now.as_bytes())))
 }
 
 fn suspects_of(index: &Index) -> Result<BTreeSet<TreePath>, IndexError> {

@@ -142,6 +142,11 @@ impl Keeper {
         base: Option<ContentHash>,
         mut holders: Vec<Device>,
     ) -> Result<bool, KeeperError> {
+        // Only of a list that is here can others tell the difference.
+        let base = match base {
+            Some(base) => self.list_of(base)?.map(|_| base),
+            None => None,
+        };
         if let Some(short) = self.arrivals.short.get_mut(&content) {
             short.paths.push(path.clone());
             return Ok(true);
@@ -653,7 +658,7 @@ impl Keeper {
         }
     }
 
-    /// A file whose list was lost, because it is written only when there is time, is read again for it.
+    /// A file whose list is not known is read again for it.
     fn list_again(&mut self, content: ContentHash) -> Result<(), KeeperError> {
         for own in self.index.own_with(content)?.into_iter().take(1) {
             if let Content::File { size, .. } = own.entry.content
@@ -665,7 +670,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// Writes the lists that are not in the index yet: thousands of rows for one file, which nobody should wait for.
+    /// Writes the lists that are not in the index yet: before the first row of their contents, and when there is time.
     pub(super) fn write_lists(&mut self) -> Result<(), KeeperError> {
         if !self.lists.is_empty() {
             let lists = self.lists.iter().map(|(&content, chunks)| Change::Chunks { content, chunks });

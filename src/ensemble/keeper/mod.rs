@@ -379,6 +379,8 @@ impl Keeper {
         if rows.is_empty() {
             return Ok(());
         }
+        // Whoever has heard of a content may ask for its chunks.
+        self.write_lists()?;
         self.index.write(rows.iter().map(|(path, entry, facts)| Change::Own {
             path,
             entry,
