@@ -248,10 +248,22 @@ impl Keeper {
     }
 
     fn hear(&mut self, event: Event) -> Result<(), KeeperError> {
+        // Whoever has done its order is free, also when nobody wants to know any more what came of it.
+        match &event {
+            Event::Looked(_) => self.hands.scanner.done(),
+            Event::Read { .. } => self.hands.reading.done(),
+            Event::Applied(_) | Event::Synced(_) => self.hands.applier.done(),
+            Event::Prepared(..) => self.hands.preparer.done(),
+            _ => {}
+        }
         if self.stopping.is_some()
             && !matches!(
                 event,
-                Event::Link(_, Fact::Ended(_)) | Event::Applied(_) | Event::Prepared(..) | Event::Panicked
+                Event::Link(_, Fact::Ended(_))
+                    | Event::Applied(_)
+                    | Event::Synced(_)
+                    | Event::Prepared(..)
+                    | Event::Panicked
             )
         {
             return Ok(());
@@ -261,26 +273,11 @@ impl Keeper {
             Event::Address(address, source) => self.links.learn(address, source),
             Event::Link(id, fact) => self.on_link(id, fact)?,
             Event::Glimpses(glimpses) => self.glimpsed(glimpses)?,
-            Event::Looked(looked) => {
-                self.hands.scanner.done();
-                self.looked(looked)?;
-            }
-            Event::Read { found, unread, outcome } => {
-                self.hands.reading.done();
-                self.read(found, unread, outcome)?;
-            }
-            Event::Applied(outcomes) => {
-                self.hands.applier.done();
-                self.applied(outcomes)?;
-            }
-            Event::Synced(outcome) => {
-                self.hands.applier.done();
-                self.synced(outcome)?;
-            }
-            Event::Prepared(content, prepared) => {
-                self.hands.preparer.done();
-                self.prepared(content, prepared)?;
-            }
+            Event::Looked(looked) => self.looked(looked)?,
+            Event::Read { found, unread, outcome } => self.read(found, unread, outcome)?,
+            Event::Applied(outcomes) => self.applied(outcomes)?,
+            Event::Synced(outcome) => self.synced(outcome)?,
+            Event::Prepared(content, prepared) => self.prepared(content, prepared)?,
             Event::Hint(hint) => self.looking.hint(hint),
             Event::Approve(answer) => {
                 // Whoever asked may be gone.
