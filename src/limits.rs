@@ -308,6 +308,8 @@ pub const TROUBLES_MAX: usize = 100;
 pub const REPORT_MAX: usize = 100_000;
 /// What is read of a file with a key: the key, and what people write around it.
 pub const KEY_FILE_LEN_MAX: u64 = 4 * KIB as u64;
+/// What is read of the file that names a run of the system: 37 bytes.
+pub const BOOT_FILE_LEN_MAX: u64 = 64;
 /// What is read and written at a time on the socket by which this computer's user asks a member.
 pub const CONTROL_SLICE: usize = 16 * KIB;
 /// The longest question on it: a path, with every byte of it written as an escape.

@@ -1,4 +1,4 @@
-//! Finds other members: those that the user named, those that were there before, and those that a conductor knows.
+//! Finds other members: those that the user named, and those that a conductor knows.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -71,7 +71,8 @@ use crate::host::{HostError, clock, computer, dial, entropy};
 use crate::identity::MemberId;
 use crate::key::{BadKey, EnsembleKey};
 use crate::limits::{
-    DIRECTOR_INBOX, KEY_FILE_LEN_MAX, LABEL_LEN_MAX, LEAVE_GRACE, MEMBER_PORTS, POLL_INTERVAL, ROOT_PATIENCE,
+    BOOT_FILE_LEN_MAX, DIRECTOR_INBOX, KEY_FILE_LEN_MAX, LABEL_LEN_MAX, LEAVE_GRACE, MEMBER_PORTS,
+    POLL_INTERVAL, ROOT_PATIENCE,
 };
 use crate::logic::addresses::Source;
 use crate::stream::Throttle;
@@ -399,7 +400,7 @@ fn open_index(root: &Root) -> Result<(Index, BTreeSet<TreePath>), StartError> {
 /// Whether the system has not stopped since a member last began here: then nothing that was written is lost, whatever
 /// happened to the program.
 fn is_same_run(root: &Root) -> Result<bool, StartError> {
-    let then = root.read_own(BOOT_FILE, KEY_FILE_LEN_MAX)?;
+    let then = root.read_own(BOOT_FILE, BOOT_FILE_LEN_MAX)?;
     Ok(computer::boot().is_some_and(|now| then.as_deref() == Some(now.as_bytes())))
 }
 

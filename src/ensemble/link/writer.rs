@@ -12,7 +12,6 @@ use crate::ensemble::context::Context;
 use crate::ensemble::keeper::Event;
 use crate::ensemble::packing::Packer;
 use crate::entry::TreePath;
-
 use crate::host::folder::facts::Facts;
 use crate::host::folder::lending::Lent;
 use crate::limits::ALIVE_INTERVAL;

@@ -21,7 +21,7 @@ pub enum Fault {
     /// An answer to nothing.
     #[error("it answered what nobody asked")]
     NotAsked,
-    /// A compressed slice that is not shorter than the slice, or is none.
+    /// What it compressed does not unpack to the slice, or is longer than a slice becomes.
     #[error("a slice that it compressed is none")]
     Packing,
     /// Entries of another device than the one that introduced itself.
