@@ -44,25 +44,12 @@ impl Context {
         name: &str,
         body: impl FnOnce(&Arc<Context>) + Send + 'static,
     ) -> Result<Thread, HostError> {
-        let context = Arc::clone(self);
-        thread::spawn(name, move || {
-            let guard = Guard(&context);
-            body(&context);
-            std::mem::forget(guard);
-        })
+        let (context, told) = (Arc::clone(self), Arc::clone(self));
+        thread::spawn_guarded(name, move || body(&context), move || told.report(Event::Panicked))
     }
 
     /// Tells the keeper; waits if it is busy. When the keeper is gone there is nobody to tell.
     pub(super) fn report(&self, event: Event) {
         drop(self.inbox.send(event));
-    }
-}
-
-/// Reports a panic: it is dropped only if the body did not come to its end.
-struct Guard<'c>(&'c Context);
-
-impl Drop for Guard<'_> {
-    fn drop(&mut self) {
-        self.0.report(Event::Panicked);
     }
 }

@@ -34,6 +34,39 @@ pub fn spawn<T: Send + 'static>(
         .map_err(HostError::system(SystemAction::StartThread))
 }
 
+/// The same; if it panics, `panicked` is called in it, so that nobody waits for its word in vain.
+///
+/// # Errors
+/// The system has no room for another thread.
+pub fn spawn_guarded(
+    name: &str,
+    body: impl FnOnce() + Send + 'static,
+    panicked: impl FnOnce() + Send + 'static,
+) -> Result<Thread, HostError> {
+    spawn(name, move || {
+        let guard = Guard(Some(panicked));
+        body();
+        guard.dismiss();
+    })
+}
+
+/// Calls its function when it is dropped, unless it was dismissed.
+struct Guard<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> Guard<F> {
+    fn dismiss(mut self) {
+        self.0 = None;
+    }
+}
+
+impl<F: FnOnce()> Drop for Guard<F> {
+    fn drop(&mut self) {
+        if let Some(call) = self.0.take() {
+            call();
+        }
+    }
+}
+
 /// Starts a thread that is joined before `scope` ends, and may use what lives as long.
 ///
 /// # Errors
@@ -94,5 +127,21 @@ impl<T> Thread<T> {
     /// It ended by a panic.
     pub fn join(self) -> Result<T, Panicked> {
         self.0.join().map_err(|_| Panicked)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_told_and_an_end_is_not() {
+        let (tell, told) = crossbeam_channel::unbounded();
+        let teller = tell.clone();
+        spawn_guarded("ends", || {}, move || teller.send("ends").unwrap()).unwrap().join().unwrap();
+        let panics =
+            spawn_guarded("panics", || panic!("on purpose"), move || tell.send("panics").unwrap()).unwrap();
+        assert_eq!(panics.join(), Err(Panicked));
+        assert_eq!(told.iter().collect::<Vec<_>>(), ["panics"]);
     }
 }

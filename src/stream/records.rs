@@ -4,7 +4,7 @@
 //! the place of the part that it brings, and sealed where it was written.
 
 use std::io::{self, Read};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::ops::Range;
 
 use super::{Cut, StreamError};
@@ -122,6 +122,8 @@ pub struct SealedWriter<'s> {
     record: usize,
     /// How many plain bytes it has.
     plain: usize,
+    /// A message in the making; kept for the next one.
+    scratch: Vec<u8>,
 }
 
 impl<'s> SealedWriter<'s> {
@@ -129,7 +131,7 @@ impl<'s> SealedWriter<'s> {
     #[must_use]
     pub fn new(cut: &'s Cut, stream: &'s TcpStream, sealer: Sealer) -> SealedWriter<'s> {
         let buffer = vec![0; SLOT * RECORDS_PER_CALL].into_boxed_slice();
-        SealedWriter { cut, stream, sealer, buffer, record: 0, plain: 0 }
+        SealedWriter { cut, stream, sealer, buffer, record: 0, plain: 0, scratch: Vec::new() }
     }
 
     /// Appends plain bytes.
@@ -144,6 +146,31 @@ impl<'s> SealedWriter<'s> {
             self.filled(len)?;
             bytes = &bytes[len..];
         }
+        Ok(())
+    }
+
+    /// Appends what `write` writes: a message as a frame.
+    ///
+    /// # Errors
+    /// As of [`SealedWriter::put`].
+    pub fn say(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), StreamError> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.clear();
+        write(&mut scratch);
+        let put = self.put(&scratch);
+        self.scratch = scratch;
+        put
+    }
+
+    /// Sends everything that was appended, and nothing ever after. The other side reads it, then the end: shutting the
+    /// socket both ways could destroy the last words.
+    ///
+    /// # Errors
+    /// As of [`SealedWriter::put`].
+    pub fn end(&mut self) -> Result<(), StreamError> {
+        self.flush()?;
+        // It may be shut already.
+        drop(self.stream.shutdown(Shutdown::Write));
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::net::{Shutdown, TcpStream};
+use std::net::TcpStream;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, TryRecvError, select};
@@ -30,7 +30,6 @@ pub(super) struct Writer<'s> {
     context: &'s Context,
     shared: &'s Shared,
     id: LinkId,
-    stream: &'s TcpStream,
     queue: &'s Receiver<Outgoing>,
     /// Is closed when the reader is done: the keeper hears of the end only when this thread is, and holds the queue open
     /// until then.
@@ -41,7 +40,6 @@ pub(super) struct Writer<'s> {
     open: Option<(Arc<(TreePath, Facts)>, Lent)>,
     buffer: Vec<u8>,
     packer: Packer,
-    scratch: Vec<u8>,
 }
 
 impl<'s> Writer<'s> {
@@ -57,7 +55,6 @@ impl<'s> Writer<'s> {
             context,
             shared,
             id,
-            stream,
             queue,
             ended,
             out: SealedWriter::new(shared.socket(), stream, sealer),
@@ -65,7 +62,6 @@ impl<'s> Writer<'s> {
             open: None,
             buffer: Vec::new(),
             packer: Packer::default(),
-            scratch: Vec::new(),
         }
     }
 
@@ -143,9 +139,7 @@ impl<'s> Writer<'s> {
             Outgoing::Close(reason) => {
                 self.shared.close();
                 self.say(&Message::Bye(reason))?;
-                self.out.flush()?;
-                // The other side reads the last word, then the end; shutting both ways could destroy it.
-                drop(self.stream.shutdown(Shutdown::Write));
+                self.out.end()?;
                 return Ok(Next::Ends);
             }
         }
@@ -153,9 +147,7 @@ impl<'s> Writer<'s> {
     }
 
     fn say(&mut self, message: &Message) -> Result<(), LinkEnd> {
-        self.scratch.clear();
-        message.append_to(&mut self.scratch);
-        Ok(self.out.put(&self.scratch)?)
+        Ok(self.out.say(|out| message.append_to(out))?)
     }
 
     fn give(&mut self, gift: &Gift) -> Result<(), LinkEnd> {
@@ -206,9 +198,7 @@ impl<'s> Writer<'s> {
             Some(packed) => (Packed::Zstd(u32::try_from(packed.len()).unwrap_or(u32::MAX)), packed),
             None => (Packed::Plain, &self.buffer[..len]),
         };
-        self.scratch.clear();
-        Message::Bytes(header).append_to(&mut self.scratch);
-        self.out.put(&self.scratch)?;
+        self.out.say(|out| Message::Bytes(header).append_to(out))?;
         let mut left = bytes;
         while !left.is_empty() {
             let (now, later) = left.split_at(self.context.up.slice(left.len()).clamp(1, left.len()));

@@ -1,6 +1,6 @@
 //! The sending thread of a link: orders and parts, control before bulk.
 
-use std::net::{Shutdown, TcpStream};
+use std::net::TcpStream;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
 
@@ -29,7 +29,6 @@ pub(super) struct Writer<'s> {
     context: &'s Context,
     shared: &'s Shared,
     id: LinkId,
-    stream: &'s TcpStream,
     queue: &'s Receiver<Outgoing>,
     out: SealedWriter<'s>,
     serving: Serving,
@@ -39,7 +38,6 @@ pub(super) struct Writer<'s> {
     waits: bool,
     /// Up to which place of the ledger the other side was told.
     told: usize,
-    scratch: Vec<u8>,
 }
 
 impl<'s> Writer<'s> {
@@ -55,14 +53,12 @@ impl<'s> Writer<'s> {
             context,
             shared,
             id,
-            stream,
             queue,
             out: SealedWriter::new(shared.socket(), stream, sealer),
             serving: Serving::new(),
             has_turn: false,
             waits: false,
             told: 0,
-            scratch: Vec::new(),
         }
     }
 
@@ -131,9 +127,7 @@ impl<'s> Writer<'s> {
             Outgoing::Close(reason) => {
                 self.shared.close();
                 self.say(&Message::Bye(reason))?;
-                self.out.flush()?;
-                // The other side reads the last word, then the end; shutting both ways could destroy it.
-                drop(self.stream.shutdown(Shutdown::Write));
+                self.out.end()?;
                 return Ok(Next::Ends);
             }
         }
@@ -141,9 +135,7 @@ impl<'s> Writer<'s> {
     }
 
     fn say(&mut self, message: &Message) -> Result<(), LinkEnd> {
-        self.scratch.clear();
-        message.append_to(&mut self.scratch);
-        Ok(self.out.put(&self.scratch)?)
+        Ok(self.out.say(|out| message.append_to(out))?)
     }
 
     fn publish(&mut self) -> Result<(), LinkEnd> {
