@@ -3,6 +3,7 @@
 //! PROTOCOL.md is normative; the tests at the end of each file hold its vectors.
 //! This room does not know what a message leads to, when it comes, or over what.
 
+mod cipher;
 pub mod codec;
 pub mod desk;
 pub mod ensemble;

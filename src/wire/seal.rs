@@ -3,12 +3,11 @@
 //! Handshake: `NNpsk0_25519_AESGCM_BLAKE2s` (Noise specification, revision 34) by the crate `snow`, with the
 //! link key as pre-shared key and the preamble as prologue, so a changed preamble breaks the handshake.
 //! Records: a `u16` length (big endian), then one Noise transport message of that length.
-//! They are sealed with `aws-lc-rs` directly, on the two keys that the handshake yields, because `snow` copies
-//! each record once more than needed; a test opens ours with `snow` and the other way round.
-
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+//! They are sealed by a cipher of our choice, on the two keys that the handshake yields, because `snow` copies each
+//! record once more than needed; a test opens ours with `snow` and the other way round.
 
 use super::WireError;
+use super::cipher::{Cipher, KEY_LEN, NONCE_LEN, Nonce};
 use crate::identity::LinkKey;
 use crate::limits::{LAST_RECORDS, RECORD_LEN_MAX, RECORD_PLAIN_MAX, RECORD_TAG_LEN, RECORDS_PER_KEY_MAX};
 
@@ -92,8 +91,7 @@ impl Sealer {
         header.copy_from_slice(&len.to_be_bytes());
         let (plain, tag) = sealed.split_at_mut(sealed.len() - RECORD_TAG_LEN);
         let nonce = self.0.next_nonce()?;
-        let made = self.0.key.seal_in_place_separate_tag(nonce, Aad::empty(), plain);
-        tag.copy_from_slice(made.expect("a record is far below the cipher's bound").as_ref());
+        tag.copy_from_slice(&self.0.cipher.seal(nonce, plain));
         Ok(())
     }
 }
@@ -113,22 +111,21 @@ impl Opener {
     /// The bytes are not what the other side sealed as its next record, or the key is used up.
     pub fn open<'a>(&mut self, sealed: &'a mut [u8]) -> Result<&'a mut [u8], WireError> {
         let nonce = self.0.next_nonce()?;
-        self.0.key.open_in_place(nonce, Aad::empty(), sealed).map_err(|_| WireError::Seal)
+        self.0.cipher.open(nonce, sealed).map_err(|_| WireError::Seal)
     }
 
     /// Opens the sealed bytes of one record (without its header) into `plain`, which is as long as they are
-    /// less the tag. It spares the bytes a further copy.
+    /// less the tag. It may spare the bytes a further copy.
     ///
     /// # Errors
     /// As of [`Opener::open`]; what is in `plain` then means nothing.
     ///
     /// # Panics
     /// `plain` has another length.
-    pub fn open_into(&mut self, sealed: &[u8], plain: &mut [u8]) -> Result<(), WireError> {
-        let (sealed, tag) = sealed.split_at(sealed.len() - RECORD_TAG_LEN);
-        assert_eq!(sealed.len(), plain.len(), "a record is opened into exactly its room");
+    pub fn open_into(&mut self, sealed: &mut [u8], plain: &mut [u8]) -> Result<(), WireError> {
+        assert_eq!(sealed.len(), plain.len() + RECORD_TAG_LEN, "a record is opened into exactly its room");
         let nonce = self.0.next_nonce()?;
-        self.0.key.open_separate_gather(nonce, Aad::empty(), sealed, tag, plain).map_err(|_| WireError::Seal)
+        self.0.cipher.open_into(nonce, sealed, plain).map_err(|_| WireError::Seal)
     }
 }
 
@@ -144,15 +141,14 @@ pub fn record_len(header: [u8; RECORD_HEADER_LEN]) -> Result<usize, WireError> {
 /// The key of one direction and the number of its next record.
 #[derive(Debug)]
 struct Direction {
-    key: LessSafeKey,
+    cipher: Cipher,
     /// Invariant: greater than the number of every record sealed or opened so far.
     next: u64,
 }
 
 impl Direction {
-    fn new(key: &[u8; 32]) -> Direction {
-        let key = UnboundKey::new(&AES_256_GCM, key).expect("the key has the cipher's length");
-        Direction { key: LessSafeKey::new(key), next: 0 }
+    fn new(key: &[u8; KEY_LEN]) -> Direction {
+        Direction { cipher: Cipher::new(key), next: 0 }
     }
 
     /// The nonce of the next record: 32 zero bits, then its number, big endian (Noise, section 12.4).
@@ -163,7 +159,7 @@ impl Direction {
         let mut nonce = [0; NONCE_LEN];
         nonce[4..].copy_from_slice(&self.next.to_be_bytes());
         self.next += 1;
-        Ok(Nonce::assume_unique_for_key(nonce))
+        Ok(nonce)
     }
 }
 
