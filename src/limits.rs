@@ -238,6 +238,9 @@ pub const RENEW_PAUSE: Duration = Duration::from_secs(60);
 pub const ENSEMBLE_LINK_QUEUE: usize = SLICES_OWED_MAX + LISTS_OWED_MAX + 2 * LINK_CONTROL_MAX;
 /// What came over a link is told to the keeper at the latest when so much of it has.
 pub const LANDED_MAX: usize = 64;
+/// The same in bytes: what is told late is asked for late, and then the other side waits. What was compressed comes many
+/// at a time.
+pub const LANDED_BYTES_MAX: u64 = MIB as u64;
 /// What a look sees is told in pages of so many paths.
 pub const SIGHTS_MAX: usize = 512;
 /// Events that the keeper hears before it looks what is to be done.

@@ -171,6 +171,7 @@ fn ensemble_messages() -> Vec<(&'static str, ensemble::Message)> {
         ("fetch", Message::Fetch(vec![Slice { content, offset: 1 << 40, len: 70_000 }])),
         ("bytes, plain", Message::Bytes(Packed::Plain)),
         ("bytes, packed", Message::Bytes(Packed::Zstd(300))),
+        ("bytes, packed fast", Message::Bytes(Packed::Lz4(300))),
         ("lacking", Message::Lacking),
         ("having", Message::Having(Having { content, runs: vec![(0, 3)] })),
         ("roster", Message::Roster(roster)),

@@ -174,9 +174,11 @@ pub enum Packed {
     /// So many bytes, which are the next ones of this direction's stream in the Zstandard format (RFC 8878), up to a
     /// flush after the slice. At most [`packed_max`].
     Zstd(u32),
+    /// So many bytes, which are one block in the LZ4 block format, of this slice alone. At most [`packed_max`].
+    Lz4(u32),
 }
 
-/// The most bytes that a slice of this length takes in a stream: what cannot be compressed grows by a few headers.
+/// The most bytes that a slice of this length takes when it is packed: what cannot be compressed grows by a few headers.
 #[must_use]
 pub const fn packed_max(len: usize) -> usize {
     len + len / 64 + 64
@@ -240,7 +242,9 @@ impl Message {
                                 .is_some_and(|end| end <= FILE_LEN_MAX)
                     })
             }
-            Message::Bytes(Packed::Zstd(len)) => (1..=packed_max(CHUNK_LEN_MAX)).contains(&(*len as usize)),
+            Message::Bytes(Packed::Zstd(len) | Packed::Lz4(len)) => {
+                (1..=packed_max(CHUNK_LEN_MAX)).contains(&(*len as usize))
+            }
             Message::Having(having) => {
                 having.runs.len() <= HAVE_RUNS_MAX
                     && having
@@ -356,6 +360,7 @@ mod tests {
             }),
             Message::Fetch(vec![Slice { content: hash, offset: 1 << 40, len: 70_000 }]),
             Message::Bytes(Packed::Zstd(300)),
+            Message::Bytes(Packed::Lz4(300)),
             Message::Lacking,
             Message::Having(Having { content: hash, runs: vec![(0, 3)] }),
             Message::Roster(vec!["192.0.2.1:10001".parse().unwrap()]),
@@ -424,6 +429,7 @@ mod tests {
             slices(Slice { offset: u64::MAX, ..slice }, 1),
             slices(Slice { len: u32::MAX, ..slice }, 1),
             Message::Bytes(Packed::Zstd(0)),
+            Message::Bytes(Packed::Lz4(0)),
             Message::Having(Having { content: hash, runs: vec![(1, 0)] }),
             Message::Having(Having { content: hash, runs: vec![(u32::MAX, 1)] }),
             Message::Having(Having { content: hash, runs: vec![(0, 3), (2, 1)] }),

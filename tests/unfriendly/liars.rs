@@ -25,6 +25,9 @@ fn bytes_that_do_not_match_are_not_kept() {
     home.is_well();
 }
 
+/// How bytes are said to be packed.
+type Way = fn(u32) -> Packed;
+
 #[test]
 fn what_unpacks_to_something_else_ends_the_link() {
     let home = Home::with(&[]);
@@ -37,21 +40,34 @@ fn what_unpacks_to_something_else_ends_the_link() {
     lies_about_size[5..8].fill(0xff);
     let two = [right.as_slice(), &short].concat();
     assert!(bomb.len() < len);
-    for (at, packed) in [bomb, short, lies_about_size, two, noise(5_000, 11), vec![0]].into_iter().enumerate()
-    {
+    let thorough = [bomb, short, lies_about_size, two, noise(5_000, 11), vec![0]]
+        .map(|packed| (Packed::Zstd as Way, packed));
+    let right = lz4_flex::block::compress(&vec![0; len]);
+    let bomb = lz4_flex::block::compress(&vec![0; len + (20 << 20)]);
+    let short = lz4_flex::block::compress(&vec![0; len - 1]);
+    // Its first match begins before there is anything.
+    let before = vec![0x0f, 0xff, 0xff, 0xff, 0xff, 0x00];
+    let two = [right.as_slice(), &short].concat();
+    assert!(bomb.len() < len);
+    let fast =
+        [bomb, short, before, two, noise(5_000, 12), vec![0]].map(|packed| (Packed::Lz4 as Way, packed));
+    for (at, (way, packed)) in thorough.into_iter().chain(fast).enumerate() {
         let mut peer = Peer::met(&home);
         peer.tell(vec![peer.file(1, &format!("zeros {at}"), len, name_of(&vec![0; len]))]);
         assert_eq!(peer.asked().len(), 1, "{at}");
-        peer.say(&Message::Bytes(Packed::Zstd(u32::try_from(packed.len()).unwrap()))).unwrap();
+        peer.say(&Message::Bytes(way(u32::try_from(packed.len()).unwrap()))).unwrap();
         peer.put(&packed).unwrap();
         peer.is_ended();
     }
     // Longer than any slice of this length becomes.
-    for packed in [packed_max(len) + 1, packed_max(CHUNK_LEN_MAX)] {
+    let lens = [packed_max(len) + 1, packed_max(CHUNK_LEN_MAX)];
+    for (way, packed) in
+        lens.into_iter().flat_map(|len| [(Packed::Zstd as Way, len), (Packed::Lz4 as Way, len)])
+    {
         let mut peer = Peer::met(&home);
         peer.tell(vec![peer.file(1, "zeros", len, name_of(&vec![0; len]))]);
         assert_eq!(peer.asked().len(), 1);
-        peer.say(&Message::Bytes(Packed::Zstd(u32::try_from(packed).unwrap()))).unwrap();
+        peer.say(&Message::Bytes(way(u32::try_from(packed).unwrap()))).unwrap();
         peer.is_ended();
     }
     home.is_well();

@@ -167,6 +167,10 @@ impl Peer {
                     assert_eq!((unpacked.bytes_read, unpacked.bytes_written), (packed.len(), len));
                     return Some(bytes);
                 }
+                Message::Bytes(Packed::Lz4(packed)) => {
+                    let packed = self.take(packed as usize);
+                    return Some(lz4_flex::block::decompress(&packed, len).unwrap());
+                }
                 _ => {}
             }
         }

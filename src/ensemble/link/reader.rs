@@ -9,11 +9,11 @@ use crossbeam_channel::Sender;
 use super::{Asked, Fact, Landed, LinkEnd, LinkId, Outgoing, Place, Shared};
 use crate::ensemble::context::Context;
 use crate::ensemble::keeper::Event;
-use crate::ensemble::packing::{NotPacked, Unpacker};
+use crate::ensemble::packing::{Method, NotPacked, Unpacker};
 use crate::host::clock;
 use crate::host::folder::temp::Whole;
 use crate::host::folder::{FolderError, Trouble};
-use crate::limits::{ANSWER_MAX, CLOSE_GRACE, LANDED_MAX, SILENCE_MAX};
+use crate::limits::{ANSWER_MAX, CLOSE_GRACE, LANDED_BYTES_MAX, LANDED_MAX, SILENCE_MAX};
 use crate::logic::sync::exchange::{Exchange, Fault, Owed};
 use crate::stream::{Received, SealedReader, StreamError};
 use crate::time::Moment;
@@ -88,7 +88,9 @@ pub(super) struct Intake<'s> {
     unpacked: Vec<u8>,
     unpacker: Unpacker,
     landing: Option<Landing>,
+    /// What came and was not told yet, and how many bytes that is.
     landed: Vec<Landed>,
+    landed_bytes: u64,
 }
 
 /// A slice whose bytes come now.
@@ -98,7 +100,7 @@ struct Landing {
     len: usize,
     /// How many have come.
     filled: usize,
-    packed: bool,
+    packed: Option<Method>,
 }
 
 impl<'s> Intake<'s> {
@@ -126,6 +128,7 @@ impl<'s> Intake<'s> {
             unpacker: Unpacker::default(),
             landing: None,
             landed: Vec::new(),
+            landed_bytes: 0,
         }
     }
 
@@ -223,10 +226,13 @@ impl<'s> Intake<'s> {
     fn begin(&mut self, packed: Packed) -> Result<(), LinkEnd> {
         let asked = self.shared.answer().ok_or(fault(Fault::NotAsked))?;
         let (len, packed) = match packed {
-            Packed::Plain => (asked.slice.len, false),
-            Packed::Zstd(len) if len as usize <= packed_max(asked.slice.len as usize) => (len, true),
-            Packed::Zstd(_) => return Err(fault(Fault::Packing)),
+            Packed::Plain => (asked.slice.len, None),
+            Packed::Zstd(len) => (len, Some(Method::Thorough)),
+            Packed::Lz4(len) => (len, Some(Method::Fast)),
         };
+        if packed.is_some() && len as usize > packed_max(asked.slice.len as usize) {
+            return Err(fault(Fault::Packing));
+        }
         let landing = Landing { asked, len: len as usize, filled: 0, packed };
         if self.buffer.len() < landing.len {
             self.buffer.resize(landing.len, 0);
@@ -238,10 +244,10 @@ impl<'s> Intake<'s> {
     /// All of a slice is there: it goes where it belongs, if it is right.
     fn touch_down(&mut self, landing: Landing) -> Result<(), LinkEnd> {
         let Landing { asked, len, packed, .. } = landing;
-        let bytes = if packed {
+        let bytes = if let Some(method) = packed {
             let whole = asked.slice.len as usize;
             self.unpacked.resize(self.unpacked.len().max(whole + 1), 0);
-            let unpacked = self.unpacker.unpack(&self.buffer[..len], &mut self.unpacked[..=whole]);
+            let unpacked = self.unpacker.unpack(method, &self.buffer[..len], &mut self.unpacked[..=whole]);
             unpacked.map_err(|NotPacked| fault(Fault::Packing))?;
             &self.unpacked[..whole]
         } else {
@@ -261,7 +267,8 @@ impl<'s> Intake<'s> {
         match stored {
             Ok(landed) => {
                 self.landed.push(landed);
-                if self.landed.len() >= LANDED_MAX {
+                self.landed_bytes += u64::from(asked.slice.len);
+                if self.landed.len() >= LANDED_MAX || self.landed_bytes >= LANDED_BYTES_MAX {
                     self.tell_landed();
                 }
             }
@@ -275,6 +282,7 @@ impl<'s> Intake<'s> {
     fn tell_landed(&mut self) {
         if !self.landed.is_empty() {
             let landed = std::mem::take(&mut self.landed);
+            self.landed_bytes = 0;
             self.context.report(Event::Link(self.id, Fact::Landed(landed)));
         }
     }

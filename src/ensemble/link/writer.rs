@@ -10,8 +10,9 @@ use crossbeam_channel::{Receiver, TryRecvError, select};
 use super::{Fact, Gift, GiftFrom, LinkEnd, LinkId, Outgoing, Shared};
 use crate::ensemble::context::Context;
 use crate::ensemble::keeper::Event;
-use crate::ensemble::packing::Packer;
+use crate::ensemble::packing::{Method, Packer};
 use crate::entry::TreePath;
+use crate::host::clock;
 use crate::host::folder::facts::Facts;
 use crate::host::folder::lending::Lent;
 use crate::limits::ALIVE_INTERVAL;
@@ -193,11 +194,20 @@ impl<'s> Writer<'s> {
     /// Sends what is in the buffer.
     fn send(&mut self, slice: Slice) -> Result<(), LinkEnd> {
         let len = slice.len as usize;
+        let begun = clock::now();
         let packed = self.packer.pack(&self.buffer[..len]);
         let (header, bytes) = match packed {
-            Some(packed) => (Packed::Zstd(u32::try_from(packed.len()).unwrap_or(u32::MAX)), packed),
+            Some((method, packed)) => {
+                let len = u32::try_from(packed.len()).unwrap_or(u32::MAX);
+                let header = match method {
+                    Method::Thorough => Packed::Zstd(len),
+                    Method::Fast => Packed::Lz4(len),
+                };
+                (header, packed)
+            }
             None => (Packed::Plain, &self.buffer[..len]),
         };
+        let packed_at = clock::now();
         self.out.say(|out| Message::Bytes(header).append_to(out))?;
         let mut left = bytes;
         while !left.is_empty() {
@@ -211,6 +221,7 @@ impl<'s> Writer<'s> {
             }
             left = later;
         }
+        self.packer.took(len, packed_at.since(begun), clock::now().since(packed_at));
         Ok(())
     }
 }
