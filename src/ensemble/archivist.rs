@@ -1,7 +1,5 @@
 //! Keeps the archive within bounds: thins it out now and then, and lets the oldest versions give way when space is short.
 
-use std::time::SystemTime;
-
 use super::context::Context;
 use super::keeper::Event;
 use crate::host::clock;
@@ -78,13 +76,13 @@ fn make_room(context: &Context, order: Order) -> Result<Given, FolderError> {
             matches!(order, Order::Tidy) && root.space().is_ok_and(|space| space.free >= enough_of(space));
         has_room || context.is_stopping()
     };
-    root.archive().give_way(SystemTime::now(), wanted, is_enough)
+    root.archive().give_way(clock::wall(), wanted, is_enough)
 }
 
 fn thin(context: &Context) -> Result<(), FolderError> {
     let root = &context.root;
     let through = mark_of(root);
-    let tidied = root.archive().tidy(SystemTime::now(), through, || context.is_stopping())?;
+    let tidied = root.archive().tidy(clock::wall(), through, || context.is_stopping())?;
     if tidied.old + tidied.surplus > 0 {
         log::info!(
             "the archive lets go {} versions that are too old, and {} of many of the same day",

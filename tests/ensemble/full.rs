@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::common::skipped;
-use crate::common::swarm::Member;
+use crate::common::swarm::{Member, number};
 use crate::folders::Folders;
 use crate::scenes::{Scene, tree, until};
 
@@ -75,9 +75,14 @@ const CRAMPED: &str = "small/b";
 impl Cramped {
     /// With a few files, which both have.
     fn new(arguments: &[&str]) -> Option<(Cramped, Member)> {
+        Cramped::with(&[], arguments)
+    }
+
+    /// The same, with arguments for the other one as well.
+    fn with(others: &[&str], arguments: &[&str]) -> Option<(Cramped, Member)> {
         let folders = Folders::new();
         let disk = SmallDisk::at(folders.path("small").to_str().unwrap())?;
-        let a = folders.start("a", &[]);
+        let a = folders.start("a", others);
         folders.write("a/edited", "before");
         folders.write("a/renamed", "the same");
         folders.write("a/deleted", "no more");
@@ -158,6 +163,20 @@ fn without_room_for_the_index_a_member_waits_and_goes_on() {
     assert_eq!(cramped.tree("a").len(), 3 + MANY + 1, "nothing is taken for a deletion");
     assert!(cramped.tree("a").contains_key("renamed"), "what is not in the index is not announced");
     cramped.has_room(1);
+    drop(b);
+}
+
+#[test]
+fn without_room_for_the_index_a_member_still_gives() {
+    // It takes ten seconds, and is asked for little by little.
+    let Some((cramped, b)) = Cramped::with(&["--down", "300K"], &[]) else { return };
+    let big: Vec<u8> = (0..3 << 18).flat_map(|at: u32| at.wrapping_mul(0x9e37_79b9).to_le_bytes()).collect();
+    fs::write(cramped.folders.path(CRAMPED).join("big"), &big).unwrap();
+    cramped.folders.until("a", "it begins to come", |status| number(status, "down_bytes") > 0);
+    cramped.overfill(0);
+    cramped.until_told();
+    until("it comes from a member without room", || cramped.tree("a").get("big") == Some(&Some(big.clone())));
+    cramped.until_told();
     drop(b);
 }
 

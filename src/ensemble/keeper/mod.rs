@@ -211,7 +211,7 @@ impl Keeper {
         match outcome.and_then(|()| self.conclude()) {
             // What was not written is found again by the next start, and without a mark more is read again.
             Err(KeeperError::Index(error)) if error.is_full() && self.stopping.is_some() => {
-                self.no_room(&error)
+                self.no_room(&error);
             }
             outcome => outcome?,
         }

@@ -4,7 +4,7 @@
 //! of a day that somebody may still put something into stay until the day goes.
 
 use std::collections::{BTreeMap, BinaryHeap};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::thinning::surplus;
 use super::{Archive, DAY_SECONDS, Folder, Kept, LONG, Shelf, beneath, day_of, own};
@@ -64,18 +64,17 @@ impl Archive {
     /// Removes what is older than [`ARCHIVE_DAYS`], and thins out what is not that old. Days through `through` were
     /// thinned out for good before, and are not looked at; nothing is looked at twice but the last two days.
     ///
-    /// It ends early if `give_up` says so; then some is left to do.
+    /// `now` is the time since 1970. It ends early if `give_up` says so; then some is left to do.
     ///
     /// # Errors
     /// Something cannot be read or removed.
     pub fn tidy(
         &self,
-        now: SystemTime,
+        now: Duration,
         through: u64,
         give_up: impl Fn() -> bool,
     ) -> Result<Tidied, FolderError> {
         let old = self.prune(now)?;
-        let now = since_1970(now);
         // Of these days everything is as old as a version must be for one a day to stay.
         let settled = (now.as_secs() / DAY_SECONDS).saturating_sub(2);
         let mut tidied = Tidied { old, surplus: 0, through: settled };
@@ -97,18 +96,19 @@ impl Archive {
     }
 
     /// Removes the oldest versions, until so many bytes were won or `enough` says so; none that is younger than
-    /// [`ARCHIVE_SAFE`]: who fills the disk must not be able to flush away what they replaced before anybody noticed.
+    /// [`ARCHIVE_SAFE`] at `now`, since 1970: who fills the disk must not be able to flush away what they replaced before
+    /// anybody noticed.
     ///
     /// # Errors
     /// Something cannot be read or removed.
     pub fn give_way(
         &self,
-        now: SystemTime,
+        now: Duration,
         bytes: u64,
         mut enough: impl FnMut() -> bool,
     ) -> Result<Given, FolderError> {
         let mut given = Given::default();
-        let Some(before) = since_1970(now).checked_sub(ARCHIVE_SAFE) else { return Ok(given) };
+        let Some(before) = now.checked_sub(ARCHIVE_SAFE) else { return Ok(given) };
         let mut days: Vec<(u64, Vec<String>)> = Vec::new();
         for name in self.names()? {
             let Some(day) = day_of(name.strip_suffix(LONG).unwrap_or(&name)) else { continue };
@@ -140,9 +140,9 @@ impl Archive {
 
     /// Removes what came here more than [`ARCHIVE_DAYS`] before now, whole days at a time; says how many versions.
     /// What seems to have come after now stays.
-    pub(super) fn prune(&self, now: SystemTime) -> Result<u64, FolderError> {
+    pub(super) fn prune(&self, now: Duration) -> Result<u64, FolderError> {
         // The last of a day came nearly a day after its begin.
-        let oldest = (since_1970(now).as_secs() / DAY_SECONDS).saturating_sub(ARCHIVE_DAYS);
+        let oldest = (now.as_secs() / DAY_SECONDS).saturating_sub(ARCHIVE_DAYS);
         let mut removed = 0;
         for name in self.names()? {
             let Some(day) = day_of(name.strip_suffix(LONG).unwrap_or(&name)) else { continue };
@@ -237,10 +237,6 @@ impl Archive {
     }
 }
 
-fn since_1970(now: SystemTime) -> Duration {
-    now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
-}
-
 /// Removes a folder and what is in it; says how many versions that were.
 fn remove_all(within: &Folder, name: &str) -> Result<u64, Trouble> {
     let top = Beneath::of(within.folder(name)?.handle()?)?;
@@ -285,10 +281,6 @@ mod tests {
         TODAY * DAY + 12 * HOUR
     }
 
-    fn at(now: Duration) -> SystemTime {
-        SystemTime::UNIX_EPOCH + now
-    }
-
     /// The ages of all versions of a path at noon, in seconds, the oldest first.
     fn ages(archive: &Archive, path: &str) -> Vec<u64> {
         let versions = archive.versions(&TreePath::parse(path).unwrap()).unwrap();
@@ -312,7 +304,7 @@ mod tests {
         symlink(outside.path(), old.join("a/link")).unwrap();
         fs::create_dir(dir.path().join("not ours")).unwrap();
 
-        assert_eq!(archive.prune(SystemTime::UNIX_EPOCH + now).unwrap(), 2 * 3 + 1);
+        assert_eq!(archive.prune(now).unwrap(), 2 * 3 + 1);
         let mut days: Vec<u32> = Vec::new();
         let mut future = 0;
         archive
@@ -325,7 +317,7 @@ mod tests {
         assert_eq!((days, future), (vec![0, 0, 1, 1, 29, 29, 30, 30], 1));
         assert!(dir.path().join("not ours").exists() && !old.exists());
         assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 1);
-        assert_eq!(archive.prune(SystemTime::UNIX_EPOCH + now).unwrap(), 0);
+        assert_eq!(archive.prune(now).unwrap(), 0);
     }
 
     #[test]
@@ -350,7 +342,7 @@ mod tests {
         fs::write(outside.path().join("b~115801.000000000-00000000"), "x").unwrap();
         symlink(outside.path(), dir.path().join(day_name(u64::from(TODAY - 5))).join("link")).unwrap();
 
-        let tidied = archive.tidy(at(noon()), 0, || false).unwrap();
+        let tidied = archive.tidy(noon(), 0, || false).unwrap();
         let settled = u64::from(TODAY - 2);
         assert_eq!(tidied, Tidied { old: 0, surplus: 2 * paths.len() as u64, through: settled });
         // Of the three five days ago the first had stood, as far as it shows there, and so had that of this morning.
@@ -360,7 +352,7 @@ mod tests {
             assert_eq!(ages(&archive, path), left, "{path}");
         }
         assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 2);
-        assert_eq!(archive.tidy(at(noon()), 0, || false).unwrap().surplus, 0, "done twice is done once");
+        assert_eq!(archive.tidy(noon(), 0, || false).unwrap().surplus, 0, "done twice is done once");
     }
 
     #[test]
@@ -371,7 +363,7 @@ mod tests {
         let fill = |days: u32| (0..3).for_each(|at| keep(&archive, "a", noon() - days * DAY + at * minute));
         [1, 4, 6].into_iter().for_each(fill);
         let tidy = |through: u32, give_up| {
-            let tidied = archive.tidy(at(noon()), through.into(), || give_up).unwrap();
+            let tidied = archive.tidy(noon(), through.into(), || give_up).unwrap();
             (tidied.surplus, tidied.through)
         };
         assert_eq!(tidy(TODAY - 5, true), (0, u64::from(TODAY - 5)), "what was not done is done later");
@@ -399,14 +391,14 @@ mod tests {
             archive.each(|kept| names.push((kept.path.to_string(), noon() - kept.at))).unwrap();
             names
         };
-        let given = archive.give_way(at(noon()), 11, || false).unwrap();
+        let given = archive.give_way(noon(), 11, || false).unwrap();
         assert_eq!(given, Given { versions: 2, bytes: 20, until: noon() - (20 * DAY + HOUR) });
-        assert_eq!(archive.give_way(at(noon()), u64::MAX, || true).unwrap(), Given::default());
-        let given = archive.give_way(at(noon()), u64::MAX, || false).unwrap();
+        assert_eq!(archive.give_way(noon(), u64::MAX, || true).unwrap(), Given::default());
+        let given = archive.give_way(noon(), u64::MAX, || false).unwrap();
         assert_eq!((given.versions, given.bytes), (2, 20));
         let left = young.map(|(path, ago)| (path.to_owned(), ago));
         assert_eq!(names(&archive), left, "however much is wanted");
-        assert_eq!(archive.give_way(at(Duration::from_secs(5)), 1, || false).unwrap(), Given::default());
+        assert_eq!(archive.give_way(Duration::from_secs(5), 1, || false).unwrap(), Given::default());
     }
 
     #[test]
@@ -419,7 +411,7 @@ mod tests {
         let outside = tempfile::tempdir().unwrap();
         fs::hard_link(&first, outside.path().join("other")).unwrap();
         fs::OpenOptions::new().write(true).open(&first).unwrap().set_len(10).unwrap();
-        let given = archive.give_way(at(noon()), 5, || false).unwrap();
+        let given = archive.give_way(noon(), 5, || false).unwrap();
         assert_eq!((given.versions, given.bytes), (2, 0));
         assert!(outside.path().join("other").exists());
     }
