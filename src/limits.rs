@@ -42,6 +42,31 @@ pub const AUTHORS_MAX: usize = 64;
 pub const MARKER_LEN_MAX: u64 = 4 * KIB as u64;
 /// How long replaced and deleted files are kept, in days.
 pub const ARCHIVE_DAYS: u64 = 30;
+/// Versions of a path that are younger than this all stay: who notices a mistake at once has everything.
+pub const ARCHIVE_ALL: Duration = Duration::from_secs(3_600);
+/// Of those that are younger than this, and not that young, each hour keeps its own; of older ones each day does. So a
+/// file that changes without a pause has at most about 110 versions beside those of the last hour.
+pub const ARCHIVE_HOURLY: Duration = Duration::from_secs(24 * 3_600);
+/// What had stood for so long before it was replaced stays, as the first of its hour or day: as long as the finest
+/// period, so that a file that is written again and again has no such version.
+pub const ARCHIVE_STOOD: Duration = Duration::from_secs(3_600);
+/// What is younger than this never gives way for want of space: a day, in which somebody looks at the folder.
+pub const ARCHIVE_SAFE: Duration = Duration::from_secs(24 * 3_600);
+/// The oldest versions are looked for in batches of so many, about 8 MiB of memory; each costs a walk over one day.
+pub const ARCHIVE_GIVE_BATCH: usize = 16_384;
+/// Space is short when less than one of so many bytes of the file system is free: file systems get slow there, and
+/// others need some as well.
+pub const ARCHIVE_ROOM_SHARE: u64 = 20;
+/// On a large one so many free bytes are enough.
+pub const ARCHIVE_ROOM_MAX: u64 = 4 << 30;
+/// How often it is looked whether space is short: one call of the system.
+pub const ARCHIVE_SPACE_INTERVAL: Duration = Duration::from_secs(30);
+/// How often the archive is thinned out. That walks over what came there in the last two days.
+pub const ARCHIVE_THIN_INTERVAL: Duration = Duration::from_secs(15 * 60);
+/// For so long it is told that versions gave way, after the last of them.
+pub const ARCHIVE_TOLD_SPAN: Duration = Duration::from_secs(3_600);
+/// What is read of the mark that says which days were thinned out: a number.
+pub const ARCHIVE_MARK_LEN_MAX: u64 = 32;
 /// Up to so many files or folders are brought to the disk one by one, for more the whole file system is: that costs about
 /// as much as one file, but waits for what others have written as well.
 pub const SYNC_EACH_MAX: usize = 3;
@@ -54,6 +79,17 @@ pub const BRAKE_SHARE: u64 = 2;
 pub const INDEX_CACHE_BYTES: usize = 8 * MIB;
 /// The log of an index is cut back to so much after a transaction that made it longer.
 pub const INDEX_LOG_BYTES: usize = 4 * MIB;
+/// What is written to find out whether an index lacks room: as much as one small transaction.
+pub const INDEX_ROOM_BYTES: usize = 16 * KIB;
+/// How long an index that found no room waits before it tries again; twice as long after each try in vain.
+pub const INDEX_ROOM_PAUSE_MIN: Duration = Duration::from_millis(500);
+/// See [`INDEX_ROOM_PAUSE_MIN`]: so soon after there is space everything goes on.
+pub const INDEX_ROOM_PAUSE_MAX: Duration = Duration::from_secs(10);
+/// How long a member that is to unite once waits for room for its index before it gives up: whoever calls it from a
+/// script should hear of it, and somebody may be about to make room.
+pub const INDEX_ROOM_ONCE: Duration = Duration::from_secs(15);
+/// Events that are put off while the index has no room, most of them less than 100 KiB: who has more to tell waits.
+pub const PUT_OFF_MAX: usize = 256;
 /// The most rows that the index yields at a time: a few hundred KiB.
 pub const INDEX_PAGE_ROWS: usize = 1_000;
 /// After a stop that was not clean so many sequence numbers are left out: more than could have been given away and then

@@ -16,6 +16,7 @@
 //! | `link` reader | 1 a link | decoder, a slice | its socket, the disk, the inbox |
 //! | `link` writer | 1 a link | output buffer, an open file | its queue, the disk, its socket |
 //! | `scanner`, `reading`, `preparer`, `applier` | 1 each, with helpers on other cores | nothing | its one order, the disk, the inbox |
+//! | `archivist` | 1 | nothing | its one order, the disk, the inbox |
 //! | `flusher` | 1 | nothing | its queue, the disk |
 //! | `listener` | 1 | the listening socket | a connection, the inbox |
 //! | `control` | 1 | the socket in the folder | a question, the keeper, the disk |
@@ -25,6 +26,7 @@
 //! stay in the thread that has the socket, from the wire to the disk and back.
 
 mod applier;
+mod archivist;
 mod context;
 mod control;
 mod finder;
@@ -50,6 +52,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crossbeam_channel::{Receiver, Sender};
 use thiserror::Error;
 
+use self::archivist::Archivist;
 use self::context::Context;
 use self::flusher::Flusher;
 use self::hands::Hand;
@@ -441,7 +444,11 @@ fn start_hands(context: &Arc<Context>, threads: &mut Vec<Thread>) -> Result<Hand
     threads.push(thread);
     let (applier, thread) = Hand::start(context, "applier", applier::work)?;
     threads.push(thread);
-    Ok(Hands { scanner, reading, applier, preparer })
+    let mut keeps = Archivist::default();
+    let (archivist, thread) =
+        Hand::start(context, "archivist", move |context, order| keeps.work(context, order))?;
+    threads.push(thread);
+    Ok(Hands { scanner, reading, applier, preparer, archivist })
 }
 
 /// When the keeper has ended, and with what.

@@ -10,6 +10,7 @@ mod network;
 
 mod asked;
 mod folders;
+mod full;
 mod keys;
 mod killed;
 mod lan;

@@ -1,9 +1,7 @@
-//! Disks, folders and rights that fail: it is told, the others go on, and nothing is taken for a deletion.
+//! Folders that are emptied or elsewhere: it is told, the others go on, and nothing is taken for a deletion.
 
 use std::fs;
-use std::process::Command;
 
-use crate::common::skipped;
 use crate::common::swarm::number;
 use crate::scenes::{Scene, until};
 
@@ -47,48 +45,4 @@ fn a_folder_that_is_elsewhere_for_a_while_is_no_deletion() {
     fs::remove_dir_all(&b).unwrap();
     fs::rename(&away, &b).unwrap();
     scene.until(&["a", "b"], "it is back", |tree| tree.len() == 21);
-}
-
-/// A small disk, mounted at a folder.
-struct SmallDisk(String);
-
-impl SmallDisk {
-    fn at(path: &str) -> Option<SmallDisk> {
-        fs::create_dir_all(path).unwrap();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=8m", "none", path]).status();
-        if !mounted.is_ok_and(|status| status.success()) {
-            skipped("needs root, to mount a small disk");
-            return None;
-        }
-        Some(SmallDisk(path.to_owned()))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        drop(Command::new("umount").args(["-l", &self.0]).status());
-    }
-}
-
-#[test]
-fn a_full_disk_is_told_and_goes_on_by_itself() {
-    let mut scene = Scene::new(&[]);
-    let path = scene.folders.path("small").to_str().unwrap().to_owned();
-    let Some(_disk) = SmallDisk::at(&path) else { return };
-    ["a", "b", "small"].into_iter().for_each(|name| scene.start(name));
-    scene.write("a/first", "fits");
-    scene.until(&["a", "b", "small"], "a small file", |tree| tree.len() == 1);
-    fs::write(scene.folders.path("small/filler"), vec![1; 5 << 20]).unwrap();
-    scene.until(&["a", "b", "small"], "a file of the small disk", |tree| tree.len() == 2);
-    fs::write(scene.folders.path("a/big"), vec![2; 6 << 20]).unwrap();
-    scene.until(&["a", "b"], "the others go on", |tree| tree.len() == 3);
-    scene.folders.until("small", "it says so", |status| {
-        status["troubles"].as_array().unwrap().iter().any(|text| text.as_str().unwrap().contains("full"))
-    });
-    assert_eq!(scene.tree("a").len(), 3, "nothing is a deletion");
-    // Space is freed on purpose: the deletion travels, and then there is room.
-    fs::remove_file(scene.folders.path("small/filler")).unwrap();
-    scene.until(&["a", "b", "small"], "it completes by itself", |tree| {
-        tree.len() == 2 && tree.contains_key("big")
-    });
 }

@@ -403,6 +403,7 @@ impl Keeper {
     }
 
     fn not_prepared(&mut self, content: ContentHash, error: &FolderError) {
+        self.make_room_for(error);
         let short = self.arrivals.short.remove(&content).map(|short| short.paths);
         let paths =
             short.or_else(|| self.arrivals.long.remove(&content).map(|long| long.paths)).unwrap_or_default();
@@ -673,8 +674,10 @@ impl Keeper {
     /// Writes the lists that are not in the index yet: before the first row of their contents, and when there is time.
     pub(super) fn write_lists(&mut self) -> Result<(), KeeperError> {
         if !self.lists.is_empty() {
-            let lists = self.lists.iter().map(|(&content, chunks)| Change::Chunks { content, chunks });
-            self.index.write(lists)?;
+            self.write(|keeper| {
+                let lists = &keeper.lists;
+                keeper.index.write(lists.iter().map(|(&content, chunks)| Change::Chunks { content, chunks }))
+            })?;
             self.lists.clear();
         }
         Ok(())

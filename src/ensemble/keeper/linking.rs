@@ -491,13 +491,15 @@ impl Keeper {
     fn heard(&mut self, id: LinkId, entries: Entries) -> Result<(), KeeperError> {
         let Entries { device, rows, through, more } = entries;
         log::debug!("link {}: {} entries, up to {through}", id.0, rows.len());
-        let remote = rows.iter().map(|row| Change::Remote {
-            device,
-            path: &row.path,
-            entry: &row.entry,
-            sequence: row.sequence,
-        });
-        self.index.write(remote.chain([Change::Through { device, sequence: through }]))?;
+        self.write(|keeper| {
+            let remote = rows.iter().map(|row| Change::Remote {
+                device,
+                path: &row.path,
+                entry: &row.entry,
+                sequence: row.sequence,
+            });
+            keeper.index.write(remote.chain([Change::Through { device, sequence: through }]))
+        })?;
         if let Some(met) = self.links.met_mut(id) {
             met.heard = through;
         }

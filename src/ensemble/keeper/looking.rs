@@ -547,9 +547,11 @@ impl Keeper {
             }
         }
         self.lists.extend(lists);
-        let looked_changes = looked.iter().map(|(path, facts)| Change::Looked { path, facts: Some(facts) });
         if !looked.is_empty() {
-            self.index.write(looked_changes)?;
+            self.write(|keeper| {
+                let looked = looked.iter();
+                keeper.index.write(looked.map(|(path, facts)| Change::Looked { path, facts: Some(facts) }))
+            })?;
         }
         log::debug!("read: {} changed, {} as they were", rows.len(), looked.len());
         self.write_own(&rows)?;
@@ -570,7 +572,7 @@ impl Keeper {
     /// What this device said last may be lost here, and known elsewhere: it goes on under another name.
     pub(super) fn renew_device(&mut self) -> Result<(), KeeperError> {
         let bits = entropy::seed().unwrap_or_else(|_| self.looking.rng.u64(..));
-        self.index.renew(Device::from_bits(bits))?;
+        self.write(|keeper| keeper.index.renew(Device::from_bits(bits)))?;
         log::warn!("this folder goes on as device {}", self.index.device());
         self.context.progress.set_device(self.index.device());
         self.links.close_all(crate::wire::ensemble::Reason::Renew);

@@ -11,8 +11,9 @@ mod fetching;
 mod linking;
 pub(super) mod looking;
 mod planning;
+mod room;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
@@ -23,7 +24,9 @@ use self::fetching::Arrivals;
 use self::linking::Links;
 use self::looking::Looking;
 use self::planning::Plans;
+use self::room::Room;
 use super::applier::{self, Outcome as Applied};
+use super::archivist;
 use super::context::Context;
 use super::hands::Hand;
 use super::link::{Fact, LinkId};
@@ -67,6 +70,8 @@ pub(super) enum Event {
     Synced(Result<(), FolderError>),
     /// The preparer is done with this content.
     Prepared(ContentHash, Prepared),
+    /// The archivist is done.
+    Tidied(archivist::Done),
     /// Something changed in the folder.
     Hint(Hint),
     /// The deletions that were held back are meant.
@@ -111,6 +116,7 @@ pub(super) struct Hands {
     pub(super) reading: Hand<Vec<TreePath>>,
     pub(super) applier: Hand<applier::Task>,
     pub(super) preparer: Hand<preparer::Order>,
+    pub(super) archivist: Hand<archivist::Order>,
 }
 
 /// What the keeper is to do beyond keeping.
@@ -124,6 +130,8 @@ pub(super) struct Purpose {
 pub(super) struct Keeper {
     context: Arc<Context>,
     inbox: Receiver<Event>,
+    /// What came while the index had no room, before all that waits in the inbox.
+    put_off: VecDeque<Event>,
     news: Sender<()>,
     purpose: Purpose,
     index: Index,
@@ -132,6 +140,7 @@ pub(super) struct Keeper {
     looking: Looking,
     plans: Plans,
     arrivals: Arrivals,
+    room: Room,
     /// Lists of chunks that are not in the index yet.
     lists: BTreeMap<ContentHash, Vec<Chunk>>,
     /// By what they are about.
@@ -165,6 +174,7 @@ impl Keeper {
         Keeper {
             context,
             inbox,
+            put_off: VecDeque::new(),
             news,
             purpose,
             index,
@@ -173,6 +183,7 @@ impl Keeper {
             looking,
             plans: Plans::default(),
             arrivals: Arrivals::new(seed),
+            room: Room::default(),
             lists: BTreeMap::new(),
             troubles: BTreeMap::new(),
             moved: Vec::new(),
@@ -197,9 +208,13 @@ impl Keeper {
         for link in self.links.cut_all() {
             thread::join_within(link, LEAVE_GRACE);
         }
-        outcome?;
-        self.write_lists()?;
-        self.mark_clean_now()?;
+        match outcome.and_then(|()| self.conclude()) {
+            // What was not written is found again by the next start, and without a mark more is read again.
+            Err(KeeperError::Index(error)) if error.is_full() && self.stopping.is_some() => {
+                self.no_room(&error);
+            }
+            outcome => outcome?,
+        }
         Ok(Report {
             united: self.united_since.is_some(),
             fulfilled: self.fulfilled,
@@ -209,15 +224,23 @@ impl Keeper {
         })
     }
 
+    /// Writes what is left to write when nothing happens any more.
+    fn conclude(&mut self) -> Result<(), KeeperError> {
+        self.write_lists()?;
+        self.mark_clean_now()
+    }
+
     fn keep(&mut self) -> Result<(), KeeperError> {
         loop {
             let now = clock::now();
             let wait = if self.has_work() { std::time::Duration::ZERO } else { self.next_tick.since(now) };
-            match self.inbox.recv_timeout(wait) {
+            let first = self.put_off.pop_front().map_or_else(|| self.inbox.recv_timeout(wait), Ok);
+            match first {
                 Ok(event) => {
                     self.hear(event)?;
                     for _ in 0..EVENTS_PER_TURN {
-                        let Ok(event) = self.inbox.try_recv() else { break };
+                        let next = self.put_off.pop_front().or_else(|| self.inbox.try_recv().ok());
+                        let Some(event) = next else { break };
                         self.hear(event)?;
                     }
                 }
@@ -254,6 +277,7 @@ impl Keeper {
             Event::Read { .. } => self.hands.reading.done(),
             Event::Applied(_) | Event::Synced(_) => self.hands.applier.done(),
             Event::Prepared(..) => self.hands.preparer.done(),
+            Event::Tidied(_) => self.hands.archivist.done(),
             _ => {}
         }
         if self.stopping.is_some()
@@ -278,6 +302,7 @@ impl Keeper {
             Event::Applied(outcomes) => self.applied(outcomes)?,
             Event::Synced(outcome) => self.synced(outcome)?,
             Event::Prepared(content, prepared) => self.prepared(content, prepared)?,
+            Event::Tidied(done) => self.tidied(done),
             Event::Hint(hint) => self.looking.hint(hint),
             Event::Approve(answer) => {
                 // Whoever asked may be gone.
@@ -303,6 +328,7 @@ impl Keeper {
 
     fn tick(&mut self, now: Moment) -> Result<(), KeeperError> {
         self.dial(now);
+        self.tidy(now);
         self.retry(now);
         self.tell_having();
         let chunks: usize = self.lists.values().map(Vec::len).sum();
@@ -378,11 +404,14 @@ impl Keeper {
         }
         // Whoever has heard of a content may ask for its chunks.
         self.write_lists()?;
-        self.index.write(rows.iter().map(|(path, entry, facts)| Change::Own {
-            path,
-            entry,
-            facts: facts.as_ref(),
-        }))?;
+        self.write(|keeper| {
+            let own = rows.iter();
+            keeper.index.write(own.map(|(path, entry, facts)| Change::Own {
+                path,
+                entry,
+                facts: facts.as_ref(),
+            }))
+        })?;
         self.unsettled = Some(clock::now());
         self.totals_stale = true;
         for (path, ..) in rows {
@@ -406,7 +435,17 @@ impl Keeper {
         }
         match outcome {
             // What was written since the sync began is not known to be on the disk.
-            Ok(()) if self.unsettled.is_none() && !self.is_busy() => self.index.mark_clean()?,
+            Ok(()) if self.unsettled.is_none() && !self.is_busy() => match self.index.mark_clean() {
+                // Without the mark nothing is wrong; it is tried again like the sync before it.
+                Err(error) if error.is_full() => {
+                    self.no_room(&error);
+                    self.unsettled = Some(clock::now());
+                }
+                marked => {
+                    marked?;
+                    self.no_trouble(room::ABOUT);
+                }
+            },
             Ok(()) => {}
             Err(error) => {
                 self.unsettled = Some(clock::now());

@@ -579,6 +579,7 @@ impl Keeper {
             | Trouble::Mounted
             | Trouble::Busy => self.look_first(path),
             _ => {
+                self.make_room_for(error);
                 self.trouble(path.as_str(), chain(error));
                 self.refuse(path);
             }

@@ -1,4 +1,4 @@
-//! What was replaced or deleted, for a month: `.orchestra/archive`.
+//! What was replaced or deleted, for a month, the older the fewer versions of a path: `.orchestra/archive`.
 //!
 //! A version keeps its inode, and with it its time and mode; its path and when it came here are in its names, so that
 //! keeping it is one rename and needs no room on a full disk but for a name:
@@ -14,7 +14,12 @@ use super::beneath::{Beneath, Folder, Kind, Stat};
 use super::trouble::{Action, FolderError, Trouble};
 use crate::entry::TreePath;
 use crate::host::entropy;
-use crate::limits::{ARCHIVE_DAYS, NAME_LEN_MAX};
+use crate::limits::NAME_LEN_MAX;
+
+mod pruning;
+mod thinning;
+
+pub use self::pruning::{Given, Tidied};
 
 /// Between the name of a version and when it was archived.
 const MARK: char = '~';
@@ -54,10 +59,16 @@ impl Kept {
     /// When it was replaced or deleted, as people write it and a shell takes it: `2026-11-21T13:55:08Z` (UTC).
     #[must_use]
     pub fn when(&self) -> String {
-        let seconds = self.at.as_secs() % DAY_SECONDS;
-        let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-        format!("{}T{hour:02}:{minute:02}:{second:02}Z", day_name(self.at.as_secs() / DAY_SECONDS))
+        when(self.at)
     }
+}
+
+/// A time since 1970 as people write it and a shell takes it: `2026-11-21T13:55:08Z` (UTC).
+#[must_use]
+pub fn when(at: Duration) -> String {
+    let seconds = at.as_secs() % DAY_SECONDS;
+    let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    format!("{}T{hour:02}:{minute:02}:{second:02}Z", day_name(at.as_secs() / DAY_SECONDS))
 }
 
 /// A folder in the archive, by the names that lead there.
@@ -151,22 +162,36 @@ impl Archive {
     /// The archive cannot be read.
     pub fn each(&self, mut show: impl FnMut(Kept)) -> Result<(), FolderError> {
         self.each_shelf(|top| {
-            let mut parents = vec![None];
-            while let Some(parent) = parents.pop() {
-                let Some(folder) = self.open_shelf(top, parent.clone())? else { continue };
-                let shelf = Shelf { tops: top.tops.clone(), parent };
-                for name in folder.list()?.names {
-                    let is_folder = folder.stat(&name)?.is_some_and(|stat| stat.kind == Kind::Folder);
-                    if is_folder {
-                        // A folder that is no path was not made by us.
-                        parents.extend(beneath(shelf.parent.as_ref(), &name).map(Some));
-                    } else if let Some(kept) = kept(&shelf, &folder, name) {
-                        show(kept);
-                    }
+            self.each_on(top, |_, versions| {
+                versions.into_iter().for_each(&mut show);
+                Ok(())
+            })
+        })
+    }
+
+    /// Shows the versions that stand beneath this, folder by folder.
+    fn each_on(
+        &self,
+        top: &Shelf,
+        mut show: impl FnMut(&Folder, Vec<Kept>) -> Result<(), Trouble>,
+    ) -> Result<(), Trouble> {
+        let mut parents = vec![None];
+        while let Some(parent) = parents.pop() {
+            let Some(folder) = self.open_shelf(top, parent.clone())? else { continue };
+            let shelf = Shelf { tops: top.tops.clone(), parent };
+            let mut versions = Vec::new();
+            for name in folder.list()?.names {
+                let is_folder = folder.stat(&name)?.is_some_and(|stat| stat.kind == Kind::Folder);
+                if is_folder {
+                    // A folder that is no path was not made by us.
+                    parents.extend(beneath(shelf.parent.as_ref(), &name).map(Some));
+                } else {
+                    versions.extend(kept(&shelf, &folder, name));
                 }
             }
-            Ok(())
-        })
+            show(&folder, versions)?;
+        }
+        Ok(())
     }
 
     /// Opens the content of a version that is a file.
@@ -187,71 +212,34 @@ impl Archive {
         text.map_err(|trouble| trouble.at(Action::Read, &kept.path))
     }
 
-    /// Removes what came here more than [`ARCHIVE_DAYS`] before now, whole days at a time; says how many versions.
-    /// What seems to have come after now stays.
-    ///
-    /// # Errors
-    /// Something cannot be removed.
-    pub fn prune(&self, now: SystemTime) -> Result<u64, FolderError> {
-        let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        // The last of a day came nearly a day after its begin.
-        let oldest = (now.as_secs() / DAY_SECONDS).saturating_sub(ARCHIVE_DAYS);
-        let mut removed = 0;
-        for name in self.folder.list().map_err(|trouble| own(trouble, Action::List))?.names {
-            let Some(day) = day_of(name.strip_suffix(LONG).unwrap_or(&name)) else { continue };
-            if day < oldest {
-                removed += self.remove_all(&name).map_err(|trouble| own(trouble, Action::Remove))?;
-            }
-        }
-        Ok(removed)
-    }
-
-    fn remove_all(&self, name: &str) -> Result<u64, Trouble> {
-        let top = Beneath::of(self.folder.folder(name)?.handle()?)?;
-        let (mut removed, mut at) = (0, 0);
-        // Each folder comes after the one that it is in.
-        let mut folders = vec![None];
-        while let Some(path) = folders.get(at).cloned() {
-            let folder = top.folder(path.as_ref()).map_err(|error| error.trouble)?;
-            for name in folder.list()?.names {
-                match folder.stat(&name)? {
-                    Some(stat) if stat.kind == Kind::Folder => {
-                        folders.extend(beneath(path.as_ref(), &name).map(Some));
-                    }
-                    _ => {
-                        folder.remove_file(&name)?;
-                        removed += 1;
-                    }
-                }
-            }
-            at += 1;
-        }
-        for path in folders.iter().flatten().rev() {
-            top.parent(path)?.remove_folder(path.name())?;
-        }
-        self.folder.remove_folder(name)?;
-        Ok(removed)
-    }
-
     /// All that stand where paths begin.
-    fn each_shelf(&self, mut visit: impl FnMut(&Shelf) -> Result<(), Trouble>) -> Result<(), FolderError> {
-        let mut all = || {
+    fn each_shelf(&self, visit: impl FnMut(&Shelf) -> Result<(), Trouble>) -> Result<(), FolderError> {
+        let all = || {
             let mut days = self.folder.list()?.names;
             days.sort();
-            for day in days {
-                if day_of(&day).is_some() {
-                    visit(&Shelf { tops: vec![day], parent: None })?;
-                } else if day.strip_suffix(LONG).and_then(day_of).is_some() {
-                    for moment in self.folder.folder(&day)?.list()?.names {
-                        if time_of(&moment).is_some() {
-                            visit(&Shelf { tops: vec![day.clone(), moment], parent: None })?;
-                        }
+            self.each_shelf_of(&days, visit)
+        };
+        all().map_err(|trouble: Trouble| own(trouble, Action::List))
+    }
+
+    /// Those of these days.
+    fn each_shelf_of(
+        &self,
+        days: &[String],
+        mut visit: impl FnMut(&Shelf) -> Result<(), Trouble>,
+    ) -> Result<(), Trouble> {
+        for day in days {
+            if day_of(day).is_some() {
+                visit(&Shelf { tops: vec![day.clone()], parent: None })?;
+            } else if day.strip_suffix(LONG).and_then(day_of).is_some() {
+                for moment in self.folder.folder(day)?.list()?.names {
+                    if time_of(&moment).is_some() {
+                        visit(&Shelf { tops: vec![day.clone(), moment], parent: None })?;
                     }
                 }
             }
-            Ok(())
-        };
-        all().map_err(|trouble| own(trouble, Action::List))
+        }
+        Ok(())
     }
 
     /// Where a version is.
@@ -366,13 +354,13 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;
 
-    const DAY: Duration = Duration::from_secs(DAY_SECONDS);
+    pub(super) const DAY: Duration = Duration::from_secs(DAY_SECONDS);
 
-    fn archive(at: &std::path::Path) -> Archive {
+    pub(super) fn archive(at: &std::path::Path) -> Archive {
         Archive::of(Beneath::open(at).unwrap().folder(None).unwrap()).unwrap()
     }
 
-    fn keep(archive: &Archive, path: &str, at: Duration) {
+    pub(super) fn keep(archive: &Archive, path: &str, at: Duration) {
         let slot = archive.slot_at(&TreePath::parse(path).unwrap(), at).unwrap();
         slot.shelf.create_file(&slot.name, rustix::fs::Mode::RUSR).unwrap();
     }
@@ -396,39 +384,6 @@ mod tests {
         ] {
             assert_eq!(day_of(name), None, "{name}");
         }
-    }
-
-    #[test]
-    fn what_is_older_than_a_month_goes_by_days() {
-        let dir = tempfile::tempdir().unwrap();
-        let archive = archive(dir.path());
-        let now = 20_778 * DAY + Duration::from_secs(5);
-        let long = "x".repeat(NAME_LEN_MAX);
-        for days in [0, 1, 29, 30, 31, 32, 400] {
-            keep(&archive, "a/b/c", now - days * DAY);
-            keep(&archive, &format!("a/{long}"), now - days * DAY);
-        }
-        keep(&archive, "future", now + 5 * DAY);
-        let outside = tempfile::tempdir().unwrap();
-        fs::write(outside.path().join("f"), "x").unwrap();
-        let old = dir.path().join(day_name(20_778 - 31));
-        symlink(outside.path(), old.join("a/link")).unwrap();
-        fs::create_dir(dir.path().join("not ours")).unwrap();
-
-        assert_eq!(archive.prune(SystemTime::UNIX_EPOCH + now).unwrap(), 2 * 3 + 1);
-        let mut days: Vec<u32> = Vec::new();
-        let mut future = 0;
-        archive
-            .each(|kept| match now.checked_sub(kept.at) {
-                Some(ago) => days.push(u32::try_from(ago.as_secs() / DAY_SECONDS).unwrap()),
-                None => future += 1,
-            })
-            .unwrap();
-        days.sort_unstable();
-        assert_eq!((days, future), (vec![0, 0, 1, 1, 29, 29, 30, 30], 1));
-        assert!(dir.path().join("not ours").exists() && !old.exists());
-        assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 1);
-        assert_eq!(archive.prune(SystemTime::UNIX_EPOCH + now).unwrap(), 0);
     }
 
     #[test]

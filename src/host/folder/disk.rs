@@ -8,6 +8,8 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::sync::Mutex;
 
+use rustix::fs::fstatvfs;
+
 use super::beneath::{Folder, Stat};
 use super::trouble::Trouble;
 use crate::limits::SYNC_EACH_MAX;
@@ -22,6 +24,15 @@ pub(super) struct Disk {
     /// How many syncs of the whole file system failed. What is older than the last failure may be lost, whoever
     /// wrote it: the system tells one caller only. The lock is held while a sync is under way.
     failures: Mutex<u64>,
+}
+
+/// How much there is on a file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes that this user may still write, as far as the file system knows; quotas are not counted.
+    pub free: u64,
+    /// Bytes in all.
+    pub all: u64,
 }
 
 /// What was written before a failed sync is older than the failure.
@@ -52,6 +63,13 @@ impl Disk {
     /// Whether one sync of everything is as good as one of each.
     pub(super) const fn syncs_together(&self) -> bool {
         self.tells
+    }
+
+    /// How much room there is.
+    pub(super) fn space(&self) -> Result<Space, Trouble> {
+        let told = fstatvfs(&self.handle)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(told.f_frsize);
+        Ok(Space { free: bytes(told.f_bavail), all: bytes(told.f_blocks) })
     }
 
     /// Brings everything to the disk; nothing older than the age that it yields is safe.

@@ -15,7 +15,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags, Params, Row, Transaction, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Params, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 
 use self::database::{APPLICATION, Meta, NAME, TABLES, VERSION, connect, files_of};
@@ -30,6 +30,7 @@ use crate::limits::{INDEX_PAGE_ROWS, SEQUENCE_GAP, TOMBSTONE_SPAN};
 
 mod database;
 mod error;
+mod room;
 mod row;
 mod stamp;
 #[cfg(test)]
@@ -179,14 +180,20 @@ pub fn create(folder: &Path, device: Device) -> Result<Index, IndexError> {
     }
     let database = connect(&path, OpenFlags::SQLITE_OPEN_CREATE)?;
     let mut index = Index { database, folder: folder.to_owned(), device, next: 1, era: 1 };
-    index.within(|transaction| {
+    let made = index.within(|transaction| {
         transaction.execute_batch(TABLES)?;
         transaction.pragma_update(None, "application_id", APPLICATION)?;
         transaction.pragma_update(None, "user_version", VERSION)?;
         let meta = "INSERT INTO meta VALUES (1, ?, 1, 1, 0, x'', NULL)";
         transaction.execute(meta, [device.bits().cast_signed()])?;
         Ok(())
-    })?;
+    });
+    if let Err(error) = made {
+        // What has no tables yet would be taken for a damaged index by the next start.
+        drop(index);
+        files_of(&path).iter().for_each(|file| drop(fs::remove_file(file)));
+        return Err(error);
+    }
     index.restamp()?;
     Ok(index)
 }
@@ -586,22 +593,34 @@ impl Index {
             work(&transaction)?;
             Ok(transaction.commit()?)
         };
-        run().map_err(|failure: Failure| failure.at(&path))
+        match run().map_err(|failure: Failure| failure.at(&path)) {
+            Err(IndexError::Failed { source, .. })
+                if source.sqlite_error_code() == Some(ErrorCode::SystemIoFailure)
+                    && room::is_missing(&self.folder) =>
+            {
+                Err(IndexError::Full { path })
+            }
+            result => result,
+        }
     }
 
     /// Gives the index and the file beside it the same new stamp.
     fn restamp(&mut self) -> Result<(), IndexError> {
-        let stamp = stamp::prepare(&self.folder)?;
+        let stamp = stamp::prepare(&self.folder).map_err(|error| self.of_stamp(error))?;
         // After a crash in between either of the two is right.
         self.within(|transaction| {
             transaction.execute("UPDATE meta SET coming = ?", [&stamp])?;
             Ok(())
         })?;
-        stamp::put(&self.folder)?;
+        stamp::put(&self.folder).map_err(|error| self.of_stamp(error))?;
         self.within(|transaction| {
             transaction.execute("UPDATE meta SET stamp = coming, coming = NULL", [])?;
             Ok(())
         })
+    }
+
+    fn of_stamp(&self, error: HostError) -> IndexError {
+        if error::is_for_room(error.io()) { IndexError::Full { path: self.path() } } else { error.into() }
     }
 
     fn path(&self) -> PathBuf {

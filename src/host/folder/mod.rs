@@ -34,6 +34,6 @@ pub mod trouble;
 pub mod watch;
 
 pub use self::beneath::{Beneath, Folder, Kind, Stat};
-pub use self::disk::Unsettled;
+pub use self::disk::{Space, Unsettled};
 pub use self::root::Root;
 pub use self::trouble::{FolderError, Trouble};

@@ -5,7 +5,7 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use super::archive::Archive;
 use super::beneath::{Beneath, Folder, Kind, Stat};
-use super::disk::{Disk, Unsettled};
+use super::disk::{Disk, Space, Unsettled};
 use super::trouble::{Action, FolderError, Place, Trouble};
 use crate::entry::TreePath;
 use crate::entry::path::OWN_FOLDER;
@@ -288,6 +288,27 @@ impl Root {
     pub fn sync(&self) -> Result<(), FolderError> {
         let synced = self.disk.sync_all().map(|_age| ());
         synced.map_err(|trouble| FolderError { action: Action::Sync, place: Place::Root, trouble })
+    }
+
+    /// How much room there is on its file system.
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub fn space(&self) -> Result<Space, FolderError> {
+        let space = self.disk.space();
+        space.map_err(|trouble| FolderError { action: Action::Inspect, place: Place::Root, trouble })
+    }
+
+    /// Where its file system is mounted, as far as the system says: for people, who are to make room there.
+    #[must_use]
+    pub fn mount_point(&self) -> PathBuf {
+        let mut at = std::fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        while let Some(parent) = at.parent()
+            && std::fs::metadata(parent).is_ok_and(|found| found.dev() == self.beneath.device())
+        {
+            at = parent.to_owned();
+        }
+        at
     }
 
     /// What a small file of ours holds, up to `most` bytes; none if it is not there.

@@ -1,5 +1,6 @@
 //! What goes wrong with an index, sorted by what can be done about it.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
@@ -46,7 +47,7 @@ pub enum IndexError {
         path: PathBuf,
     },
     /// The disk is full. What was to be written was not.
-    #[error("cannot write the index {path}: the disk is full; free some space", path = Escaped(&path.to_string_lossy()))]
+    #[error("cannot write the index {path}: the disk is full, or the quota used up; free some space", path = Escaped(&path.to_string_lossy()))]
     Full {
         /// Where.
         path: PathBuf,
@@ -65,6 +66,12 @@ pub enum IndexError {
 }
 
 impl IndexError {
+    /// Whether the disk has no room for what was to be written. Then nothing of it was, and it can be tried again.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        matches!(self, IndexError::Full { .. })
+    }
+
     /// Whether what is in the index cannot be trusted any more.
     #[must_use]
     pub const fn is_damage(&self) -> bool {
@@ -88,6 +95,11 @@ pub(super) fn error_at(path: &Path, source: rusqlite::Error) -> IndexError {
         None if is_of_rows(&source) => IndexError::Damaged { path, source: Some(source) },
         _ => IndexError::Failed { path, source },
     }
+}
+
+/// Whether the system has no space, or no more of the user's quota.
+pub(super) fn is_for_room(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// Whether a value is not of the kind that we wrote.
