@@ -164,6 +164,30 @@ fn changes_of_all_kinds_travel() {
 }
 
 #[test]
+fn the_chunks_of_what_nobody_has_any_more_are_forgotten() {
+    let mut scene = Scene::new(&["a", "b"]);
+    for text in ["1", "2", "3"] {
+        let text = text.repeat(200_000);
+        scene.write("a/doc", &text);
+        scene.until(&["a", "b"], "an edit", has("doc", &text));
+    }
+    scene.stop("b");
+    scene.stop("a");
+    // What is there is looked at when a member starts, and then nobody misses the older ones.
+    let index = scene.folders.path("b").join(".orchestra/index.sqlite");
+    let lists = || {
+        let index = rusqlite::Connection::open(&index).unwrap();
+        index.query_row("SELECT count(*) FROM lists", [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    assert_eq!(lists(), 3);
+    scene.start("b");
+    scene.write("b/next", "4");
+    scene.start("a");
+    scene.until(&["a", "b"], "they met", has("next", "4"));
+    until("they are forgotten", || lists() == 1);
+}
+
+#[test]
 fn two_edits_at_once_are_both_kept() {
     let mut scene = Scene::new(&["a", "b", "c"]);
     let all = ["a", "b", "c"];

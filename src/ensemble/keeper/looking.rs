@@ -471,8 +471,17 @@ impl Keeper {
             self.looking.has_looked = true;
             // A suspect that was neither seen nor proven absent stays one.
             self.plans.retry_blocked();
+            self.forget()?;
         }
         Ok(())
+    }
+
+    /// Forgets what nobody needs to know any more: deletions of very long ago, and lists of chunks of contents that nobody
+    /// has.
+    fn forget(&mut self) -> Result<(), KeeperError> {
+        let now = self.author().seconds;
+        self.write(|keeper| keeper.index.forget_gone(now).map(drop))?;
+        self.write(|keeper| keeper.index.forget_chunks().map(drop))
     }
 
     /// These were read.
