@@ -326,6 +326,24 @@ pub const CONTROL_ANSWER_PATIENCE: Duration = Duration::from_secs(60);
 pub const CONTROL_RESTORE_PATIENCE: Duration = Duration::from_secs(3_600);
 /// How long a member waits at its start for another program to be done with the folder.
 pub const ROOT_PATIENCE: Duration = Duration::from_secs(1);
+/// Addresses at which members were reached that are remembered for the next start: more than links, since one computer has
+/// several.
+pub const REMEMBERED_MAX: usize = 100;
+/// An address at which nobody was reached for so long is forgotten: by then most networks have given it to somebody else.
+pub const REMEMBERED_SPAN: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// That somebody still is there is written down so often.
+pub const REMEMBERED_RENEW: Duration = Duration::from_secs(24 * 3_600);
+/// What is read of the file with them: [`REMEMBERED_MAX`] lines with an IPv6 address and two numbers, all of the longest.
+pub const REMEMBERED_TEXT_LEN_MAX: u64 = REMEMBERED_MAX as u64 * 112;
+/// The longest pause before an address is dialled again that is only remembered. If none of [`REMEMBERED_MAX`] answers, a
+/// minute costs 60 to 80 packets: three for each try.
+pub const REMEMBERED_REDIAL_MAX: Duration = Duration::from_secs(300);
+/// A device that has a link is not dialled at another address where it was reached, unless that is so long ago: somebody
+/// else may have got that address.
+pub const REMEMBERED_DOUBT: Duration = Duration::from_secs(600);
+/// Of [`DIALS_MAX`], at most so many at a time to addresses that are only remembered, or that others told of: they may all be
+/// dead, and whoever was just found is not to wait for that.
+pub const HEARSAY_DIALS_MAX: usize = DIALS_MAX / 2;
 /// How often the names of members are looked up again.
 pub const RESOLVE_INTERVAL: Duration = Duration::from_secs(60);
 

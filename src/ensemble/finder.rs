@@ -1,4 +1,4 @@
-//! Finds other members: those that the user named, and those that a conductor knows.
+//! Finds other members: those that the user named, those that a conductor knows, and where they were found before.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,16 +8,37 @@ use super::context::Context;
 use super::keeper::Event;
 use crate::address::HostPort;
 use crate::host::thread::{self, Thread};
-use crate::host::{HostError, dial};
+use crate::host::{HostError, clock, dial};
 use crate::key::EnsembleKey;
 use crate::limits::{
     ANNOUNCE_INTERVAL_MAX, ANNOUNCE_INTERVAL_MIN, ANNOUNCE_RETRY_MAX, ANNOUNCE_RETRY_MIN, DESK_TIMEOUT,
-    LEAVE_GRACE, POLL_INTERVAL, RESOLVE_INTERVAL,
+    LEAVE_GRACE, POLL_INTERVAL, REMEMBERED_TEXT_LEN_MAX, RESOLVE_INTERVAL,
 };
 use crate::logic::addresses::Source;
+use crate::logic::remembered::Remembered;
 use crate::stream::desk::ask;
 use crate::text::chain;
 use crate::wire::desk::{self, Announce, Reply};
+
+/// The file in [`OWN_FOLDER`](crate::entry::path::OWN_FOLDER) with the addresses at which members were reached.
+const MEMBERS_FILE: &str = "members";
+
+/// Where members were reached in earlier runs. Without that others are found as at the first time.
+pub(super) fn remembered(context: &Context) -> Remembered {
+    let text = context.root.read_own(MEMBERS_FILE, REMEMBERED_TEXT_LEN_MAX).unwrap_or_else(|error| {
+        log::warn!("{}", chain(&error));
+        None
+    });
+    Remembered::parse(&String::from_utf8_lossy(&text.unwrap_or_default()), clock::wall())
+}
+
+/// Writes that down: what the thread `memory` does.
+pub(super) fn remember(context: &Context, text: String) -> Event {
+    if let Err(error) = context.root.write_own(MEMBERS_FILE, text.as_bytes()) {
+        log::warn!("{}; at the next start others may have to be named again", chain(&error));
+    }
+    Event::Remembered
+}
 
 /// Starts to look wherever the user said.
 pub(super) fn start(

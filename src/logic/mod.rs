@@ -34,6 +34,7 @@ pub mod pace;
 pub mod picker;
 pub mod ration;
 pub mod registry;
+pub mod remembered;
 pub mod serving;
 pub mod session;
 pub mod suspects;

@@ -13,6 +13,7 @@ mod folders;
 mod keys;
 mod killed;
 mod lan;
+mod reaching;
 mod scenes;
 mod troubled;
 mod uniting;

@@ -19,6 +19,7 @@ use crate::limits::{
     SLICES_OWED_MAX, STATE_INTERVAL,
 };
 use crate::logic::addresses::{Addresses, Source};
+use crate::logic::remembered::Remembered;
 use crate::logic::swarm::{self, Knock};
 use crate::logic::window::Window;
 use crate::stream::{Role, StreamError};
@@ -28,10 +29,11 @@ use crate::wire::codec;
 use crate::wire::ensemble::{Entries, Follow, Having, Hello, Message, Reason, Row, State};
 
 /// All links, and where others may be.
-pub(super) struct Links {
+pub(in crate::ensemble) struct Links {
     links: BTreeMap<LinkId, Link>,
     next: u64,
     addresses: Addresses,
+    remembered: Remembered,
     /// Members that said before they left that all was in unison, by device.
     satisfied: BTreeMap<Device, State>,
     /// When our device was renewed last because of what another member said.
@@ -68,11 +70,16 @@ struct Met {
 }
 
 impl Links {
-    pub(super) fn new(seed: u64) -> Links {
+    pub(in crate::ensemble) fn new(seed: u64, remembered: Remembered) -> Links {
+        let mut addresses = Addresses::new(fastrand::Rng::with_seed(seed));
+        for address in remembered.addresses() {
+            addresses.learn(clock::now(), address, Source::Remembered, Duration::ZERO);
+        }
         Links {
             links: BTreeMap::new(),
             next: 0,
-            addresses: Addresses::new(fastrand::Rng::with_seed(seed)),
+            addresses,
+            remembered,
             satisfied: BTreeMap::new(),
             renewed: None,
         }
@@ -102,6 +109,25 @@ impl Links {
 
     pub(super) fn device(&self, id: LinkId) -> Option<Device> {
         self.met(id).map(|met| met.hello.device)
+    }
+
+    /// Whom to dial next.
+    fn next_due(&mut self, now: Moment) -> Option<SocketAddr> {
+        let here: BTreeSet<Device> = self.up().into_iter().filter_map(|id| self.device(id)).collect();
+        let is_here = |device| here.contains(&device);
+        let remembered = &self.remembered;
+        self.addresses.next_due_of(now, |address| !remembered.is_needless(address, now, is_here))
+    }
+
+    /// Where others were reached, if that is to be written down.
+    pub(super) fn to_remember(&mut self, now: Moment) -> Option<String> {
+        let wall = clock::wall();
+        for link in self.links.values() {
+            if let (Some(address), Some(met)) = (link.dialled, &link.met) {
+                self.remembered.reached(address, met.hello.device, now, wall);
+            }
+        }
+        self.remembered.news()
     }
 
     /// How people call whoever is at the other end.
@@ -252,7 +278,7 @@ impl Keeper {
     /// Dials who is due.
     pub(super) fn dial(&mut self, now: Moment) {
         while self.links.addresses.dials() < DIALS_MAX && self.links.links.len() < LINKS_MAX {
-            let Some(address) = self.links.addresses.next_due(now) else { break };
+            let Some(address) = self.links.next_due(now) else { break };
             self.links.addresses.on_dial(address);
             self.start_link(Role::Dial(address), Some(address));
         }
@@ -375,6 +401,9 @@ impl Keeper {
             }
             self.links.close(id, Reason::Fault);
             return Ok(());
+        }
+        if let Some(address) = dialled {
+            self.links.remembered.reached(address, device, now, clock::wall());
         }
         if !self.is_the_one(id, member, dialled.is_some()) {
             return Ok(());

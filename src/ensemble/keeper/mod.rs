@@ -8,7 +8,7 @@
 //! Nothing is stored but entries: whatever is under way is found again from them after any stop.
 
 mod fetching;
-mod linking;
+pub(super) mod linking;
 pub(super) mod looking;
 mod planning;
 
@@ -67,6 +67,8 @@ pub(super) enum Event {
     Synced(Result<(), FolderError>),
     /// The preparer is done with this content.
     Prepared(ContentHash, Prepared),
+    /// What was to be remembered is on the disk, or not.
+    Remembered,
     /// Something changed in the folder.
     Hint(Hint),
     /// The deletions that were held back are meant.
@@ -111,6 +113,7 @@ pub(super) struct Hands {
     pub(super) reading: Hand<Vec<TreePath>>,
     pub(super) applier: Hand<applier::Task>,
     pub(super) preparer: Hand<preparer::Order>,
+    pub(super) memory: Hand<String>,
 }
 
 /// What the keeper is to do beyond keeping.
@@ -158,10 +161,9 @@ impl Keeper {
         purpose: Purpose,
         index: Index,
         hands: Hands,
-        looking: Looking,
+        (links, looking): (Links, Looking),
         seed: u64,
     ) -> Keeper {
-        let links = Links::new(seed);
         Keeper {
             context,
             inbox,
@@ -254,6 +256,7 @@ impl Keeper {
             Event::Read { .. } => self.hands.reading.done(),
             Event::Applied(_) | Event::Synced(_) => self.hands.applier.done(),
             Event::Prepared(..) => self.hands.preparer.done(),
+            Event::Remembered => self.hands.memory.done(),
             _ => {}
         }
         if self.stopping.is_some()
@@ -278,6 +281,7 @@ impl Keeper {
             Event::Applied(outcomes) => self.applied(outcomes)?,
             Event::Synced(outcome) => self.synced(outcome)?,
             Event::Prepared(content, prepared) => self.prepared(content, prepared)?,
+            Event::Remembered => {}
             Event::Hint(hint) => self.looking.hint(hint),
             Event::Approve(answer) => {
                 // Whoever asked may be gone.
@@ -303,6 +307,7 @@ impl Keeper {
 
     fn tick(&mut self, now: Moment) -> Result<(), KeeperError> {
         self.dial(now);
+        self.remember(now);
         self.retry(now);
         self.tell_having();
         let chunks: usize = self.lists.values().map(Vec::len).sum();
@@ -329,6 +334,15 @@ impl Keeper {
             let _unread = self.news.try_send(());
         }
         Ok(())
+    }
+
+    /// Writes down where others were reached, for the next start.
+    fn remember(&mut self, now: Moment) {
+        if !self.hands.memory.is_busy()
+            && let Some(text) = self.links.to_remember(now)
+        {
+            self.hands.memory.order(text);
+        }
     }
 
     fn standing(&mut self, now: Moment) -> Result<Standing, KeeperError> {
