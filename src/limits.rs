@@ -344,6 +344,9 @@ pub const REMEMBERED_DOUBT: Duration = Duration::from_secs(600);
 /// Of [`DIALS_MAX`], at most so many at a time to addresses that are only remembered, or that others told of: they may all be
 /// dead, and whoever was just found is not to wait for that.
 pub const HEARSAY_DIALS_MAX: usize = DIALS_MAX / 2;
+/// A place that the user named and where nobody is reached is told of after so long: whoever is started at the same time is
+/// there by then.
+pub const UNREACHED_PATIENCE: Duration = Duration::from_secs(3);
 /// How often the names of members are looked up again.
 pub const RESOLVE_INTERVAL: Duration = Duration::from_secs(60);
 

@@ -62,10 +62,9 @@ pub(super) fn start(
 fn resolve(context: &Context, members: &[HostPort]) {
     while !context.is_stopping() {
         for member in members {
-            match dial::resolve(member.host(), member.port()) {
-                Ok(addresses) => tell(context, addresses, Source::User),
-                Err(error) => log::warn!("{}", chain(&error)),
-            }
+            let found = dial::resolve(member.host(), member.port());
+            let found = found.map_err(|error| format!("{}; check the name", chain(&error)));
+            context.report(Event::Named(format!("--member {member}"), found));
         }
         thread::pause(RESOLVE_INTERVAL, POLL_INTERVAL, || context.is_stopping());
     }
@@ -76,23 +75,25 @@ fn announce(context: &Context, conductor: &HostPort, swarm: [u8; 32]) {
     let mut retry = ANNOUNCE_RETRY_MIN;
     // Nobody in an ensemble has everything for good: each is told of all.
     let words = |event| Announce { swarm, port: context.port, complete: false, left: 1, event };
+    let tell_how_it_is = |how| context.report(Event::Named(format!("--conductor {conductor}"), how));
     while !context.is_stopping() {
         let pause = match ask(conductor, words(event), DESK_TIMEOUT, || context.is_stopping()) {
             Ok(Reply::Roster(roster)) => {
                 event = desk::Event::Going;
                 retry = ANNOUNCE_RETRY_MIN;
+                tell_how_it_is(Ok(Vec::new()));
                 tell(context, roster.members, Source::Conductor);
                 let interval = Duration::from_millis(roster.interval_ms.into());
                 interval.clamp(ANNOUNCE_INTERVAL_MIN, ANNOUNCE_INTERVAL_MAX)
             }
             Ok(Reply::Refused(refusal)) => {
-                log::warn!("the conductor {conductor} refuses: {refusal:?}");
+                tell_how_it_is(Err(format!("it refuses ({refusal:?})")));
                 retry = (retry * 2).min(ANNOUNCE_RETRY_MAX);
                 retry
             }
             Err(error) => {
                 if !context.is_stopping() {
-                    log::warn!("{}", chain(&error));
+                    tell_how_it_is(Err(format!("{}; is a conductor running there?", chain(&error))));
                 }
                 retry = (retry * 2).min(ANNOUNCE_RETRY_MAX);
                 retry

@@ -30,6 +30,7 @@ pub mod backoff;
 pub mod bucket;
 pub mod deadlines;
 pub mod giving;
+pub mod named;
 pub mod pace;
 pub mod picker;
 pub mod ration;

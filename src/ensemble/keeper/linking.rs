@@ -19,6 +19,7 @@ use crate::limits::{
     SLICES_OWED_MAX, STATE_INTERVAL,
 };
 use crate::logic::addresses::{Addresses, Source};
+use crate::logic::named::{Cause, Named};
 use crate::logic::remembered::Remembered;
 use crate::logic::swarm::{self, Knock};
 use crate::logic::window::Window;
@@ -34,6 +35,9 @@ pub(in crate::ensemble) struct Links {
     next: u64,
     addresses: Addresses,
     remembered: Remembered,
+    named: Named,
+    /// What was told of it last.
+    told: Vec<String>,
     /// Members that said before they left that all was in unison, by device.
     satisfied: BTreeMap<Device, State>,
     /// When our device was renewed last because of what another member said.
@@ -80,6 +84,8 @@ impl Links {
             next: 0,
             addresses,
             remembered,
+            named: Named::default(),
+            told: Vec::new(),
             satisfied: BTreeMap::new(),
             renewed: None,
         }
@@ -91,6 +97,31 @@ impl Links {
 
     pub(super) fn learn(&mut self, address: SocketAddr, source: Source) {
         self.addresses.learn(clock::now(), address, source, Duration::ZERO);
+    }
+
+    /// What the user named is there, or nobody knows where.
+    pub(super) fn named(&mut self, name: &str, found: Result<Vec<SocketAddr>, String>) {
+        match found {
+            Ok(addresses) => {
+                let was_reached = addresses.iter().any(|&address| self.remembered.is_known(address));
+                self.named.found(name, &addresses, was_reached);
+                addresses.into_iter().for_each(|address| self.learn(address, Source::User));
+            }
+            Err(why) => self.named.is_wrong(clock::now(), name, why),
+        }
+    }
+
+    /// What of that cannot be reached, as far as the user should know while the member runs.
+    pub(super) fn told_of_named(&mut self, now: Moment) -> Vec<String> {
+        let told = self.named.told(now);
+        told.iter().filter(|text| !self.told.contains(text)).for_each(|text| log::warn!("{text}"));
+        self.told.clone_from(&told);
+        told
+    }
+
+    /// All of it that is not reached.
+    pub(super) fn unreached(&self) -> Vec<String> {
+        self.named.unreached()
     }
 
     fn met(&self, id: LinkId) -> Option<&Met> {
@@ -249,6 +280,31 @@ impl Links {
     }
 }
 
+/// Why nobody was reached at an address that was dialled, and what to do; nothing if we gave up.
+fn why_not_reached(address: SocketAddr, end: &LinkEnd) -> Option<(Cause, String)> {
+    use std::io::ErrorKind;
+    let reason = match end {
+        LinkEnd::Stream(StreamError::Dial(error)) => {
+            let what_to_do = match error.io().kind() {
+                ErrorKind::Interrupted => return None,
+                ErrorKind::ConnectionRefused => "is `ensemble` running there, on this port?",
+                _ => "is it on, and does its firewall let this port through?",
+            };
+            return Some((Cause::Away, format!("{}; {what_to_do}", chain(error))));
+        }
+        // Whoever has another key is told nothing, not even that.
+        LinkEnd::Stream(StreamError::Gone | StreamError::Socket(_)) => {
+            "hung up: it has another key, or is no ensemble; compare `ensemble key` on both computers, and the port"
+        }
+        LinkEnd::Stream(StreamError::Wire(_) | StreamError::OtherKey | StreamError::Late)
+        | LinkEnd::Late
+        | LinkEnd::Fault(_) => "is no ensemble; check the port",
+        LinkEnd::Bye(_) => return Some((Cause::Refused, format!("{address} wants no link now"))),
+        _ => return None,
+    };
+    Some((Cause::Stranger, format!("{address} {reason}")))
+}
+
 impl Met {
     fn is_united(&self, last: u64) -> bool {
         let has_said =
@@ -390,6 +446,7 @@ impl Keeper {
         if let Some(address) = dialled {
             self.links.addresses.on_dial_done(address);
         }
+        listens.into_iter().for_each(|address| self.links.named.reached(address));
         if member == self.context.me {
             self.links.close(id, Reason::Oneself);
             return Ok(());
@@ -478,6 +535,9 @@ impl Keeper {
         let Some(met) = link.met else {
             if let Some(address) = link.dialled {
                 self.links.addresses.on_dial_failed(now, address);
+                if let Some((cause, why)) = why_not_reached(address, end) {
+                    self.links.named.failed(now, address, cause, &why);
+                }
             }
             return;
         };

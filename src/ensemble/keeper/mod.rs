@@ -53,6 +53,8 @@ pub(super) enum Event {
     Knock(TcpStream, SocketAddr),
     /// A member may listen there.
     Address(SocketAddr, Source),
+    /// Where what the user named is, by the words with which that was done; or why nobody knows.
+    Named(String, Result<Vec<SocketAddr>, String>),
     /// Something happened on a link.
     Link(LinkId, Fact),
     /// The scanner sees this.
@@ -105,6 +107,8 @@ pub struct Report {
     pub fulfilled: bool,
     /// What hindered.
     pub troubles: Vec<String>,
+    /// What the user named and was not reached at the end, and why.
+    pub unreached: Vec<String>,
 }
 
 /// The threads that work for the keeper.
@@ -206,6 +210,7 @@ impl Keeper {
             united: self.united_since.is_some(),
             fulfilled: self.fulfilled,
             troubles: self.troubles.values().cloned().collect(),
+            unreached: self.links.unreached(),
             moved_count: self.moved_count,
             moved: std::mem::take(&mut self.moved),
         })
@@ -274,6 +279,7 @@ impl Keeper {
         match event {
             Event::Knock(stream, remote) => self.knocked(stream, remote),
             Event::Address(address, source) => self.links.learn(address, source),
+            Event::Named(name, found) => self.links.named(&name, found),
             Event::Link(id, fact) => self.on_link(id, fact)?,
             Event::Glimpses(glimpses) => self.glimpsed(glimpses)?,
             Event::Looked(looked) => self.looked(looked)?,
@@ -365,6 +371,7 @@ impl Keeper {
             conflicts: self.conflicts,
             held: self.looking.held(),
             troubles: self.troubles.values().cloned().collect(),
+            unreached: self.links.told_of_named(now),
         })
     }
 
