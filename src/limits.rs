@@ -361,7 +361,8 @@ pub const LINKS_DIALLED_MAX: usize = 30;
 pub const LINKS_DIALLED_MIN: usize = 10;
 /// Dials under way at a time.
 pub const DIALS_MAX: usize = 16;
-/// The most links that a member opens to one other member, when it knows few of them.
+/// The most links that a member opens to one other member, when it knows few of them. One of an ensemble opens one; it
+/// takes so many from a device at one host, since the end of those that it lost may not have been noticed.
 pub const LINKS_PER_MEMBER_MAX: usize = 4;
 /// With at least this many members known, one link to each is enough.
 pub const MEMBERS_FOR_SINGLE_LINKS: usize = 8;

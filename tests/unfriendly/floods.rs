@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use orchestra::entry::{Content, ContentHash};
-use orchestra::limits::{HAVE_RUNS_MAX, LINKS_MAX, ROSTER_MAX};
+use orchestra::entry::{Content, ContentHash, Device};
+use orchestra::limits::{
+    HAVE_RUNS_MAX, LINKS_DIALLED_MIN, LINKS_MAX, LINKS_PER_MEMBER_MAX, ROSTER_MAX,
+};
 use orchestra::wire::ensemble::{Entries, Follow, Having, Message, State};
 
 use crate::home::{Home, name_of, noise, until};
 use crate::peer::Peer;
+use crate::strangers::connect_from;
 
 /// Paths of which nobody ever sends the content, or even the folder that they are in.
 #[test]
@@ -66,23 +69,45 @@ fn floods_of_words_hurt_nobody() {
     home.is_well();
 }
 
-/// One holder of the key with very many links.
+/// One holder of the key with very many links, under as many names: it gets no more than others leave, and they find room.
 #[test]
-fn links_are_bounded() {
+fn who_has_many_links_keeps_nobody_out() {
+    const ACCEPTED_MAX: usize = LINKS_MAX - LINKS_DIALLED_MIN;
     let home = Home::with(&[("a", b"a")]);
-    let mut crowd = Vec::new();
-    for _ in 0..LINKS_MAX + 20 {
-        let mut peer = Peer::dial(home.address());
-        let hello = peer.hello();
-        peer.say(&hello).unwrap();
-        // Its hello, so the handshake is behind us; then it goes on, or says that there are too many.
-        peer.hear();
-        crowd.push(peer);
-    }
+    let crowd: Vec<_> = (0..LINKS_MAX + 20).map(|_| Peer::knocks(connect_from(1, home.address()))).collect();
+    assert_eq!(crowd.iter().filter(|(_, welcome)| *welcome).count(), ACCEPTED_MAX);
     // Those that were too many may be on their way out for a moment.
-    until("it has as many as it takes", || home.members() == LINKS_MAX);
-    drop(crowd);
-    until("it noticed that they went", || home.members() == 0);
+    until("it has as many as it takes", || home.members() == ACCEPTED_MAX);
+    // Who comes from elsewhere takes the place of one of them.
+    let (mut other, welcome) = Peer::knocks(connect_from(2, home.address()));
+    assert!(welcome);
+    // Whom the member dials itself has room beside them.
+    let honest = Home::with(&[("honest", b"honest")]);
+    other.say(&Message::Roster(vec![honest.address()])).unwrap();
+    home.gets("honest", b"honest");
+    until("both are told of", || home.members() == ACCEPTED_MAX + 1);
+    drop((crowd, other));
+    until("it noticed that they went", || home.members() == 1);
+    drop(honest);
+    home.is_well();
+}
+
+/// A device is at one place, and links that it lost are noticed.
+#[test]
+fn one_device_has_few_links() {
+    let home = Home::with(&[]);
+    let mut peers = Vec::new();
+    let device = Device::from_bits(5);
+    for _ in 0..LINKS_PER_MEMBER_MAX + 5 {
+        let mut peer = Peer::dial(home.address());
+        let hello = peer.hello_as(device);
+        peer.say(&hello).unwrap();
+        while !matches!(peer.hear(), Some(Message::Follow(_) | Message::Bye(_)) | None) {}
+        peers.push(peer);
+    }
+    until("it has few of them", || home.members() == LINKS_PER_MEMBER_MAX);
+    // Another one at the same host is another one.
+    assert!(Peer::knocks(connect_from(1, home.address())).1);
     home.is_well();
 }
 

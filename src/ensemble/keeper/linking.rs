@@ -1,5 +1,6 @@
 //! Who is there, and what is told to whom.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -15,13 +16,13 @@ use crate::host::clock;
 use crate::host::folder::index::Change;
 use crate::host::thread::Thread;
 use crate::limits::{
-    ADDRESSES_MAX, DIALS_MAX, ENTRIES_BYTES, FETCH_SLICES_MAX, LINKS_MAX, RENEW_PAUSE, ROSTER_MAX,
+    ADDRESSES_MAX, DIALS_MAX, ENTRIES_BYTES, FETCH_SLICES_MAX, LINKS_PER_MEMBER_MAX, RENEW_PAUSE, ROSTER_MAX,
     SLICES_OWED_MAX, STATE_INTERVAL,
 };
-use crate::logic::addresses::{Addresses, Source};
+use crate::logic::addresses::{Addresses, Source, source_of};
 use crate::logic::named::{Cause, Named};
 use crate::logic::remembered::Remembered;
-use crate::logic::swarm::{self, Knock};
+use crate::logic::swarm::{self, Knock, Room, Seat};
 use crate::logic::window::Window;
 use crate::stream::{Role, StreamError};
 use crate::text::{Escaped, chain};
@@ -140,6 +141,18 @@ impl Links {
 
     pub(super) fn device(&self, id: LinkId) -> Option<Device> {
         self.met(id).map(|met| met.hello.device)
+    }
+
+    /// All links that said hello and are not on their way out. Of those of one source, the latest gives way first.
+    fn seats(&self) -> Vec<Seat<LinkId, Reverse<LinkId>>> {
+        let lasting = self.links.iter().filter(|(_, link)| link.met.is_some() && !link.shared.is_closing());
+        let seat = |(&id, link): (&LinkId, &Link)| Seat {
+            id,
+            dialled: link.dialled.is_some(),
+            source: source_of(link.remote.ip()),
+            worth: Reverse(id),
+        };
+        lasting.map(seat).collect()
     }
 
     /// Whom to dial next.
@@ -333,7 +346,13 @@ impl Keeper {
 
     /// Dials who is due.
     pub(super) fn dial(&mut self, now: Moment) {
-        while self.links.addresses.dials() < DIALS_MAX && self.links.links.len() < LINKS_MAX {
+        let dialled = self.links.seats().iter().filter(|seat| seat.dialled).count();
+        let links = self.links.seats().len();
+        loop {
+            let dials = self.links.addresses.dials();
+            if dials >= DIALS_MAX || !swarm::has_room_to_dial(links, dialled, dials) {
+                break;
+            }
             let Some(address) = self.links.next_due(now) else { break };
             self.links.addresses.on_dial(address);
             self.start_link(Role::Dial(address), Some(address));
@@ -465,14 +484,11 @@ impl Keeper {
         if !self.is_the_one(id, member, dialled.is_some()) {
             return Ok(());
         }
-        if self.links.up().len() > LINKS_MAX {
+        if !self.makes_room(id, device, remote, dialled.is_some()) {
             self.links.close(id, Reason::TooMany);
             return Ok(());
         }
         log::info!("link {} with {} at {remote} is up, device {device}", id.0, Escaped(&label));
-        if let Some(address) = listens {
-            self.links.addresses.on_useful(now, address);
-        }
         let heard =
             self.index.devices()?.into_iter().find(|(known, _)| *known == device).map_or(0, |(_, at)| at);
         if let Some(met) = self.links.met_mut(id) {
@@ -490,6 +506,32 @@ impl Keeper {
         self.fetch_also(id, None)?;
         self.plans.retry_unheld();
         Ok(())
+    }
+
+    /// Whether there is room for this link; others of somebody who has many may give way to it.
+    fn makes_room(&mut self, id: LinkId, device: Device, remote: SocketAddr, dialled: bool) -> bool {
+        // By host as well: whoever borrows the name of another device must not use up its links.
+        let host = remote.ip().to_canonical();
+        let same = self.links.links.values().filter(|link| {
+            let is_same = |met: &Met| met.hello.device == device;
+            !link.shared.is_closing()
+                && link.remote.ip().to_canonical() == host
+                && link.met.as_ref().is_some_and(is_same)
+        });
+        if same.count() > LINKS_PER_MEMBER_MAX {
+            return false;
+        }
+        let mut seats = self.links.seats();
+        seats.retain(|seat| seat.id != id);
+        match swarm::room_for(source_of(remote.ip()), dialled, &seats) {
+            Room::Free => true,
+            Room::InsteadOf(other) => {
+                self.links.close(other, Reason::TooMany);
+                self.fetch_elsewhere(other);
+                true
+            }
+            Room::Full => false,
+        }
     }
 
     /// Whether it may be true again that our device is somebody else's: with each such word all links begin anew, and who
@@ -563,6 +605,12 @@ impl Keeper {
 
     /// The other side follows our entries from here on.
     fn follows(&mut self, id: LinkId, follow: Follow) -> Result<(), KeeperError> {
+        // A hello alone does not count: one that has no room for us would be dialled without a pause.
+        if let Some(link) = self.links.links.get(&id)
+            && let Some(address) = link.dialled.or(link.met.as_ref().and_then(|met| met.listens))
+        {
+            self.links.addresses.on_useful(clock::now(), address);
+        }
         let is_beyond = follow.after > self.index.last_sequence();
         if follow.device == self.index.device() && is_beyond && self.may_renew(clock::now()) {
             log::warn!("others know more of this folder than its index: an older index was put in its place");
