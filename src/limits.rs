@@ -246,6 +246,11 @@ pub const EVENTS_PER_TURN: usize = 64;
 pub const PLAN_PATHS: usize = 256;
 /// Paths to be planned that are remembered one by one; of more it is remembered that there are some.
 pub const DIRTY_MAX: usize = 20_000;
+/// Paths that wait for the same reason and are remembered one by one; of more it is remembered that there are some, and they
+/// are found in the index again.
+pub const WAITING_MAX: usize = DIRTY_MAX;
+/// How often they are, if nothing else leads to it: for a million paths that takes a while.
+pub const WAITING_SEARCH_PAUSE: Duration = Duration::from_secs(60);
 /// Entries that are heard before they are planned, if more follow at once.
 pub const HEARD_MAX: usize = 4_000;
 /// Paths that change at a time, in all stages: enough that disk, network and cores are busy.
@@ -344,6 +349,11 @@ pub const REMEMBERED_DOUBT: Duration = Duration::from_secs(600);
 /// Of [`DIALS_MAX`], at most so many at a time to addresses that are only remembered, or that others told of: they may all be
 /// dead, and whoever was just found is not to wait for that.
 pub const HEARSAY_DIALS_MAX: usize = DIALS_MAX / 2;
+/// Addresses that are new here, and of which one link tells, that are looked at within [`ROSTER_NEWS_SPAN`]: twice as many as
+/// members of an ensemble that one has links with, and each of them may make us dial.
+pub const ROSTER_NEWS_MAX: u32 = 100;
+/// See [`ROSTER_NEWS_MAX`].
+pub const ROSTER_NEWS_SPAN: Duration = Duration::from_secs(600);
 /// A place that the user named and where nobody is reached is told of after so long: whoever is started at the same time is
 /// there by then.
 pub const UNREACHED_PATIENCE: Duration = Duration::from_secs(3);

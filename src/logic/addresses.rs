@@ -204,6 +204,12 @@ impl Addresses {
         self.entries.get(&normalised(address)).is_some_and(|entry| entry.refused_until > now)
     }
 
+    /// Whether this address is in the book.
+    #[must_use]
+    pub fn is_known(&self, address: SocketAddr) -> bool {
+        self.entries.contains_key(&normalised(address))
+    }
+
     /// How many addresses of others are known.
     #[must_use]
     pub fn known(&self) -> usize {

@@ -1,11 +1,11 @@
 //! Much of what is allowed.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{SocketAddr, TcpListener};
 
 use orchestra::entry::{Content, ContentHash, Device};
 use orchestra::limits::{
-    HAVE_RUNS_MAX, LINKS_DIALLED_MIN, LINKS_MAX, LINKS_PER_MEMBER_MAX, ROSTER_MAX,
+    HAVE_RUNS_MAX, LINKS_DIALLED_MIN, LINKS_MAX, LINKS_PER_MEMBER_MAX, ROSTER_MAX, ROSTER_NEWS_MAX,
 };
 use orchestra::wire::ensemble::{Entries, Follow, Having, Message, State};
 
@@ -39,6 +39,25 @@ fn a_flood_of_entries_that_never_come_true() {
     drop(peer);
     home.is_well();
     assert!(home.has("kept", b"kept"));
+}
+
+/// What nobody had is asked of whoever tells that it has it, wherever that is.
+#[test]
+fn what_was_asked_in_vain_is_asked_of_the_next_one() {
+    let home = Home::with(&[]);
+    let bytes = noise(40_000, 5);
+    let hash = name_of(&bytes);
+    let (mut first, mut second) = (Peer::met(&home), Peer::met(&home));
+    first.tell(vec![first.file(1, "x", bytes.len(), hash)]);
+    assert_eq!(first.asked().len(), 1);
+    first.say(&Message::Lacking).unwrap();
+    first.what_follows();
+    second.tell(vec![second.file(1, "d/y", bytes.len(), hash), second.row(2, "d", Content::Folder)]);
+    assert_eq!(second.asked().len(), 1);
+    second.give(&bytes);
+    home.gets("x", &bytes);
+    home.gets("d/y", &bytes);
+    home.is_well();
 }
 
 #[test]
@@ -89,6 +108,32 @@ fn who_has_many_links_keeps_nobody_out() {
     drop((crowd, other));
     until("it noticed that they went", || home.members() == 1);
     drop(honest);
+    home.is_well();
+}
+
+/// Every address that somebody tells of is dialled; one that tells of very many is not believed so much.
+#[test]
+fn who_tells_of_very_many_addresses_has_few_of_them_dialled() {
+    let home = Home::with(&[]);
+    let mut peer = Peer::met(&home);
+    let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut addresses =
+        (1..=250).flat_map(|net| [1, 2].map(|last| SocketAddr::from(([127, 1, net, last], port))));
+    for _ in 0..500 / ROSTER_MAX {
+        peer.say(&Message::Roster(addresses.by_ref().take(ROSTER_MAX).collect())).unwrap();
+    }
+    // What fails is dialled again only after all else was dialled.
+    let mut dialled = BTreeSet::new();
+    for stream in listener.incoming() {
+        if !dialled.insert(stream.unwrap().local_addr().unwrap()) && dialled.len() >= ROSTER_NEWS_MAX as usize
+        {
+            break;
+        }
+    }
+    assert_eq!(dialled.len(), ROSTER_NEWS_MAX as usize);
+    // What it tells of again is known.
+    drop(listener);
     home.is_well();
 }
 

@@ -17,10 +17,11 @@ use crate::host::folder::index::Change;
 use crate::host::thread::Thread;
 use crate::limits::{
     ADDRESSES_MAX, DIALS_MAX, ENTRIES_BYTES, FETCH_SLICES_MAX, LINKS_PER_MEMBER_MAX, RENEW_PAUSE, ROSTER_MAX,
-    SLICES_OWED_MAX, STATE_INTERVAL,
+    ROSTER_NEWS_MAX, ROSTER_NEWS_SPAN, SLICES_OWED_MAX, STATE_INTERVAL,
 };
 use crate::logic::addresses::{Addresses, Source, source_of};
 use crate::logic::named::{Cause, Named};
+use crate::logic::ration::Rations;
 use crate::logic::remembered::Remembered;
 use crate::logic::swarm::{self, Knock, Room, Seat};
 use crate::logic::window::Window;
@@ -72,6 +73,8 @@ struct Met {
     asked: VecDeque<(Moment, u32)>,
     asked_bytes: u64,
     having: BTreeMap<ContentHash, Vec<(u32, u32)>>,
+    /// How many addresses that we did not know it may tell of.
+    news: Rations<1>,
 }
 
 impl Links {
@@ -123,6 +126,24 @@ impl Links {
     /// All of it that is not reached.
     pub(super) fn unreached(&self) -> Vec<String> {
         self.named.unreached()
+    }
+
+    /// A member says that others listen there. Most of it we know; for what is new we dial, so that is rationed.
+    fn told_of(&mut self, id: LinkId, addresses: Vec<SocketAddr>, now: Moment) {
+        let Some(met) = self.links.get_mut(&id).and_then(|link| link.met.as_mut()) else { return };
+        met.news.turn_page(now);
+        for address in addresses {
+            if !self.addresses.is_known(address) {
+                let was_enough = met.news.deadline().is_some();
+                if !met.news.take(0) {
+                    if !was_enough {
+                        log::info!("link {} tells of too many addresses; no more are looked at now", id.0);
+                    }
+                    continue;
+                }
+            }
+            self.addresses.learn(now, address, Source::Member, Duration::ZERO);
+        }
     }
 
     fn met(&self, id: LinkId) -> Option<&Met> {
@@ -411,9 +432,7 @@ impl Keeper {
             Fact::Lacking(asked) => self.lacking(id, &asked, now),
             Fact::Trouble(error, asked) => self.not_stored(id, &error, &asked, now),
             Fact::Having(having) => self.others_have(id, having),
-            Fact::Roster(addresses) => {
-                addresses.into_iter().for_each(|address| self.links.learn(address, Source::Member));
-            }
+            Fact::Roster(addresses) => self.links.told_of(id, addresses, now),
             Fact::Told => {
                 if let Some(met) = self.links.met_mut(id) {
                     met.telling = false;
@@ -452,6 +471,7 @@ impl Keeper {
             asked: VecDeque::new(),
             asked_bytes: 0,
             having: BTreeMap::new(),
+            news: Rations::new(ROSTER_NEWS_MAX, ROSTER_NEWS_SPAN),
         });
         let listens = dialled.or(listens);
         if let Some(address) = listens {
@@ -647,9 +667,9 @@ impl Keeper {
             .collect();
         rows.into_iter().for_each(|row| self.plans.heard(row.path));
         self.fetch_also(id, Some(&contents))?;
+        contents.iter().for_each(|content| self.plans.retry_content(content));
         if !more {
             self.plans.plan_heard();
-            self.plans.retry_unheld();
         }
         Ok(())
     }

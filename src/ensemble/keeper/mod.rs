@@ -2,6 +2,7 @@
 //!
 //! - [`looking`]: what was seen on the disk becomes entries;
 //! - [`planning`]: entries of others become orders;
+//! - [`waiting`]: paths at which nothing can be done yet;
 //! - [`fetching`]: contents come from others, or from what is here;
 //! - [`linking`]: who is there, and what is told to whom.
 //!
@@ -11,6 +12,7 @@ mod fetching;
 pub(super) mod linking;
 pub(super) mod looking;
 mod planning;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpStream};
@@ -31,7 +33,7 @@ use super::preparer::{self, Prepared};
 use super::progress::{Moved, Standing};
 use super::reading::{self, Found};
 use super::scanner::{self, Glimpse, Looked};
-use crate::entry::{Author, Chunk, ContentHash, Entry, TreePath};
+use crate::entry::{Author, Chunk, Content, ContentHash, Entry, TreePath};
 use crate::host::clock;
 use crate::host::folder::FolderError;
 use crate::host::folder::facts::Facts;
@@ -406,8 +408,11 @@ impl Keeper {
         }))?;
         self.unsettled = Some(clock::now());
         self.totals_stale = true;
-        for (path, ..) in rows {
+        for (path, entry, _) in rows {
             self.plans.changed_here(path);
+            if let Content::File { hash, .. } = &entry.content {
+                self.plans.retry_content(hash);
+            }
         }
         Ok(())
     }
