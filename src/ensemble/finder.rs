@@ -33,7 +33,7 @@ pub(super) fn remembered(context: &Context) -> Remembered {
 }
 
 /// Writes that down: what the thread `memory` does.
-pub(super) fn remember(context: &Context, text: String) -> Event {
+pub(super) fn remember(context: &Context, text: &str) -> Event {
     if let Err(error) = context.root.write_own(MEMBERS_FILE, text.as_bytes()) {
         log::warn!("{}; at the next start others may have to be named again", chain(&error));
     }

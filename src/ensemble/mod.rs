@@ -443,7 +443,8 @@ fn start_hands(context: &Arc<Context>, threads: &mut Vec<Thread>) -> Result<Hand
     threads.push(thread);
     let (applier, thread) = Hand::start(context, "applier", applier::work)?;
     threads.push(thread);
-    let (memory, thread) = Hand::start(context, "memory", finder::remember)?;
+    let (memory, thread) =
+        Hand::start(context, "memory", |context, text: String| finder::remember(context, &text))?;
     threads.push(thread);
     Ok(Hands { scanner, reading, applier, preparer, memory })
 }

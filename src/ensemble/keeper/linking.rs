@@ -185,7 +185,7 @@ impl Links {
     }
 
     /// Where others were reached, if that is to be written down.
-    pub(super) fn to_remember(&mut self, now: Moment) -> Option<String> {
+    pub(super) fn news_of_places(&mut self, now: Moment) -> Option<String> {
         let wall = clock::wall();
         for link in self.links.values() {
             if let (Some(address), Some(met)) = (link.dialled, &link.met) {

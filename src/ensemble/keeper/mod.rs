@@ -347,7 +347,7 @@ impl Keeper {
     /// Writes down where others were reached, for the next start.
     fn remember(&mut self, now: Moment) {
         if !self.hands.memory.is_busy()
-            && let Some(text) = self.links.to_remember(now)
+            && let Some(text) = self.links.news_of_places(now)
         {
             self.hands.memory.order(text);
         }
