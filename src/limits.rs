@@ -285,6 +285,11 @@ pub const EVENTS_PER_TURN: usize = 64;
 pub const PLAN_PATHS: usize = 256;
 /// Paths to be planned that are remembered one by one; of more it is remembered that there are some.
 pub const DIRTY_MAX: usize = 20_000;
+/// Paths that wait for the same reason and are remembered one by one; of more it is remembered that there are some, and they
+/// are found in the index again.
+pub const WAITING_MAX: usize = DIRTY_MAX;
+/// How often they are, if nothing else leads to it: for a million paths that takes a while.
+pub const WAITING_SEARCH_PAUSE: Duration = Duration::from_secs(60);
 /// Entries that are heard before they are planned, if more follow at once.
 pub const HEARD_MAX: usize = 4_000;
 /// Paths that change at a time, in all stages: enough that disk, network and cores are busy.
@@ -365,6 +370,32 @@ pub const CONTROL_ANSWER_PATIENCE: Duration = Duration::from_secs(60);
 pub const CONTROL_RESTORE_PATIENCE: Duration = Duration::from_secs(3_600);
 /// How long a member waits at its start for another program to be done with the folder.
 pub const ROOT_PATIENCE: Duration = Duration::from_secs(1);
+/// Addresses at which members were reached that are remembered for the next start: more than links, since one computer has
+/// several.
+pub const REMEMBERED_MAX: usize = 100;
+/// An address at which nobody was reached for so long is forgotten: by then most networks have given it to somebody else.
+pub const REMEMBERED_SPAN: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// That somebody still is there is written down so often.
+pub const REMEMBERED_RENEW: Duration = Duration::from_secs(24 * 3_600);
+/// What is read of the file with them: [`REMEMBERED_MAX`] lines with an IPv6 address and two numbers, all of the longest.
+pub const REMEMBERED_TEXT_LEN_MAX: u64 = REMEMBERED_MAX as u64 * 112;
+/// The longest pause before an address is dialled again that is only remembered. If none of [`REMEMBERED_MAX`] answers, a
+/// minute costs 60 to 80 packets: three for each try.
+pub const REMEMBERED_REDIAL_MAX: Duration = Duration::from_secs(300);
+/// A device that has a link is not dialled at another address where it was reached, unless that is so long ago: somebody
+/// else may have got that address.
+pub const REMEMBERED_DOUBT: Duration = Duration::from_secs(600);
+/// Of [`DIALS_MAX`], at most so many at a time to addresses that are only remembered, or that others told of: they may all be
+/// dead, and whoever was just found is not to wait for that.
+pub const HEARSAY_DIALS_MAX: usize = DIALS_MAX / 2;
+/// Addresses that are new here, and of which one link tells, that are looked at within [`ROSTER_NEWS_SPAN`]: twice as many as
+/// members of an ensemble that one has links with, and each of them may make us dial.
+pub const ROSTER_NEWS_MAX: u32 = 100;
+/// See [`ROSTER_NEWS_MAX`].
+pub const ROSTER_NEWS_SPAN: Duration = Duration::from_secs(600);
+/// A place that the user named and where nobody is reached is told of after so long: whoever is started at the same time is
+/// there by then.
+pub const UNREACHED_PATIENCE: Duration = Duration::from_secs(3);
 /// How often the names of members are looked up again.
 pub const RESOLVE_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -379,7 +410,8 @@ pub const LINKS_DIALLED_MAX: usize = 30;
 pub const LINKS_DIALLED_MIN: usize = 10;
 /// Dials under way at a time.
 pub const DIALS_MAX: usize = 16;
-/// The most links that a member opens to one other member, when it knows few of them.
+/// The most links that a member opens to one other member, when it knows few of them. One of an ensemble opens one; it
+/// takes so many from a device at one host, since the end of those that it lost may not have been noticed.
 pub const LINKS_PER_MEMBER_MAX: usize = 4;
 /// With at least this many members known, one link to each is enough.
 pub const MEMBERS_FOR_SINGLE_LINKS: usize = 8;

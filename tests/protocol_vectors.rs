@@ -23,7 +23,7 @@ use orchestra::wire::member::{self, Denial, Have, Hello, Message, Reason, Span};
 use orchestra::wire::{codec, ensemble, seal};
 
 /// How many numbers are on the page.
-const NUMBERS: usize = 70;
+const NUMBERS: usize = 72;
 
 const PAGE: &str = include_str!("../PROTOCOL.md");
 
@@ -384,6 +384,8 @@ fn numbers() -> BTreeMap<String, String> {
         ("ms between two states of a link, while they change", ms(limits::STATE_INTERVAL)),
         ("ms before a lost device is believed again", ms(limits::RENEW_PAUSE)),
         ("ms without a word before alive is said", ms(limits::ALIVE_INTERVAL)),
+        ("new addresses from one link that are looked at in a span", u64::from(limits::ROSTER_NEWS_MAX)),
+        ("ms of that span", ms(limits::ROSTER_NEWS_SPAN)),
         ("ms of silence that end a link of an ensemble", ms(limits::SILENCE_MAX)),
         ("ms that an answer in an ensemble may fail to come", ms(limits::ANSWER_MAX)),
     ];

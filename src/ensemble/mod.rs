@@ -17,6 +17,7 @@
 //! | `link` writer | 1 a link | output buffer, an open file | its queue, the disk, its socket |
 //! | `scanner`, `reading`, `preparer`, `applier` | 1 each, with helpers on other cores | nothing | its one order, the disk, the inbox |
 //! | `archivist` | 1 | nothing | its one order, the disk, the inbox |
+//! | `memory` | 1 | nothing | its one order, the disk, the inbox |
 //! | `flusher` | 1 | nothing | its queue, the disk |
 //! | `listener` | 1 | the listening socket | a connection, the inbox |
 //! | `control` | 1 | the socket in the folder | a question, the keeper, the disk |
@@ -56,6 +57,7 @@ use self::archivist::Archivist;
 use self::context::Context;
 use self::flusher::Flusher;
 use self::hands::Hand;
+use self::keeper::linking::Links;
 use self::keeper::looking::Looking;
 use self::keeper::{Event, Hands, Keeper, Purpose};
 pub use self::keeper::{KeeperError, Report};
@@ -195,8 +197,8 @@ impl Ensemble {
         let seed = entropy::seed()?;
         let purpose = Purpose { once: config.once };
         let mouths = (events, tell_news);
-        let looking = Looking::new(suspects, seed);
-        let keeper = Keeper::new(Arc::clone(&context), mouths, purpose, index, hands, looking, seed);
+        let known = (Links::new(seed, finder::remembered(&context)), Looking::new(suspects, seed));
+        let keeper = Keeper::new(Arc::clone(&context), mouths, purpose, index, hands, known, seed);
         let (ended, outcome, keeper) = start_keeper(&context, keeper)?;
         threads.push(keeper);
         threads.push(start_listener(&context, listener)?);
@@ -448,7 +450,10 @@ fn start_hands(context: &Arc<Context>, threads: &mut Vec<Thread>) -> Result<Hand
     let (archivist, thread) =
         Hand::start(context, "archivist", move |context, order| keeps.work(context, order))?;
     threads.push(thread);
-    Ok(Hands { scanner, reading, applier, preparer, archivist })
+    let (memory, thread) =
+        Hand::start(context, "memory", |context, text: String| finder::remember(context, &text))?;
+    threads.push(thread);
+    Ok(Hands { scanner, reading, applier, preparer, archivist, memory })
 }
 
 /// When the keeper has ended, and with what.

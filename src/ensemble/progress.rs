@@ -43,6 +43,9 @@ pub struct Standing {
     pub held: u64,
     /// What hinders, in words for the user.
     pub troubles: Vec<String>,
+    /// What the user named and cannot be reached, and what to do; that hinders only if nobody else has what is needed.
+    #[serde(default)]
+    pub unreached: Vec<String>,
 }
 
 /// Another member.

@@ -9,12 +9,16 @@ use std::time::Duration;
 
 use super::backoff::Backoff;
 use crate::identity::MemberId;
-use crate::limits::{ADDRESSES_MAX, BLAME_TIMEOUT, REDIAL_MAX, REDIAL_MIN};
+use crate::limits::{
+    ADDRESSES_MAX, BLAME_TIMEOUT, HEARSAY_DIALS_MAX, REDIAL_MAX, REDIAL_MIN, REMEMBERED_REDIAL_MAX,
+};
 use crate::time::Moment;
 
 /// Who told us of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
+    /// We: somebody was reached there in an earlier run.
+    Remembered,
     /// Another member, by gossip.
     Member,
     /// The conductor, or the address itself: somebody listens there who says so.
@@ -57,14 +61,19 @@ impl Addresses {
             return;
         }
         if let Some(entry) = self.entries.get_mut(&address) {
-            entry.source = entry.source.max(source);
+            if source > entry.source {
+                if entry.source == Source::Remembered {
+                    // Somebody says that it is there again: what failed before does not count.
+                    entry.backoff = new_backoff(now, source, pause);
+                }
+                entry.source = source;
+            }
             return;
         }
         if self.entries.len() >= ADDRESSES_MAX && !self.forget_worst(source) {
             return;
         }
-        let mut backoff = Backoff::new(REDIAL_MIN, REDIAL_MAX);
-        backoff.succeeded(now, pause);
+        let backoff = new_backoff(now, source, pause);
         let refused_until = Moment::START;
         let entry =
             Entry { source, backoff, dials: 0, links: 0, proven: None, oneself: false, refused_until };
@@ -74,12 +83,25 @@ impl Addresses {
     /// An address without a link or dial that is due: hearsay last, then those that failed least first, at random
     /// among equals.
     pub fn next_due(&mut self, now: Moment) -> Option<SocketAddr> {
-        let due = |entry: &Entry| {
-            entry.links == 0 && entry.dials == 0 && entry.may_be_dialled(now) && entry.backoff.due() <= now
+        self.choose_due(now, |_, _| true)
+    }
+
+    /// The same of those for which `may` says so, and no hearsay while [`HEARSAY_DIALS_MAX`] dials go to such.
+    pub fn next_due_of(&mut self, now: Moment, may: impl Fn(SocketAddr) -> bool) -> Option<SocketAddr> {
+        let hearsay = self.entries.values().filter(|entry| entry.is_hearsay());
+        let is_room = hearsay.map(|entry| entry.dials as usize).sum::<usize>() < HEARSAY_DIALS_MAX;
+        self.choose_due(now, |address, entry| may(address) && (is_room || !entry.is_hearsay()))
+    }
+
+    fn choose_due(&mut self, now: Moment, may: impl Fn(SocketAddr, &Entry) -> bool) -> Option<SocketAddr> {
+        let due = |(address, entry): &(&SocketAddr, &Entry)| {
+            let is_idle = entry.links == 0 && entry.dials == 0;
+            let is_due = is_idle && entry.may_be_dialled(now) && entry.backoff.due() <= now;
+            is_due && may(**address, entry)
         };
         let rank = |entry: &Entry| (entry.is_hearsay(), entry.backoff.failures());
-        let first = self.entries.values().filter(|entry| due(entry)).map(rank).min()?;
-        let equals = self.entries.iter().filter(|(_, entry)| due(entry) && rank(entry) == first);
+        let first = self.entries.iter().filter(due).map(|(_, entry)| rank(entry)).min()?;
+        let equals = self.entries.iter().filter(due).filter(|(_, entry)| rank(entry) == first);
         let equals: Vec<SocketAddr> = equals.map(|(&address, _)| address).collect();
         self.rng.choice(equals)
     }
@@ -182,6 +204,12 @@ impl Addresses {
         self.entries.get(&normalised(address)).is_some_and(|entry| entry.refused_until > now)
     }
 
+    /// Whether this address is in the book.
+    #[must_use]
+    pub fn is_known(&self, address: SocketAddr) -> bool {
+        self.entries.contains_key(&normalised(address))
+    }
+
     /// How many addresses of others are known.
     #[must_use]
     pub fn known(&self) -> usize {
@@ -217,14 +245,22 @@ impl Addresses {
 }
 
 impl Entry {
-    /// Only another member says that somebody is there.
+    /// Only another member says that somebody is there, or an earlier run.
     fn is_hearsay(&self) -> bool {
-        self.source == Source::Member && self.proven.is_none()
+        self.source <= Source::Member && self.proven.is_none()
     }
 
     fn may_be_dialled(&self, now: Moment) -> bool {
         !self.oneself && self.refused_until <= now
     }
+}
+
+/// Due after `pause`.
+fn new_backoff(now: Moment, source: Source, pause: Duration) -> Backoff {
+    let max = if source == Source::Remembered { REMEMBERED_REDIAL_MAX } else { REDIAL_MAX };
+    let mut backoff = Backoff::new(REDIAL_MIN, max);
+    backoff.succeeded(now, pause);
+    backoff
 }
 
 /// The same address in the one form that is kept: IPv4 as such, not mapped into IPv6.
@@ -332,6 +368,33 @@ mod tests {
         assert_eq!(book.next_due(NOW + REDIAL_MIN), Some(address(9_000)), "although it failed once");
         book.learn(NOW, address(9_001), Source::Member, Duration::ZERO);
         assert_eq!(book.known(), ADDRESSES_MAX);
+    }
+
+    #[test]
+    fn the_remembered_are_dialled_last_and_ever_more_seldom() {
+        let mut book = book();
+        for number in 1..=20 {
+            book.learn(NOW, address(number), Source::Remembered, Duration::ZERO);
+        }
+        book.learn(NOW, address(100), Source::Conductor, Duration::ZERO);
+        let mut dialled = Vec::new();
+        while let Some(address) = book.next_due_of(NOW, |place| place != address(5)) {
+            book.on_dial(address);
+            dialled.push(address);
+        }
+        assert_eq!((dialled.len(), dialled[0]), (1 + HEARSAY_DIALS_MAX, address(100)));
+        assert!(!dialled.contains(&address(5)), "it may not");
+        // Others are still found meanwhile.
+        book.learn(NOW, address(101), Source::Conductor, Duration::ZERO);
+        assert_eq!(book.next_due_of(NOW, |_| true), Some(address(101)));
+        let silent = dialled[1];
+        for _ in 0..20 {
+            book.on_dial_failed(NOW, silent);
+        }
+        let is_due = |book: &mut Addresses, now| book.next_due_of(now, |place| place == silent).is_some();
+        assert!(!is_due(&mut book, NOW + REDIAL_MAX) && is_due(&mut book, NOW + REMEMBERED_REDIAL_MAX));
+        book.learn(NOW, silent, Source::Member, Duration::ZERO);
+        assert!(is_due(&mut book, NOW), "somebody says that it is back");
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod full;
 mod keys;
 mod killed;
 mod lan;
+mod reaching;
 mod scenes;
 mod troubled;
 mod uniting;

@@ -1,14 +1,17 @@
 //! Much of what is allowed.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{SocketAddr, TcpListener};
 
-use orchestra::entry::{Content, ContentHash};
-use orchestra::limits::{HAVE_RUNS_MAX, LINKS_MAX, ROSTER_MAX};
+use orchestra::entry::{Content, ContentHash, Device};
+use orchestra::limits::{
+    HAVE_RUNS_MAX, LINKS_DIALLED_MIN, LINKS_MAX, LINKS_PER_MEMBER_MAX, ROSTER_MAX, ROSTER_NEWS_MAX,
+};
 use orchestra::wire::ensemble::{Entries, Follow, Having, Message, State};
 
 use crate::home::{Home, name_of, noise, until};
 use crate::peer::Peer;
+use crate::strangers::connect_from;
 
 /// Paths of which nobody ever sends the content, or even the folder that they are in.
 #[test]
@@ -36,6 +39,25 @@ fn a_flood_of_entries_that_never_come_true() {
     drop(peer);
     home.is_well();
     assert!(home.has("kept", b"kept"));
+}
+
+/// What nobody had is asked of whoever tells that it has it, wherever that is.
+#[test]
+fn what_was_asked_in_vain_is_asked_of_the_next_one() {
+    let home = Home::with(&[]);
+    let bytes = noise(40_000, 5);
+    let hash = name_of(&bytes);
+    let (mut first, mut second) = (Peer::met(&home), Peer::met(&home));
+    first.tell(vec![first.file(1, "x", bytes.len(), hash)]);
+    assert_eq!(first.asked().len(), 1);
+    first.say(&Message::Lacking).unwrap();
+    first.what_follows();
+    second.tell(vec![second.file(1, "d/y", bytes.len(), hash), second.row(2, "d", Content::Folder)]);
+    assert_eq!(second.asked().len(), 1);
+    second.give(&bytes);
+    home.gets("x", &bytes);
+    home.gets("d/y", &bytes);
+    home.is_well();
 }
 
 #[test]
@@ -66,23 +88,71 @@ fn floods_of_words_hurt_nobody() {
     home.is_well();
 }
 
-/// One holder of the key with very many links.
+/// One holder of the key with very many links, under as many names: it gets no more than others leave, and they find room.
 #[test]
-fn links_are_bounded() {
+fn who_has_many_links_keeps_nobody_out() {
+    const ACCEPTED_MAX: usize = LINKS_MAX - LINKS_DIALLED_MIN;
     let home = Home::with(&[("a", b"a")]);
-    let mut crowd = Vec::new();
-    for _ in 0..LINKS_MAX + 20 {
-        let mut peer = Peer::dial(home.address());
-        let hello = peer.hello();
-        peer.say(&hello).unwrap();
-        // Its hello, so the handshake is behind us; then it goes on, or says that there are too many.
-        peer.hear();
-        crowd.push(peer);
-    }
+    let crowd: Vec<_> = (0..LINKS_MAX + 20).map(|_| Peer::knocks(connect_from(1, home.address()))).collect();
+    assert_eq!(crowd.iter().filter(|(_, welcome)| *welcome).count(), ACCEPTED_MAX);
     // Those that were too many may be on their way out for a moment.
-    until("it has as many as it takes", || home.members() == LINKS_MAX);
-    drop(crowd);
-    until("it noticed that they went", || home.members() == 0);
+    until("it has as many as it takes", || home.members() == ACCEPTED_MAX);
+    // Who comes from elsewhere takes the place of one of them.
+    let (mut other, welcome) = Peer::knocks(connect_from(2, home.address()));
+    assert!(welcome);
+    // Whom the member dials itself has room beside them.
+    let honest = Home::with(&[("honest", b"honest")]);
+    other.say(&Message::Roster(vec![honest.address()])).unwrap();
+    home.gets("honest", b"honest");
+    until("both are told of", || home.members() == ACCEPTED_MAX + 1);
+    drop((crowd, other));
+    until("it noticed that they went", || home.members() == 1);
+    drop(honest);
+    home.is_well();
+}
+
+/// Every address that somebody tells of is dialled; one that tells of very many is not believed so much.
+#[test]
+fn who_tells_of_very_many_addresses_has_few_of_them_dialled() {
+    let home = Home::with(&[]);
+    let mut peer = Peer::met(&home);
+    let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut addresses =
+        (1..=250).flat_map(|net| [1, 2].map(|last| SocketAddr::from(([127, 1, net, last], port))));
+    for _ in 0..500 / ROSTER_MAX {
+        peer.say(&Message::Roster(addresses.by_ref().take(ROSTER_MAX).collect())).unwrap();
+    }
+    // What fails is dialled again only after all else was dialled.
+    let mut dialled = BTreeSet::new();
+    for stream in listener.incoming() {
+        if !dialled.insert(stream.unwrap().local_addr().unwrap()) && dialled.len() >= ROSTER_NEWS_MAX as usize
+        {
+            break;
+        }
+    }
+    assert_eq!(dialled.len(), ROSTER_NEWS_MAX as usize);
+    // What it tells of again is known.
+    drop(listener);
+    home.is_well();
+}
+
+/// A device is at one place, and links that it lost are noticed.
+#[test]
+fn one_device_has_few_links() {
+    let home = Home::with(&[]);
+    let mut peers = Vec::new();
+    let device = Device::from_bits(5);
+    for _ in 0..LINKS_PER_MEMBER_MAX + 5 {
+        let mut peer = Peer::dial(home.address());
+        let hello = peer.hello_as(device);
+        peer.say(&hello).unwrap();
+        while !matches!(peer.hear(), Some(Message::Follow(_) | Message::Bye(_)) | None) {}
+        peers.push(peer);
+    }
+    until("it has few of them", || home.members() == LINKS_PER_MEMBER_MAX);
+    // Another one at the same host is another one.
+    assert!(Peer::knocks(connect_from(1, home.address())).1);
     home.is_well();
 }
 

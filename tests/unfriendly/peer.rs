@@ -32,7 +32,11 @@ pub(crate) struct Peer {
 impl Peer {
     /// Shakes hands.
     pub(crate) fn dial(address: SocketAddr) -> Peer {
-        let mut stream = TcpStream::connect(address).unwrap();
+        Peer::call(TcpStream::connect(address).unwrap())
+    }
+
+    /// The same over a connection that there is.
+    pub(crate) fn call(mut stream: TcpStream) -> Peer {
         let link_key = key().link_key();
         let first = preamble(link_key.token());
         let (initiator, message) = Initiator::start(&link_key, &first);
@@ -63,6 +67,20 @@ impl Peer {
         peer.say(&hello).unwrap();
         while !matches!(peer.hear().expect("it is welcome"), Message::Follow(_)) {}
         peer
+    }
+
+    /// Says hello over a connection that there is; whether it is welcome.
+    pub(crate) fn knocks(stream: TcpStream) -> (Peer, bool) {
+        let mut peer = Peer::call(stream);
+        let hello = peer.hello();
+        peer.say(&hello).unwrap();
+        loop {
+            match peer.hear() {
+                Some(Message::Follow(_)) => return (peer, true),
+                Some(Message::Bye(_)) | None => return (peer, false),
+                Some(_) => {}
+            }
+        }
     }
 
     /// A hello of its own.

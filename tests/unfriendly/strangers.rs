@@ -14,7 +14,7 @@ use socket2::{Domain, Socket, Type};
 
 use crate::home::{DEADLINE, Home, key, until};
 
-fn connect_from(host: u8, to: SocketAddr) -> TcpStream {
+pub(crate) fn connect_from(host: u8, to: SocketAddr) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from(([127, 0, 0, host], 0)).into()).unwrap();
     socket.connect(&to.into()).unwrap();

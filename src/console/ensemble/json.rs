@@ -80,6 +80,7 @@ impl ShowEnsemble for Json {
             moved_total: report.moved_count,
             in_unison: report.fulfilled,
             troubles: &report.troubles,
+            unreached: &report.unreached,
             state: State::from(last),
         }))
     }
@@ -124,6 +125,8 @@ enum Event<'a> {
         moved_total: u64,
         in_unison: bool,
         troubles: &'a [String],
+        /// What was named and was not reached at the end, and why.
+        unreached: &'a [String],
         #[serde(flatten)]
         state: State,
     },
@@ -193,6 +196,8 @@ struct StatusObject<'a> {
     listen: Option<String>,
     neighbours: Vec<Other<'a>>,
     troubles: &'a [String],
+    /// What was named and cannot be reached, and why.
+    unreached: &'a [String],
     #[serde(flatten)]
     state: State,
 }
@@ -217,6 +222,7 @@ pub(super) fn status(status: &Status) -> String {
             .map(|member| Other { label: &member.label, address: &member.address, behind: member.behind })
             .collect(),
         troubles: &standing.troubles,
+        unreached: &standing.unreached,
         state: State::from(&status.snapshot),
     })
 }
@@ -288,12 +294,13 @@ mod tests {
             moved_total: 1,
             in_unison: true,
             troubles: &[],
+            unreached: &["y".to_owned()],
             state: state(),
         };
         let file = json!({"path": "d/a", "size": 3, "digest": "ab".repeat(32), "from": ["b"]});
         assert_is(
             &report,
-            json!({"event": "report", "moved": [file], "moved_total": 1, "in_unison": true, "troubles": []}),
+            json!({"event": "report", "moved": [file], "moved_total": 1, "in_unison": true, "troubles": [], "unreached": ["y"]}),
         );
     }
 }

@@ -102,7 +102,8 @@ struct Troubles {
 impl Troubles {
     /// What changed: each trouble, and whether it is over.
     fn news(&mut self, standing: &Standing) -> Vec<(String, bool)> {
-        let now: BTreeSet<String> = standing.troubles.iter().cloned().collect();
+        let now = standing.troubles.iter().chain(&standing.unreached);
+        let now: BTreeSet<String> = now.cloned().collect();
         let over = self.known.difference(&now).map(|trouble| (trouble.clone(), true));
         let new = now.difference(&self.known).map(|trouble| (trouble.clone(), false));
         let news = over.chain(new).collect();

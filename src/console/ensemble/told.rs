@@ -59,7 +59,8 @@ pub fn status_text(dir: &Path, status: &Status) -> String {
         let command = format!("ensemble approve {}", shell_word(dir));
         lines.push(format!("  {} held back; to let them go: {command}", counted(standing.held, "deletion")));
     }
-    lines.extend(standing.troubles.iter().map(|text| format!("  {}", words::trouble(text, false))));
+    let troubles = standing.troubles.iter().chain(&standing.unreached);
+    lines.extend(troubles.map(|text| format!("  {}", words::trouble(text, false))));
     lines.join("\n") + "\n"
 }
 

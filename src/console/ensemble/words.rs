@@ -75,6 +75,10 @@ pub(super) fn report(report: &Report, last: &Snapshot) -> String {
     if untold > 0 {
         lines.push(format!("and {}", counted(untold, "more file")));
     }
+    // Whoever is in unison does not ask who else there might have been.
+    if !report.fulfilled {
+        lines.extend(report.unreached.iter().map(|text| format!("not reached: {}", Escaped(text))));
+    }
     let how = if report.fulfilled { "in unison" } else { "not in unison yet; running it again resumes" };
     lines.push(format!(
         "{how}: {} came in {:.1} s",

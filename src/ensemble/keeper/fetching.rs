@@ -235,7 +235,9 @@ impl Keeper {
         while looks > 0 && asked.len() < FETCH_SLICES_MAX && bytes < room {
             looks -= 1;
             let Some(content) = arrivals.queue.pop_front() else { break };
-            let Some(short) = arrivals.short.get_mut(&content) else { continue };
+            // It may be in the queue from before it was given up.
+            let short = arrivals.short.get_mut(&content).filter(|short| short.asked.is_none());
+            let Some(short) = short else { continue };
             if !short.holders.contains(&device) {
                 arrivals.queue.push_back(content);
                 continue;

@@ -1,5 +1,6 @@
 //! Who is there, and what is told to whom.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -15,11 +16,14 @@ use crate::host::clock;
 use crate::host::folder::index::Change;
 use crate::host::thread::Thread;
 use crate::limits::{
-    ADDRESSES_MAX, DIALS_MAX, ENTRIES_BYTES, FETCH_SLICES_MAX, LINKS_MAX, RENEW_PAUSE, ROSTER_MAX,
-    SLICES_OWED_MAX, STATE_INTERVAL,
+    ADDRESSES_MAX, DIALS_MAX, ENTRIES_BYTES, FETCH_SLICES_MAX, LINKS_PER_MEMBER_MAX, RENEW_PAUSE, ROSTER_MAX,
+    ROSTER_NEWS_MAX, ROSTER_NEWS_SPAN, SLICES_OWED_MAX, STATE_INTERVAL,
 };
-use crate::logic::addresses::{Addresses, Source};
-use crate::logic::swarm::{self, Knock};
+use crate::logic::addresses::{Addresses, Source, source_of};
+use crate::logic::named::{Cause, Named};
+use crate::logic::ration::Rations;
+use crate::logic::remembered::Remembered;
+use crate::logic::swarm::{self, Knock, Room, Seat};
 use crate::logic::window::Window;
 use crate::stream::{Role, StreamError};
 use crate::text::{Escaped, chain};
@@ -28,10 +32,14 @@ use crate::wire::codec;
 use crate::wire::ensemble::{Entries, Follow, Having, Hello, Message, Reason, Row, State};
 
 /// All links, and where others may be.
-pub(super) struct Links {
+pub(in crate::ensemble) struct Links {
     links: BTreeMap<LinkId, Link>,
     next: u64,
     addresses: Addresses,
+    remembered: Remembered,
+    named: Named,
+    /// What was told of it last.
+    told: Vec<String>,
     /// Members that said before they left that all was in unison, by device.
     satisfied: BTreeMap<Device, State>,
     /// When our device was renewed last because of what another member said.
@@ -65,14 +73,23 @@ struct Met {
     asked: VecDeque<(Moment, u32)>,
     asked_bytes: u64,
     having: BTreeMap<ContentHash, Vec<(u32, u32)>>,
+    /// How many addresses that we did not know it may tell of.
+    news: Rations<1>,
 }
 
 impl Links {
-    pub(super) fn new(seed: u64) -> Links {
+    pub(in crate::ensemble) fn new(seed: u64, remembered: Remembered) -> Links {
+        let mut addresses = Addresses::new(fastrand::Rng::with_seed(seed));
+        for address in remembered.addresses() {
+            addresses.learn(clock::now(), address, Source::Remembered, Duration::ZERO);
+        }
         Links {
             links: BTreeMap::new(),
             next: 0,
-            addresses: Addresses::new(fastrand::Rng::with_seed(seed)),
+            addresses,
+            remembered,
+            named: Named::default(),
+            told: Vec::new(),
             satisfied: BTreeMap::new(),
             renewed: None,
         }
@@ -84,6 +101,49 @@ impl Links {
 
     pub(super) fn learn(&mut self, address: SocketAddr, source: Source) {
         self.addresses.learn(clock::now(), address, source, Duration::ZERO);
+    }
+
+    /// What the user named is there, or nobody knows where.
+    pub(super) fn named(&mut self, name: &str, found: Result<Vec<SocketAddr>, String>) {
+        match found {
+            Ok(addresses) => {
+                let was_reached = addresses.iter().any(|&address| self.remembered.is_known(address));
+                self.named.found(name, &addresses, was_reached);
+                addresses.into_iter().for_each(|address| self.learn(address, Source::User));
+            }
+            Err(why) => self.named.is_wrong(clock::now(), name, why),
+        }
+    }
+
+    /// What of that cannot be reached, as far as the user should know while the member runs.
+    pub(super) fn told_of_named(&mut self, now: Moment) -> Vec<String> {
+        let told = self.named.told(now);
+        told.iter().filter(|text| !self.told.contains(text)).for_each(|text| log::warn!("{text}"));
+        self.told.clone_from(&told);
+        told
+    }
+
+    /// All of it that is not reached.
+    pub(super) fn unreached(&self) -> Vec<String> {
+        self.named.unreached()
+    }
+
+    /// A member says that others listen there. Most of it we know; for what is new we dial, so that is rationed.
+    fn told_of(&mut self, id: LinkId, addresses: Vec<SocketAddr>, now: Moment) {
+        let Some(met) = self.links.get_mut(&id).and_then(|link| link.met.as_mut()) else { return };
+        met.news.turn_page(now);
+        for address in addresses {
+            if !self.addresses.is_known(address) {
+                let was_enough = met.news.deadline().is_some();
+                if !met.news.take(0) {
+                    if !was_enough {
+                        log::info!("link {} tells of too many addresses; no more are looked at now", id.0);
+                    }
+                    continue;
+                }
+            }
+            self.addresses.learn(now, address, Source::Member, Duration::ZERO);
+        }
     }
 
     fn met(&self, id: LinkId) -> Option<&Met> {
@@ -102,6 +162,37 @@ impl Links {
 
     pub(super) fn device(&self, id: LinkId) -> Option<Device> {
         self.met(id).map(|met| met.hello.device)
+    }
+
+    /// All links that said hello and are not on their way out. Of those of one source, the latest gives way first.
+    fn seats(&self) -> Vec<Seat<LinkId, Reverse<LinkId>>> {
+        let lasting = self.links.iter().filter(|(_, link)| link.met.is_some() && !link.shared.is_closing());
+        let seat = |(&id, link): (&LinkId, &Link)| Seat {
+            id,
+            dialled: link.dialled.is_some(),
+            source: source_of(link.remote.ip()),
+            worth: Reverse(id),
+        };
+        lasting.map(seat).collect()
+    }
+
+    /// Whom to dial next.
+    fn next_due(&mut self, now: Moment) -> Option<SocketAddr> {
+        let here: BTreeSet<Device> = self.up().into_iter().filter_map(|id| self.device(id)).collect();
+        let is_here = |device| here.contains(&device);
+        let remembered = &self.remembered;
+        self.addresses.next_due_of(now, |address| !remembered.is_needless(address, now, is_here))
+    }
+
+    /// Where others were reached, if that is to be written down.
+    pub(super) fn news_of_places(&mut self, now: Moment) -> Option<String> {
+        let wall = clock::wall();
+        for link in self.links.values() {
+            if let (Some(address), Some(met)) = (link.dialled, &link.met) {
+                self.remembered.reached(address, met.hello.device, now, wall);
+            }
+        }
+        self.remembered.news()
     }
 
     /// How people call whoever is at the other end.
@@ -223,6 +314,31 @@ impl Links {
     }
 }
 
+/// Why nobody was reached at an address that was dialled, and what to do; nothing if we gave up.
+fn why_not_reached(address: SocketAddr, end: &LinkEnd) -> Option<(Cause, String)> {
+    use std::io::ErrorKind;
+    let reason = match end {
+        LinkEnd::Stream(StreamError::Dial(error)) => {
+            let what_to_do = match error.io().kind() {
+                ErrorKind::Interrupted => return None,
+                ErrorKind::ConnectionRefused => "is `ensemble` running there, on this port?",
+                _ => "is it on, and does its firewall let this port through?",
+            };
+            return Some((Cause::Away, format!("{}; {what_to_do}", chain(error))));
+        }
+        // Whoever has another key is told nothing, not even that.
+        LinkEnd::Stream(StreamError::Gone | StreamError::Socket(_)) => {
+            "hung up: it has another key, or is no ensemble; compare `ensemble key` on both computers, and the port"
+        }
+        LinkEnd::Stream(StreamError::Wire(_) | StreamError::OtherKey | StreamError::Late)
+        | LinkEnd::Late
+        | LinkEnd::Fault(_) => "is no ensemble; check the port",
+        LinkEnd::Bye(_) => return Some((Cause::Refused, format!("{address} wants no link now"))),
+        _ => return None,
+    };
+    Some((Cause::Stranger, format!("{address} {reason}")))
+}
+
 impl Met {
     fn is_united(&self, last: u64) -> bool {
         let has_said =
@@ -251,8 +367,14 @@ impl Keeper {
 
     /// Dials who is due.
     pub(super) fn dial(&mut self, now: Moment) {
-        while self.links.addresses.dials() < DIALS_MAX && self.links.links.len() < LINKS_MAX {
-            let Some(address) = self.links.addresses.next_due(now) else { break };
+        let dialled = self.links.seats().iter().filter(|seat| seat.dialled).count();
+        let links = self.links.seats().len();
+        loop {
+            let dials = self.links.addresses.dials();
+            if dials >= DIALS_MAX || !swarm::has_room_to_dial(links, dialled, dials) {
+                break;
+            }
+            let Some(address) = self.links.next_due(now) else { break };
             self.links.addresses.on_dial(address);
             self.start_link(Role::Dial(address), Some(address));
         }
@@ -310,9 +432,7 @@ impl Keeper {
             Fact::Lacking(asked) => self.lacking(id, &asked, now),
             Fact::Trouble(error, asked) => self.not_stored(id, &error, &asked, now),
             Fact::Having(having) => self.others_have(id, having),
-            Fact::Roster(addresses) => {
-                addresses.into_iter().for_each(|address| self.links.learn(address, Source::Member));
-            }
+            Fact::Roster(addresses) => self.links.told_of(id, addresses, now),
             Fact::Told => {
                 if let Some(met) = self.links.met_mut(id) {
                     met.telling = false;
@@ -351,6 +471,7 @@ impl Keeper {
             asked: VecDeque::new(),
             asked_bytes: 0,
             having: BTreeMap::new(),
+            news: Rations::new(ROSTER_NEWS_MAX, ROSTER_NEWS_SPAN),
         });
         let listens = dialled.or(listens);
         if let Some(address) = listens {
@@ -364,6 +485,7 @@ impl Keeper {
         if let Some(address) = dialled {
             self.links.addresses.on_dial_done(address);
         }
+        listens.into_iter().for_each(|address| self.links.named.reached(address));
         if member == self.context.me {
             self.links.close(id, Reason::Oneself);
             return Ok(());
@@ -376,17 +498,17 @@ impl Keeper {
             self.links.close(id, Reason::Fault);
             return Ok(());
         }
+        if let Some(address) = dialled {
+            self.links.remembered.reached(address, device, now, clock::wall());
+        }
         if !self.is_the_one(id, member, dialled.is_some()) {
             return Ok(());
         }
-        if self.links.up().len() > LINKS_MAX {
+        if !self.makes_room(id, device, remote, dialled.is_some()) {
             self.links.close(id, Reason::TooMany);
             return Ok(());
         }
         log::info!("link {} with {} at {remote} is up, device {device}", id.0, Escaped(&label));
-        if let Some(address) = listens {
-            self.links.addresses.on_useful(now, address);
-        }
         let heard =
             self.index.devices()?.into_iter().find(|(known, _)| *known == device).map_or(0, |(_, at)| at);
         if let Some(met) = self.links.met_mut(id) {
@@ -404,6 +526,32 @@ impl Keeper {
         self.fetch_also(id, None)?;
         self.plans.retry_unheld();
         Ok(())
+    }
+
+    /// Whether there is room for this link; others of somebody who has many may give way to it.
+    fn makes_room(&mut self, id: LinkId, device: Device, remote: SocketAddr, dialled: bool) -> bool {
+        // By host as well: whoever borrows the name of another device must not use up its links.
+        let host = remote.ip().to_canonical();
+        let same = self.links.links.values().filter(|link| {
+            let is_same = |met: &Met| met.hello.device == device;
+            !link.shared.is_closing()
+                && link.remote.ip().to_canonical() == host
+                && link.met.as_ref().is_some_and(is_same)
+        });
+        if same.count() > LINKS_PER_MEMBER_MAX {
+            return false;
+        }
+        let mut seats = self.links.seats();
+        seats.retain(|seat| seat.id != id);
+        match swarm::room_for(source_of(remote.ip()), dialled, &seats) {
+            Room::Free => true,
+            Room::InsteadOf(other) => {
+                self.links.close(other, Reason::TooMany);
+                self.fetch_elsewhere(other);
+                true
+            }
+            Room::Full => false,
+        }
     }
 
     /// Whether it may be true again that our device is somebody else's: with each such word all links begin anew, and who
@@ -449,6 +597,9 @@ impl Keeper {
         let Some(met) = link.met else {
             if let Some(address) = link.dialled {
                 self.links.addresses.on_dial_failed(now, address);
+                if let Some((cause, why)) = why_not_reached(address, end) {
+                    self.links.named.failed(now, address, cause, &why);
+                }
             }
             return;
         };
@@ -474,6 +625,12 @@ impl Keeper {
 
     /// The other side follows our entries from here on.
     fn follows(&mut self, id: LinkId, follow: Follow) -> Result<(), KeeperError> {
+        // A hello alone does not count: one that has no room for us would be dialled without a pause.
+        if let Some(link) = self.links.links.get(&id)
+            && let Some(address) = link.dialled.or(link.met.as_ref().and_then(|met| met.listens))
+        {
+            self.links.addresses.on_useful(clock::now(), address);
+        }
         let is_beyond = follow.after > self.index.last_sequence();
         if follow.device == self.index.device() && is_beyond && self.may_renew(clock::now()) {
             log::warn!("others know more of this folder than its index: an older index was put in its place");
@@ -512,9 +669,9 @@ impl Keeper {
             .collect();
         rows.into_iter().for_each(|row| self.plans.heard(row.path));
         self.fetch_also(id, Some(&contents))?;
+        contents.iter().for_each(|content| self.plans.retry_content(content));
         if !more {
             self.plans.plan_heard();
-            self.plans.retry_unheld();
         }
         Ok(())
     }

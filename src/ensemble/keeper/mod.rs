@@ -2,16 +2,18 @@
 //!
 //! - [`looking`]: what was seen on the disk becomes entries;
 //! - [`planning`]: entries of others become orders;
+//! - [`waiting`]: paths at which nothing can be done yet;
 //! - [`fetching`]: contents come from others, or from what is here;
 //! - [`linking`]: who is there, and what is told to whom.
 //!
 //! Nothing is stored but entries: whatever is under way is found again from them after any stop.
 
 mod fetching;
-mod linking;
+pub(super) mod linking;
 pub(super) mod looking;
 mod planning;
 mod room;
+mod waiting;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{SocketAddr, TcpStream};
@@ -34,7 +36,7 @@ use super::preparer::{self, Prepared};
 use super::progress::{Moved, Standing};
 use super::reading::{self, Found};
 use super::scanner::{self, Glimpse, Looked};
-use crate::entry::{Author, Chunk, ContentHash, Entry, TreePath};
+use crate::entry::{Author, Chunk, Content, ContentHash, Entry, TreePath};
 use crate::host::clock;
 use crate::host::folder::FolderError;
 use crate::host::folder::facts::Facts;
@@ -56,6 +58,8 @@ pub(super) enum Event {
     Knock(TcpStream, SocketAddr),
     /// A member may listen there.
     Address(SocketAddr, Source),
+    /// Where what the user named is, by the words with which that was done; or why nobody knows.
+    Named(String, Result<Vec<SocketAddr>, String>),
     /// Something happened on a link.
     Link(LinkId, Fact),
     /// The scanner sees this.
@@ -72,6 +76,8 @@ pub(super) enum Event {
     Prepared(ContentHash, Prepared),
     /// The archivist is done.
     Tidied(archivist::Done),
+    /// What was to be remembered is on the disk, or not.
+    Remembered,
     /// Something changed in the folder.
     Hint(Hint),
     /// The deletions that were held back are meant.
@@ -108,6 +114,8 @@ pub struct Report {
     pub fulfilled: bool,
     /// What hindered.
     pub troubles: Vec<String>,
+    /// What the user named and was not reached at the end, and why.
+    pub unreached: Vec<String>,
 }
 
 /// The threads that work for the keeper.
@@ -117,6 +125,7 @@ pub(super) struct Hands {
     pub(super) applier: Hand<applier::Task>,
     pub(super) preparer: Hand<preparer::Order>,
     pub(super) archivist: Hand<archivist::Order>,
+    pub(super) memory: Hand<String>,
 }
 
 /// What the keeper is to do beyond keeping.
@@ -167,10 +176,9 @@ impl Keeper {
         purpose: Purpose,
         index: Index,
         hands: Hands,
-        looking: Looking,
+        (links, looking): (Links, Looking),
         seed: u64,
     ) -> Keeper {
-        let links = Links::new(seed);
         Keeper {
             context,
             inbox,
@@ -219,6 +227,7 @@ impl Keeper {
             united: self.united_since.is_some(),
             fulfilled: self.fulfilled,
             troubles: self.troubles.values().cloned().collect(),
+            unreached: self.links.unreached(),
             moved_count: self.moved_count,
             moved: std::mem::take(&mut self.moved),
         })
@@ -278,6 +287,7 @@ impl Keeper {
             Event::Applied(_) | Event::Synced(_) => self.hands.applier.done(),
             Event::Prepared(..) => self.hands.preparer.done(),
             Event::Tidied(_) => self.hands.archivist.done(),
+            Event::Remembered => self.hands.memory.done(),
             _ => {}
         }
         if self.stopping.is_some()
@@ -295,6 +305,7 @@ impl Keeper {
         match event {
             Event::Knock(stream, remote) => self.knocked(stream, remote),
             Event::Address(address, source) => self.links.learn(address, source),
+            Event::Named(name, found) => self.links.named(&name, found),
             Event::Link(id, fact) => self.on_link(id, fact)?,
             Event::Glimpses(glimpses) => self.glimpsed(glimpses)?,
             Event::Looked(looked) => self.looked(looked)?,
@@ -303,6 +314,7 @@ impl Keeper {
             Event::Synced(outcome) => self.synced(outcome)?,
             Event::Prepared(content, prepared) => self.prepared(content, prepared)?,
             Event::Tidied(done) => self.tidied(done),
+            Event::Remembered => {}
             Event::Hint(hint) => self.looking.hint(hint),
             Event::Approve(answer) => {
                 // Whoever asked may be gone.
@@ -329,6 +341,7 @@ impl Keeper {
     fn tick(&mut self, now: Moment) -> Result<(), KeeperError> {
         self.dial(now);
         self.tidy(now);
+        self.remember(now);
         self.retry(now);
         self.tell_having();
         let chunks: usize = self.lists.values().map(Vec::len).sum();
@@ -357,6 +370,15 @@ impl Keeper {
         Ok(())
     }
 
+    /// Writes down where others were reached, for the next start.
+    fn remember(&mut self, now: Moment) {
+        if !self.hands.memory.is_busy()
+            && let Some(text) = self.links.news_of_places(now)
+        {
+            self.hands.memory.order(text);
+        }
+    }
+
     fn standing(&mut self, now: Moment) -> Result<Standing, KeeperError> {
         let behind = self.plans.behind();
         let busy = self.is_busy();
@@ -377,6 +399,7 @@ impl Keeper {
             conflicts: self.conflicts,
             held: self.looking.held(),
             troubles: self.troubles.values().cloned().collect(),
+            unreached: self.links.told_of_named(now),
         })
     }
 
@@ -414,8 +437,11 @@ impl Keeper {
         })?;
         self.unsettled = Some(clock::now());
         self.totals_stale = true;
-        for (path, ..) in rows {
+        for (path, entry, _) in rows {
             self.plans.changed_here(path);
+            if let Content::File { hash, .. } = &entry.content {
+                self.plans.retry_content(hash);
+            }
         }
         Ok(())
     }

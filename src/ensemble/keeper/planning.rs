@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
+use super::waiting::Waiting;
 use super::{Keeper, KeeperError};
 use crate::ensemble::applier::{self, Order, Outcome, Work};
 use crate::ensemble::progress::Moved;
@@ -16,7 +17,9 @@ use crate::host::folder::facts::Facts;
 use crate::host::folder::index::Own;
 use crate::host::folder::temp::Whole;
 use crate::host::folder::{FolderError, Kind, Stat, Trouble};
-use crate::limits::{ACTIVE_MAX, APPLY_MAX, DIRTY_MAX, HEARD_MAX, PLAN_PATHS, RETRY_PAUSE, WHOLE_LEN_MAX};
+use crate::limits::{
+    ACTIVE_MAX, APPLY_MAX, DIRTY_MAX, HEARD_MAX, PLAN_PATHS, RETRY_PAUSE, WAITING_SEARCH_PAUSE, WHOLE_LEN_MAX,
+};
 use crate::logic::sync::aside::{Aside, aside};
 use crate::logic::sync::{Around, Parent, Step, plan};
 use crate::text::chain;
@@ -32,12 +35,14 @@ pub(super) struct Plans {
     /// To be planned from the inside to the outside, when nothing else is: something goes there, or may not.
     going: BTreeSet<TreePath>,
     /// They wait for something else here.
-    blocked: BTreeSet<TreePath>,
+    blocked: Waiting,
     /// Nobody who is there has what belongs there.
-    unheld: BTreeSet<TreePath>,
+    unheld: Waiting,
     /// The disk would not.
-    refused: BTreeSet<TreePath>,
+    refused: Waiting,
     retry_at: Option<Moment>,
+    /// When those that wait, and have no name here, were looked for last.
+    searched: Option<Moment>,
     /// What is under way.
     active: BTreeMap<TreePath, Active>,
     /// What a look saw there meanwhile: it was perhaps what we put there, and perhaps not.
@@ -86,8 +91,7 @@ impl Plans {
     /// Our own entry is new: what waited for it, or is in it, may go on.
     pub(super) fn changed_here(&mut self, path: &TreePath) {
         self.changed(path);
-        let waits: Vec<TreePath> = beneath(&self.blocked, path).cloned().collect();
-        for path in waits {
+        for path in self.blocked.beneath(path) {
             self.blocked.remove(&path);
             self.changed(&path);
         }
@@ -122,14 +126,40 @@ impl Plans {
 
     /// What waited for something here is planned again.
     pub(super) fn retry_blocked(&mut self) {
-        let blocked = std::mem::take(&mut self.blocked);
-        blocked.iter().for_each(|path| self.changed(path));
+        let blocked = self.blocked.take();
+        self.retry_all(blocked);
     }
 
-    /// What nobody had is planned again: there is somebody new, or somebody has something new.
+    /// What nobody had is planned again: there is somebody new.
     pub(super) fn retry_unheld(&mut self) {
-        let unheld = std::mem::take(&mut self.unheld);
-        unheld.iter().for_each(|path| self.changed(path));
+        let unheld = self.unheld.take();
+        self.retry_all(unheld);
+    }
+
+    /// What nobody had and wants this content is planned again: somebody has it.
+    pub(super) fn retry_content(&mut self, content: &ContentHash) {
+        self.unheld.take_content(content).iter().for_each(|path| self.changed(path));
+    }
+
+    fn retry_all(&mut self, (paths, has_more): (Vec<TreePath>, bool)) {
+        paths.iter().for_each(|path| self.changed(path));
+        // One that is under way goes on: whoever waits after where it is is found, and the others by the next one.
+        if has_more && self.sweep.is_none() {
+            self.sweep();
+        } else if has_more {
+            self.blocked.note_more();
+        }
+    }
+
+    /// Those that wait and have no name here are looked for now and then: what they waited for may have come.
+    fn search(&mut self, now: Moment) {
+        let waiting = [&mut self.blocked, &mut self.unheld, &mut self.refused];
+        let is_due = self.searched.is_none_or(|at| now.since(at) >= WAITING_SEARCH_PAUSE);
+        if self.sweep.is_none() && is_due && waiting.iter().any(|waiting| waiting.has_more()) {
+            self.searched = Some(now);
+            waiting.into_iter().for_each(Waiting::forget_more);
+            self.sweep();
+        }
     }
 
     /// A look saw this at a path at which something is under way.
@@ -155,15 +185,17 @@ impl Plans {
 
     /// How many paths are not as they should be, as far as it is known.
     pub(super) fn behind(&self) -> u64 {
-        let waiting = self.blocked.len() + self.unheld.len() + self.refused.len();
+        let waiting = self.blocked.count() + self.unheld.count() + self.refused.count();
         let planned = self.heard.len() + self.dirty.len() + self.going.len() + self.active.len();
         (planned + waiting) as u64
     }
 
     /// Whether something is to be done in this folder that was not tried yet.
     fn is_pending_beneath(&self, folder: &TreePath) -> bool {
-        let sets = [&self.heard, &self.dirty, &self.going, &self.blocked, &self.unheld, &self.refused];
+        let waiting = [&self.blocked, &self.unheld, &self.refused];
+        let sets = [&self.heard, &self.dirty, &self.going];
         self.sweep.is_some()
+            || waiting.into_iter().any(|waiting| waiting.may_be_beneath(folder))
             || sets.into_iter().any(|set| beneath(set, folder).next().is_some())
             || after(folder, &self.active).next().is_some_and(|path| path.is_beneath(folder))
     }
@@ -233,7 +265,7 @@ impl Keeper {
         self.plans.unheld.remove(&path);
         self.plans.refused.remove(&path);
         if self.looking.is_unsure(&path) {
-            self.plans.blocked.insert(path);
+            self.plans.blocked.insert(path, None);
             return Ok(());
         }
         self.plans.blocked.remove(&path);
@@ -252,11 +284,11 @@ impl Keeper {
         match step {
             Step::Rest => {}
             Step::Wait => {
-                self.plans.blocked.insert(path);
+                self.plans.blocked.insert(path, None);
             }
             Step::Note(entry) => self.note(path, own, entry, rows),
             Step::Reassert(_) if self.plans.is_pending_beneath(&path) => {
-                self.plans.blocked.insert(path);
+                self.plans.blocked.insert(path, None);
             }
             Step::Reassert(entry) => rows.push((path, entry, own.and_then(|own| own.facts))),
             Step::Take(entry) => self.take(path, own, entry, false, &others)?,
@@ -352,7 +384,7 @@ impl Keeper {
             let goal = Goal { content, own, entry, beside };
             self.plans.active.insert(path, Active::Wanted(Box::new(goal)));
         } else {
-            self.plans.unheld.insert(path);
+            self.plans.unheld.insert(path, Some(content));
         }
         Ok(())
     }
@@ -386,7 +418,7 @@ impl Keeper {
                     self.write_own(&[(name, its_entry, facts)])?;
                 }
                 Aside::Kept(name, _) if self.plans.is_active(&name) || self.looking.is_unsure(&name) => {
-                    self.plans.blocked.insert(path);
+                    self.plans.blocked.insert(path, None);
                     return Ok(());
                 }
                 Aside::Kept(name, its_entry) => {
@@ -464,7 +496,7 @@ impl Keeper {
                 self.put(path, own, entry, beside, Some(whole), from.to_vec())?;
             } else {
                 // It finds the content here in a moment.
-                self.plans.blocked.insert(path);
+                self.plans.blocked.insert(path, None);
             }
         }
         Ok(())
@@ -485,14 +517,14 @@ impl Keeper {
     }
 
     fn refuse(&mut self, path: TreePath) {
-        self.plans.refused.insert(path);
+        self.plans.refused.insert(path, None);
         self.plans.retry_at.get_or_insert(clock::now() + RETRY_PAUSE);
     }
 
     /// Others wait until what is there is known again.
     fn look_first(&mut self, path: TreePath) {
         self.looking.look_at(path.clone());
-        self.plans.blocked.insert(path);
+        self.plans.blocked.insert(path, None);
     }
 
     /// What the disk told last of what is there.
@@ -589,9 +621,10 @@ impl Keeper {
     /// What the disk would not do is tried again now and then.
     pub(super) fn retry(&mut self, now: Moment) {
         if self.plans.retry_at.take_if(|at| *at <= now).is_some() {
-            let refused = std::mem::take(&mut self.plans.refused);
-            refused.iter().for_each(|path| self.plans.changed(path));
+            let refused = self.plans.refused.take();
+            self.plans.retry_all(refused);
         }
+        self.plans.search(now);
     }
 
     /// What is under way at a path is not any more: what a look saw there meanwhile is looked at.

@@ -33,7 +33,7 @@ use std::net::SocketAddr;
 pub use self::link::Flow;
 use self::link::{Asked, Link, smoothed};
 use self::meeting::Meeting;
-pub use self::room::{Knock, may_knock};
+pub use self::room::{Knock, Room, Seat, has_room_to_dial, may_knock, room_for};
 use super::picker::Picker;
 use super::suspects::Suspects;
 use crate::identity::MemberId;

@@ -15,13 +15,62 @@ use crate::logic::addresses::source_of;
 
 /// Whether there is room for one more link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Room {
+pub enum Room<Id> {
     /// There is.
     Free,
     /// There is, once this link is closed.
-    InsteadOf(LinkId),
+    InsteadOf(Id),
     /// There is not.
     Full,
+}
+
+/// One of the links that a member has.
+#[derive(Clone, Copy, Debug)]
+pub struct Seat<Id, Worth> {
+    /// Which.
+    pub id: Id,
+    /// Whether the member dialled it itself.
+    pub dialled: bool,
+    /// With whom, as a [source of connections](source_of).
+    pub source: IpAddr,
+    /// Of two links the one that is worth less gives way.
+    pub worth: Worth,
+}
+
+/// Whether a member with these links has room for one with somebody at this source of connections.
+#[must_use]
+pub fn room_for<Id: Copy, Worth: Ord + Copy>(
+    source: IpAddr,
+    dialled: bool,
+    seats: &[Seat<Id, Worth>],
+) -> Room<Id> {
+    let accepted = seats.iter().filter(|seat| !seat.dialled).count();
+    let is_free = dialled || accepted < LINKS_MAX - LINKS_DIALLED_MIN;
+    if is_free && seats.len() < LINKS_MAX {
+        return Room::Free;
+    }
+    who_gives_way(source, seats).map_or(Room::Full, Room::InsteadOf)
+}
+
+/// Whether a member may dial somebody that has so many links, so many of which it dialled itself, and so many dials under
+/// way.
+#[must_use]
+pub const fn has_room_to_dial(links: usize, dialled: usize, dials: usize) -> bool {
+    links + dials < LINKS_DIALLED_MAX || dialled + dials < LINKS_DIALLED_MIN
+}
+
+/// Of those that others opened, the least useful link of the source that has most, unless this one has as many.
+fn who_gives_way<Id: Copy, Worth: Ord + Copy>(source: IpAddr, seats: &[Seat<Id, Worth>]) -> Option<Id> {
+    let mut sources: BTreeMap<IpAddr, usize> = BTreeMap::new();
+    let accepted = || seats.iter().filter(|seat| !seat.dialled);
+    accepted().for_each(|seat| *sources.entry(seat.source).or_default() += 1);
+    let ours = sources.get(&source).copied().unwrap_or(0);
+    let (&crowd, &most) = sources.iter().max_by_key(|&(_, count)| count)?;
+    // With one more, this one would have as many: they would take turns.
+    if most <= ours + 1 {
+        return None;
+    }
+    accepted().filter(|seat| seat.source == crowd).min_by_key(|seat| seat.worth).map(|seat| seat.id)
 }
 
 /// What becomes of one more connection that somebody opened.
@@ -61,35 +110,18 @@ pub fn may_knock(from: IpAddr, pending: impl Iterator<Item = (LinkId, IpAddr)>, 
 
 impl Swarm {
     /// Whether there is room for a link with somebody at this source of connections.
-    pub(super) fn room_for(&self, source: IpAddr, dialled: bool) -> Room {
-        let accepted = self.links.values().filter(|link| !link.dialled).count();
-        let is_free = dialled || accepted < LINKS_MAX - LINKS_DIALLED_MIN;
-        if is_free && self.links.len() < LINKS_MAX {
-            return Room::Free;
-        }
-        self.who_gives_way(source).map_or(Room::Full, Room::InsteadOf)
+    pub(super) fn room_for(&self, source: IpAddr, dialled: bool) -> Room<LinkId> {
+        let seat = |(&id, link): (&LinkId, &Link)| {
+            let worth = (link.brought, link.useful);
+            Seat { id, dialled: link.dialled, source: link.source, worth }
+        };
+        room_for(source, dialled, &self.links.iter().map(seat).collect::<Vec<_>>())
     }
 
     /// Whether it may dial somebody, with so many dials under way.
     pub(super) fn has_room_to_dial(&self, dials: usize) -> bool {
         let dialled = self.links.values().filter(|link| link.dialled).count();
-        self.links.len() + dials < LINKS_DIALLED_MAX || dialled + dials < LINKS_DIALLED_MIN
-    }
-
-    /// Of those that others opened, the least useful link of the source that has most, unless this one has as many.
-    fn who_gives_way(&self, source: IpAddr) -> Option<LinkId> {
-        let mut sources: BTreeMap<IpAddr, usize> = BTreeMap::new();
-        let accepted = || self.links.iter().filter(|(_, link)| !link.dialled);
-        accepted().for_each(|(_, link)| *sources.entry(link.source).or_default() += 1);
-        let ours = sources.get(&source).copied().unwrap_or(0);
-        let (&crowd, &most) = sources.iter().max_by_key(|&(_, count)| count)?;
-        // With one more, this one would have as many: they would take turns.
-        if most <= ours + 1 {
-            return None;
-        }
-        let theirs = accepted().filter(|(_, link)| link.source == crowd);
-        let usefulness = |link: &Link| (link.brought, link.useful);
-        theirs.min_by_key(|(_, link)| usefulness(link)).map(|(&id, _)| id)
+        has_room_to_dial(self.links.len(), dialled, dials)
     }
 }
 
