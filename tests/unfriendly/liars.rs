@@ -192,3 +192,48 @@ fn chunks_that_do_not_match_are_asked_of_others() {
     drop(honest);
     home.is_well();
 }
+
+/// A path is planned anew whenever somebody tells of it, as everybody does who has just got the same file.
+#[test]
+fn what_is_on_its_way_is_not_asked_for_again_when_others_tell_of_it() {
+    let home = Home::with(&[]);
+    let bytes = noise(1 << 20, 16);
+    let whole = contents(&bytes);
+    let mut giver = Peer::met(&home);
+    let row = giver.file(1, "a", bytes.len(), whole.hash);
+    giver.tell(vec![row.clone()]);
+    let describe = described(&mut giver);
+    giver.say(&Message::Chunks(page(&describe, whole.chunks.len(), new(&whole.chunks)))).unwrap();
+    let mut slices = giver.asked();
+    let in_order = slices.clone();
+    let mut other = Peer::met(&home);
+    other.tell(vec![row.clone()]);
+    // What is there of a content is gathered in the order in which contents are begun: when this one is asked for, the
+    // other one is not begun again.
+    let next = noise(1 << 20, 17);
+    let its = contents(&next);
+    other.tell(vec![row, other.file(2, "b", next.len(), its.hash)]);
+    let describe = described(&mut other);
+    assert_eq!(describe.content, its.hash);
+    other.say(&Message::Chunks(page(&describe, its.chunks.len(), new(&its.chunks)))).unwrap();
+    slices.extend(other.asked());
+    for peer in [&mut other, &mut giver] {
+        for said in peer.what_follows() {
+            if let Message::Fetch(more) = said {
+                slices.extend(more);
+            }
+        }
+    }
+    slices.retain(|slice| slice.content == whole.hash);
+    slices.sort_by_key(|slice| slice.offset);
+    let offsets =
+        whole.chunks.iter().scan(0, |at, chunk| Some(std::mem::replace(at, *at + u64::from(chunk.len))));
+    assert!(slices.iter().map(|slice| slice.offset).eq(offsets), "each chunk is asked for once");
+    for slice in in_order {
+        giver.give(&bytes[usize::try_from(slice.offset).unwrap()..][..slice.len as usize]);
+    }
+    home.gets("a", &bytes);
+    let troubles = home.ensemble().snapshot().standing.troubles;
+    assert!(troubles.is_empty(), "it was begun again: {troubles:?}");
+    home.is_well();
+}

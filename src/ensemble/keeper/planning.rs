@@ -256,12 +256,31 @@ impl Keeper {
         backward: bool,
         rows: &mut Vec<(TreePath, Entry, Option<Facts>)>,
     ) -> Result<(), KeeperError> {
-        match self.plans.active.get(&path) {
+        let coming = match self.plans.active.get(&path) {
             Some(Active::Ordered { .. }) => return Ok(()),
-            // What is on its way may not be what belongs there by now.
-            Some(Active::Wanted(_)) => self.unwant(&path),
-            None => {}
+            Some(Active::Wanted(goal)) => goal.content,
+            None => return self.plan_idle(path, None, backward, rows),
+        };
+        self.plans.active.remove(&path);
+        self.plan_idle(path.clone(), Some(coming), backward, rows)?;
+        // What is on its way may not be what belongs there by now.
+        let is_wanted =
+            matches!(self.plans.active.get(&path), Some(Active::Wanted(goal)) if goal.content == coming);
+        if !is_wanted {
+            self.arrivals.unwant(coming, &path);
+            self.look_if_glimpsed(&path);
         }
+        Ok(())
+    }
+
+    /// Plans a path at which nothing is under way, but perhaps this content on its way to it.
+    fn plan_idle(
+        &mut self,
+        path: TreePath,
+        coming: Option<ContentHash>,
+        backward: bool,
+        rows: &mut Vec<(TreePath, Entry, Option<Facts>)>,
+    ) -> Result<(), KeeperError> {
         self.plans.unheld.remove(&path);
         self.plans.refused.remove(&path);
         if self.looking.is_unsure(&path) {
@@ -291,8 +310,8 @@ impl Keeper {
                 self.plans.blocked.insert(path, None);
             }
             Step::Reassert(entry) => rows.push((path, entry, own.and_then(|own| own.facts))),
-            Step::Take(entry) => self.take(path, own, entry, false, &others)?,
-            Step::TakeBeside(entry) => self.take(path, own, entry, true, &others)?,
+            Step::Take(entry) => self.take(path, own, entry, false, coming, &others)?,
+            Step::TakeBeside(entry) => self.take(path, own, entry, true, coming, &others)?,
         }
         Ok(())
     }
@@ -354,13 +373,14 @@ impl Keeper {
     }
 
     /// Brings what the entry says to the path, as soon as its content is here; `beside` what is there, if that is to
-    /// be kept.
+    /// be kept. It may be the one that is `coming`.
     fn take(
         &mut self,
         path: TreePath,
         own: Option<Own>,
         entry: Entry,
         beside: bool,
+        coming: Option<ContentHash>,
         others: &[(Device, Entry)],
     ) -> Result<(), KeeperError> {
         let own = own.filter(|own| own.entry.content.is_live());
@@ -380,7 +400,7 @@ impl Keeper {
         });
         let holders = others.iter().filter(|(_, other)| other.content == entry.content);
         let holders = holders.map(|(device, _)| *device).collect();
-        if self.want(&path, content, size, base, holders)? {
+        if coming == Some(content) || self.want(&path, content, size, base, holders)? {
             let goal = Goal { content, own, entry, beside };
             self.plans.active.insert(path, Active::Wanted(Box::new(goal)));
         } else {
@@ -632,14 +652,6 @@ impl Keeper {
         if self.plans.glimpsed.remove(path).is_some() {
             self.looking.look_at(path.clone());
         }
-    }
-
-    /// A path does not need what was on its way to it.
-    fn unwant(&mut self, path: &TreePath) {
-        if let Some(Active::Wanted(goal)) = self.plans.active.remove(path) {
-            self.arrivals.unwant(goal.content, path);
-        }
-        self.look_if_glimpsed(path);
     }
 
     /// Where the loser of a conflict at this path goes, if there is one now.
