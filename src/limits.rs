@@ -146,6 +146,9 @@ pub const LAN_ADDRESSES_MAX: usize = 16;
 /// What the library may remember of what others said, in records: ten of each of [`LAN_NEIGHBOURS_MAX`]. It sets itself no
 /// bound, so it begins anew when somebody makes it remember more.
 pub const LAN_RECORDS_MAX: i64 = 10_240;
+/// Whoever is to unite once stays at least so long where it looks for others on the local network: until then everybody
+/// who is there is found, and nobody is left alone by two others that were quick.
+pub const ONCE_STAY: Duration = Duration::from_secs(3);
 /// How long we wait, when we leave, until the others are told.
 pub const LAN_LEAVE_GRACE: Duration = Duration::from_millis(500);
 
@@ -302,6 +305,8 @@ pub const LONG_MAX: usize = 4;
 pub const CHUNKS_MAX: usize = 1 << 24;
 /// Contents of which it is remembered who was asked for them in vain.
 pub const LACKED_MAX: usize = 10_000;
+/// For how long: whoever could not read it just then is asked again after that, and a question costs less than 100 bytes.
+pub const LACKED_SPAN: Duration = Duration::from_secs(20);
 /// Chunks of lists that wait to be written to the index, at most: 36 MiB.
 pub const LISTS_MAX: usize = 1 << 20;
 /// Short contents that are looked at for one link before others have their turn.

@@ -86,7 +86,7 @@ struct Options {
     /// Unite with the others, print a report, leave
     #[arg(long)]
     once: bool,
-    /// Wait for so many others [default: 1]
+    /// Wait until N members are there, with us [default: 2]
     #[arg(long, value_name = "N", requires = "once", value_parser = clap::value_parser!(u16).range(1..))]
     expect: Option<u16>,
     /// Print one JSON object a line
@@ -265,7 +265,8 @@ impl Options {
             lan: !self.no_lan,
             up: self.up,
             down: self.down,
-            once: self.once.then(|| self.expect.unwrap_or(1).into()),
+            // Whoever is alone has nobody to unite with.
+            once: self.once.then(|| usize::from(self.expect.unwrap_or(0)).saturating_sub(1).max(1)),
         }
     }
 
@@ -402,7 +403,7 @@ mod tests {
                     --no-lan --up 500K --down 2M --once --expect 3 --json --logs /l";
         let arguments = Arguments::try_parse_from(line.split_whitespace()).unwrap();
         let config = arguments.options.config(Path::new("notes"), None);
-        assert_eq!((config.members.len(), config.once, config.lan), (2, Some(3), false));
+        assert_eq!((config.members.len(), config.once, config.lan), (2, Some(2), false));
         assert_eq!(config.conductor, Some("nas:9999".parse().unwrap()));
         for example in ["ensemble ./status", "ensemble restore notes plan.txt --version 2"] {
             assert!(Arguments::try_parse_from(example.split(' ')).is_ok(), "{example}");

@@ -49,6 +49,7 @@ use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 use thiserror::Error;
@@ -76,7 +77,7 @@ use crate::host::{HostError, clock, computer, dial, entropy};
 use crate::identity::MemberId;
 use crate::key::{BadKey, EnsembleKey};
 use crate::limits::{
-    BOOT_FILE_LEN_MAX, DIRECTOR_INBOX, KEY_FILE_LEN_MAX, LABEL_LEN_MAX, LEAVE_GRACE, MEMBER_PORTS,
+    BOOT_FILE_LEN_MAX, DIRECTOR_INBOX, KEY_FILE_LEN_MAX, LABEL_LEN_MAX, LEAVE_GRACE, MEMBER_PORTS, ONCE_STAY,
     POLL_INTERVAL, ROOT_PATIENCE,
 };
 use crate::logic::addresses::Source;
@@ -195,7 +196,8 @@ impl Ensemble {
         threads.push(flusher::start(&context, due)?);
         let hands = start_hands(&context, &mut threads)?;
         let seed = entropy::seed()?;
-        let purpose = Purpose { once: config.once };
+        let stay = if config.lan { ONCE_STAY } else { Duration::ZERO };
+        let purpose = Purpose { once: config.once, stays_until: clock::now() + stay };
         let mouths = (events, tell_news);
         let known = (Links::new(seed, finder::remembered(&context)), Looking::new(suspects, seed));
         let keeper = Keeper::new(Arc::clone(&context), mouths, purpose, index, hands, known, seed);

@@ -233,7 +233,7 @@ fn the_archive_gives_way_to_what_finds_no_room() {
 #[test]
 fn who_is_to_unite_once_gives_up_without_room() {
     // One more than there are is waited for.
-    let Some((cramped, b)) = Cramped::new(&["--once", "--expect", "2"]) else { return };
+    let Some((cramped, b)) = Cramped::new(&["--once", "--expect", "3"]) else { return };
     cramped.overfill(0);
     cramped.until_told();
     let ended = b.ended();

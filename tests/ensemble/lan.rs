@@ -31,7 +31,7 @@ fn three_that_find_each_other_become_one_and_leave() {
         Member::start(&mut network.host(number).command(&command))
     };
     let began = Instant::now();
-    let members: Vec<Member> = (1..=3).map(|number| start(number, &["--once", "--expect", "2"])).collect();
+    let members: Vec<Member> = (1..=3).map(|number| start(number, &["--once", "--expect", "3"])).collect();
     for member in members {
         member.ends_with(0);
     }

@@ -9,12 +9,14 @@ mod common;
 mod network;
 
 mod asked;
+mod counted;
 mod folders;
 mod full;
 mod keys;
 mod killed;
 mod lan;
 mod reaching;
+mod refused;
 mod scenes;
 mod troubled;
 mod uniting;

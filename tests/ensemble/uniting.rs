@@ -66,7 +66,7 @@ fn once_ends_with_a_report() {
 fn who_leaves_before_it_is_in_unison_says_so() {
     let folders = Folders::new();
     folders.write("a/x", "x");
-    let a = folders.start("a", &["--once", "--expect", "2"]);
+    let a = folders.start("a", &["--once", "--expect", "3"]);
     // One other is not enough.
     let mut b = folders.join("b", &a, "a", &[]);
     b.until("the file", has_files(1));

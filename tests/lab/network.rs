@@ -194,6 +194,14 @@ impl Host {
         &self.space
     }
 
+    /// How many bytes its card has sent and received, with everything around them.
+    pub(crate) fn carried(&self) -> u64 {
+        let said = output("ip", &format!("-n {} -s -j link show dev {CARD}", self.space)).stdout;
+        let said: serde_json::Value = serde_json::from_slice(&said).expect("ip speaks JSON");
+        let count = |way: &str| said[0]["stats64"][way]["bytes"].as_u64().expect("a card counts its bytes");
+        count("rx") + count("tx")
+    }
+
     /// From now on its link is down, and it has no addresses but those of its own.
     pub(crate) fn unplug(&self) {
         self.addresses("del");

@@ -11,6 +11,7 @@ use crate::ensemble::link::{Asked, Gift, GiftFrom, Landed, LinkId, Place};
 use crate::ensemble::preparer::{self, Prepared};
 use crate::entry::chunk::makes_content;
 use crate::entry::{Chunk, Content, ContentHash, Device, TreePath};
+use crate::host::clock;
 use crate::host::folder::content::chunks_max;
 use crate::host::folder::facts::Facts;
 use crate::host::folder::index::Change;
@@ -18,8 +19,8 @@ use crate::host::folder::reuse::Local;
 use crate::host::folder::temp::Temp;
 use crate::host::folder::{FolderError, Trouble};
 use crate::limits::{
-    FETCH_SLICES_MAX, HAVE_RUNS_MAX, HAVING_CHUNKS, HAVINGS_MAX, LACKED_MAX, LONG_MAX, SHORT_LOOK,
-    SLICES_OWED_MAX, WHOLE_LEN_MAX,
+    FETCH_SLICES_MAX, HAVE_RUNS_MAX, HAVING_CHUNKS, HAVINGS_MAX, LACKED_MAX, LACKED_SPAN, LONG_MAX,
+    SHORT_LOOK, SLICES_OWED_MAX, WHOLE_LEN_MAX,
 };
 use crate::logic::sync::difference;
 use crate::logic::sync::gather::Gather;
@@ -38,6 +39,8 @@ pub(super) struct Arrivals {
     jobs: VecDeque<preparer::Order>,
     /// Who was asked for a content in vain, or for its list, since it said last that it has it.
     lacked: BTreeMap<ContentHash, BTreeSet<Device>>,
+    /// Since when one of them is remembered.
+    lacked_since: Option<Moment>,
     /// The list that was told last, for the next page of it.
     told: Option<(ContentHash, Arc<Vec<Chunk>>)>,
     seed: u64,
@@ -91,6 +94,7 @@ impl Arrivals {
             later: BTreeSet::new(),
             jobs: VecDeque::new(),
             lacked: BTreeMap::new(),
+            lacked_since: None,
             told: None,
             seed,
         }
@@ -102,10 +106,20 @@ impl Arrivals {
 
     /// This device was asked for a content in vain.
     fn lacks(&mut self, content: ContentHash, device: Option<Device>) {
+        self.lacked_since.get_or_insert_with(clock::now);
         if self.lacked.len() >= LACKED_MAX {
             self.lacked.pop_first();
         }
         self.lacked.entry(content).or_default().extend(device);
+    }
+
+    /// Whether it was time to forget who was asked in vain: perhaps they could not read it just then.
+    pub(super) fn forgets_lacking(&mut self, now: Moment) -> bool {
+        let is_due = self.lacked_since.take_if(|since| now.since(*since) >= LACKED_SPAN).is_some();
+        if is_due {
+            self.lacked.clear();
+        }
+        is_due
     }
 
     /// Those of the devices that were not asked for this content in vain.

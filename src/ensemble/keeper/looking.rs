@@ -50,8 +50,8 @@ pub(in crate::ensemble) struct Looking {
     deletions: VecDeque<(Moment, u64)>,
     /// How many paths the last look at everything missed.
     missed: usize,
-    /// What looks saw that is not as it should be.
-    troubles: BTreeSet<String>,
+    /// What looks saw that is not as it should be, and where.
+    troubles: BTreeMap<String, Option<TreePath>>,
     /// The user said that the deletions are meant; the next whole look lets them go.
     approved: bool,
     /// Whether this device got a new name for the sake of what was in doubt.
@@ -68,8 +68,10 @@ struct Walking {
     missing: Vec<(TreePath, bool)>,
     /// Seen, and not known: long enough to be worth the question whether they were moved here.
     fresh: Vec<Seen>,
+    /// What is looked at, if it is not everything.
+    scopes: Vec<TreePath>,
     /// What is not as it should be.
-    troubles: BTreeSet<String>,
+    troubles: BTreeMap<String, Option<TreePath>>,
     /// What the walks that ended prove.
     proofs: Vec<(Look, Vec<(TreePath, bool)>)>,
     /// Proven by the first look, and looked for once more.
@@ -98,7 +100,7 @@ impl Looking {
             held: BTreeSet::new(),
             deletions: VecDeque::new(),
             missed: 0,
-            troubles: BTreeSet::new(),
+            troubles: BTreeMap::new(),
             approved: false,
             renewed: false,
             rng: fastrand::Rng::with_seed(seed),
@@ -236,13 +238,16 @@ impl Keeper {
                 Glimpse::Begin(scope) => {
                     let mut merge =
                         Merge { scope: scope.clone(), rows: VecDeque::new(), after: None, ended: false };
-                    if let Some(path) = &scope {
-                        merge.rows.extend(self.index.own(path)?);
+                    if let Some(path) = scope {
+                        merge.rows.extend(self.index.own(&path)?);
+                        walking.scopes.push(path);
                     }
                     walking.merge = Some(merge);
                 }
                 Glimpse::Seen(seen) => self.saw(&mut walking, seen)?,
-                Glimpse::Trouble(trouble) => self.look_trouble(&mut walking, chain(&trouble)),
+                Glimpse::Trouble(trouble) => {
+                    self.look_trouble(&mut walking, trouble.path().cloned(), chain(&trouble));
+                }
                 Glimpse::End(look) => {
                     while let Some(row) = self.next_row(&mut walking, None)? {
                         self.missed(&mut walking, &row);
@@ -290,7 +295,8 @@ impl Keeper {
         }
         self.looking.held.remove(&seen.path);
         if let What::Other(kind) = seen.what {
-            self.look_trouble(walking, format!("{} is {kind}, which is not carried", seen.path));
+            let text = format!("{} is {kind}, which is not carried", seen.path);
+            self.look_trouble(walking, Some(seen.path), text);
             return Ok(());
         }
         let is_suspect = self.looking.suspects.contains(&seen.path);
@@ -318,13 +324,13 @@ impl Keeper {
         }
     }
 
-    /// Something is not as it should be, as a look sees it: until a look at everything does not see it any more.
-    fn look_trouble(&mut self, walking: &mut Walking, text: String) {
+    /// Something is not as it should be, as a look sees it: until a look there does not see it any more.
+    fn look_trouble(&mut self, walking: &mut Walking, path: Option<TreePath>, text: String) {
         let about = format!("look: {text}");
         self.trouble(&about, text);
         if self.looking.troubles.len() < TROUBLES_MAX {
-            self.looking.troubles.insert(about.clone());
-            walking.troubles.insert(about);
+            self.looking.troubles.insert(about.clone(), path.clone());
+            walking.troubles.insert(about, path);
         }
     }
 
@@ -465,9 +471,19 @@ impl Keeper {
         for seen in std::mem::take(&mut walking.fresh) {
             self.read_later(seen.path, seen.facts.size);
         }
+        let scopes = &walking.scopes;
+        let is_there = |path: &TreePath| scopes.iter().any(|scope| path == scope || path.is_beneath(scope));
+        let is_over = |(about, path): &(&String, &Option<TreePath>)| {
+            let is_seen = walking.is_full || path.as_ref().is_some_and(is_there);
+            is_seen && !walking.troubles.contains_key(*about)
+        };
+        let over: Vec<String> =
+            self.looking.troubles.iter().filter(is_over).map(|(about, _)| about.clone()).collect();
+        for about in over {
+            self.looking.troubles.remove(&about);
+            self.no_trouble(&about);
+        }
         if walking.is_full {
-            let known = std::mem::replace(&mut self.looking.troubles, walking.troubles.clone());
-            known.difference(&walking.troubles).for_each(|about| self.no_trouble(about));
             self.looking.has_looked = true;
             // A suspect that was neither seen nor proven absent stays one.
             self.plans.retry_blocked();

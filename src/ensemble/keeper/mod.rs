@@ -133,6 +133,8 @@ pub(super) struct Hands {
 pub(super) struct Purpose {
     /// Leave when so many other members are there and all is in unison.
     pub(super) once: Option<usize>,
+    /// The earliest time at which it leaves by itself.
+    pub(super) stays_until: Moment,
 }
 
 /// The keeper's state.
@@ -226,7 +228,7 @@ impl Keeper {
         Ok(Report {
             united: self.united_since.is_some(),
             fulfilled: self.fulfilled,
-            troubles: self.troubles.values().cloned().collect(),
+            troubles: self.hindrances(),
             unreached: self.links.unreached(),
             moved_count: self.moved_count,
             moved: std::mem::take(&mut self.moved),
@@ -358,6 +360,7 @@ impl Keeper {
         }
         if let Some(expected) = self.purpose.once
             && is_united
+            && now >= self.purpose.stays_until
             && self.links.has_met(expected)
         {
             self.fulfilled = true;

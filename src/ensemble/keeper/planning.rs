@@ -644,6 +644,9 @@ impl Keeper {
             let refused = self.plans.refused.take();
             self.plans.retry_all(refused);
         }
+        if self.arrivals.forgets_lacking(now) {
+            self.plans.retry_unheld();
+        }
         self.plans.search(now);
     }
 

@@ -170,6 +170,11 @@ impl Keeper {
         }
     }
 
+    /// What kept something from being done: not that something gave way so that it could be.
+    pub(super) fn hindrances(&self) -> Vec<String> {
+        self.troubles.iter().filter(|(about, _)| *about != GIVEN).map(|(_, text)| text.clone()).collect()
+    }
+
     /// The archivist is done.
     pub(super) fn tidied(&mut self, done: Done) {
         let now = clock::now();

@@ -93,6 +93,21 @@ pub enum LookTrouble {
     },
 }
 
+impl LookTrouble {
+    /// Where it is; none if that is the topmost folder.
+    #[must_use]
+    pub fn path(&self) -> Option<&TreePath> {
+        match self {
+            LookTrouble::Unlisted(error) | LookTrouble::Unseen(error) => match &error.place {
+                Place::Tree(path) => Some(path),
+                Place::Root | Place::Own(_) => None,
+            },
+            LookTrouble::NotText { folder, .. } | LookTrouble::BadName { folder, .. } => folder.as_ref(),
+            LookTrouble::Twins { one, .. } => Some(one),
+        }
+    }
+}
+
 /// A walk through the folder, or a part of it.
 #[derive(Debug)]
 pub struct Walk<'a> {
