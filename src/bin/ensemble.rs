@@ -86,7 +86,7 @@ struct Options {
     /// Unite with the others, print a report, leave
     #[arg(long)]
     once: bool,
-    /// Wait until N members are there, with us [default: 2]
+    /// Wait for N members, this one too [default: 2]
     #[arg(long, value_name = "N", requires = "once", value_parser = clap::value_parser!(u16).range(1..))]
     expect: Option<u16>,
     /// Print one JSON object a line
