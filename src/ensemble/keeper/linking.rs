@@ -367,8 +367,8 @@ impl Keeper {
 
     /// Dials who is due.
     pub(super) fn dial(&mut self, now: Moment) {
-        let dialled = self.links.seats().iter().filter(|seat| seat.dialled).count();
-        let links = self.links.seats().len();
+        let seats = self.links.seats();
+        let (links, dialled) = (seats.len(), seats.iter().filter(|seat| seat.dialled).count());
         loop {
             let dials = self.links.addresses.dials();
             if dials >= DIALS_MAX || !swarm::has_room_to_dial(links, dialled, dials) {
