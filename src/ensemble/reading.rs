@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::context::Context;
 use super::keeper::Event;
 use crate::entry::TreePath;
-use crate::host::folder::content::{self, ContentError, Contents};
+use crate::host::folder::content::{self, ContentError, Contents, Task};
 use crate::host::folder::facts::Facts;
 use crate::host::folder::{FolderError, Kind, Trouble};
 use crate::host::{HostError, clock, thread};
@@ -35,21 +35,22 @@ pub(super) enum Found {
 }
 
 /// Reads these.
-pub(super) fn read(context: &Context, paths: Vec<TreePath>) -> Event {
+pub(super) fn read(context: &Context, tasks: Vec<Task>) -> Event {
     let mut found = BTreeMap::new();
     let mut files = Vec::new();
     let mut youngest = 0;
-    for path in paths {
-        let what = match context.root.stat(&path) {
+    for task in tasks {
+        let path = &task.path;
+        let what = match context.root.stat(path) {
             Ok(None) => Found::Nothing,
             Ok(Some(stat)) => match stat.kind {
                 Kind::File => {
                     youngest = youngest.max(stat.ctime);
-                    files.push(path);
+                    files.push(task);
                     continue;
                 }
                 Kind::Folder => Found::Folder(stat.into()),
-                Kind::Link => match context.root.beneath().read_link(&path) {
+                Kind::Link => match context.root.beneath().read_link(path) {
                     Ok(text) => Found::Link(text, stat.into()),
                     Err(error) => trouble(error),
                 },
@@ -57,7 +58,7 @@ pub(super) fn read(context: &Context, paths: Vec<TreePath>) -> Event {
             },
             Err(error) => trouble(error),
         };
-        found.insert(path, what);
+        found.insert(task.path, what);
     }
     wait_for_the_next_tick(context, youngest);
     let contents = Mutex::new(Vec::with_capacity(files.len()));
@@ -71,7 +72,7 @@ pub(super) fn read(context: &Context, paths: Vec<TreePath>) -> Event {
         contents.lock().expect("no thread panics while it holds this lock").push((at, what));
     });
     let contents = contents.into_inner().expect("no thread panics while it holds this lock");
-    let mut paths: Vec<Option<TreePath>> = files.into_iter().map(Some).collect();
+    let mut paths: Vec<Option<TreePath>> = files.into_iter().map(|task| Some(task.path)).collect();
     found.extend(contents.into_iter().filter_map(|(at, what)| Some((paths[at].take()?, what))));
     Event::Read { found, unread: paths.into_iter().flatten().collect(), outcome: read }
 }

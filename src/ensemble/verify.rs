@@ -96,9 +96,11 @@ fn compare(
         let found = found.map_err(ContentError::Disk).map(|is_same| (!is_same).then_some(Wrong::Changed));
         wrong.extend(found.unwrap_or_else(|error| Some(trouble(&error))).map(|what| (row.path, what)));
     }
-    let paths: Vec<TreePath> = files.iter().map(|row| row.path.clone()).collect();
+    // Nothing of what was known before is believed.
+    let task = |row: &Row| content::Task { path: row.path.clone(), before: Vec::new() };
+    let tasks: Vec<content::Task> = files.iter().map(task).collect();
     let found = Mutex::new(Vec::new());
-    content::read_many(folder, &paths, &AtomicBool::new(false), |at, outcome| {
+    content::read_many(folder, &tasks, &AtomicBool::new(false), |at, outcome| {
         let row = &files[at];
         let what = match outcome {
             Ok(contents) => {

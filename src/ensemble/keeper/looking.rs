@@ -10,7 +10,8 @@ use std::time::Duration;
 use super::{Keeper, KeeperError};
 use crate::ensemble::reading::{self, Found};
 use crate::ensemble::scanner::{self, Glimpse, Looked};
-use crate::entry::{Attributes, Content, Device, Entry, TreePath};
+use crate::entry::{Attributes, Chunk, Content, Device, Entry, TreePath};
+use crate::host::folder::content::Task;
 use crate::host::folder::facts::Facts;
 use crate::host::folder::index::{Change, Own};
 use crate::host::folder::root::Standing;
@@ -20,7 +21,7 @@ use crate::host::folder::watch::Hint;
 use crate::host::{clock, entropy};
 use crate::limits::{
     AGAIN_MAX, DELETIONS_FEW, DELETIONS_PAUSE, DELETIONS_SPAN, EMPTIED_PATHS, HINTS_MAX, LOOK_AGAIN,
-    LOOK_INTERVAL, MOVED_LEN_MIN, READ_BYTES, READ_PATHS, ROOT_INTERVAL, TROUBLES_MAX,
+    LOOK_INTERVAL, MOVED_LEN_MIN, READ_BYTES, READ_PATHS, ROOT_INTERVAL, TROUBLES_MAX, WHOLE_LEN_MAX,
 };
 use crate::logic::sync::absence::brakes;
 use crate::logic::sync::observe::{observe, observe_suspect};
@@ -189,7 +190,7 @@ impl Looking {
 
 impl Keeper {
     /// Begins the next look, and the next read.
-    pub(super) fn look_on(&mut self, now: Moment) {
+    pub(super) fn look_on(&mut self, now: Moment) -> Result<(), KeeperError> {
         let looking = &mut self.looking;
         if !looking.again.is_empty() {
             let (due, later) = looking.again.drain(..).partition(|(due, _)| *due <= now);
@@ -211,23 +212,32 @@ impl Keeper {
                 self.hands.scanner.order(scanner::Order::Look(Some(paths)));
             }
         }
-        self.read_on();
+        self.read_on()
     }
 
-    fn read_on(&mut self) {
-        let looking = &mut self.looking;
-        if self.hands.reading.is_busy() || looking.to_read.is_empty() {
-            return;
+    fn read_on(&mut self) -> Result<(), KeeperError> {
+        if self.hands.reading.is_busy() || self.looking.to_read.is_empty() {
+            return Ok(());
         }
-        let (mut paths, mut bytes) = (Vec::new(), 0);
-        while paths.len() < READ_PATHS && (bytes < READ_BYTES || paths.is_empty()) {
-            let Some((path, len)) = looking.to_read.pop_first() else { break };
+        let (mut tasks, mut bytes) = (Vec::new(), 0);
+        while tasks.len() < READ_PATHS && (bytes < READ_BYTES || tasks.is_empty()) {
+            let Some((path, len)) = self.looking.to_read.pop_first() else { break };
             bytes += len;
-            looking.reading.insert(path.clone(), false);
-            paths.push(path);
+            self.looking.reading.insert(path.clone(), false);
+            tasks.push(Task { before: self.chunks_before(&path)?, path });
         }
-        log::debug!("reads {} paths", paths.len());
-        self.hands.reading.order(paths);
+        log::debug!("reads {} paths", tasks.len());
+        self.hands.reading.order(tasks);
+        Ok(())
+    }
+
+    /// What a file was cut into when it was read last.
+    fn chunks_before(&self, path: &TreePath) -> Result<Vec<Chunk>, KeeperError> {
+        let list = match self.index.own(path)?.map(|own| own.entry.content) {
+            Some(Content::File { hash, size }) if size > WHOLE_LEN_MAX => self.list_of(hash)?,
+            _ => None,
+        };
+        Ok(list.unwrap_or_default())
     }
 
     /// What a walk sees.

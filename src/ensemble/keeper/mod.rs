@@ -39,6 +39,7 @@ use super::scanner::{self, Glimpse, Looked};
 use crate::entry::{Author, Chunk, Content, ContentHash, Entry, TreePath};
 use crate::host::clock;
 use crate::host::folder::FolderError;
+use crate::host::folder::content::Task;
 use crate::host::folder::facts::Facts;
 use crate::host::folder::index::{Change, Index, IndexError, Own, Totals};
 use crate::host::folder::watch::Hint;
@@ -121,7 +122,7 @@ pub struct Report {
 /// The threads that work for the keeper.
 pub(super) struct Hands {
     pub(super) scanner: Hand<scanner::Order>,
-    pub(super) reading: Hand<Vec<TreePath>>,
+    pub(super) reading: Hand<Vec<Task>>,
     pub(super) applier: Hand<applier::Task>,
     pub(super) preparer: Hand<preparer::Order>,
     pub(super) archivist: Hand<archivist::Order>,
@@ -333,7 +334,7 @@ impl Keeper {
 
     /// Does what can be done now.
     fn advance(&mut self, now: Moment) -> Result<(), KeeperError> {
-        self.look_on(now);
+        self.look_on(now)?;
         self.plan_some()?;
         self.fetch(now)?;
         self.apply_some();

@@ -13,7 +13,9 @@
 //! have the same name only because everybody cuts them alike: cuts are part of what members agree on.
 
 mod crew;
+mod cutter;
 mod cutting;
+mod former;
 
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -76,16 +78,26 @@ pub fn read(folder: &Beneath, path: &TreePath, stop: &AtomicBool) -> Result<Opti
     Opened::open(folder, path)?.read(|file, size| name(file, size, stop))
 }
 
+/// A file to read.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// Where it is.
+    pub path: TreePath,
+    /// The chunks that it had when it was read last, as far as they are known: what is as it was is then read in half the
+    /// time. What is found is the same without them.
+    pub before: Vec<Chunk>,
+}
+
 /// Reads files, on all cores: a file a core, and the last ones together.
 ///
-/// `found` is told of each by its place among the paths, from several threads and in no particular order; with `stop`
+/// `found` is told of each by its place among the tasks, from several threads and in no particular order; with `stop`
 /// set not of all. The calling thread does its share.
 ///
 /// # Errors
 /// The system has no room for a thread; some files may have been read before that.
 pub fn read_many(
     folder: &Beneath,
-    paths: &[TreePath],
+    tasks: &[Task],
     stop: &AtomicBool,
     found: impl Fn(usize, Result<Contents, ContentError>) + Sync,
 ) -> Result<(), HostError> {
@@ -93,10 +105,9 @@ pub fn read_many(
     Crew::all_own(crew::threads(), |crew, reader| {
         while !stop.load(Ordering::Relaxed) {
             let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(path) = paths.get(at) else { break };
-            let opened = Opened::open(folder, path);
-            let contents = opened
-                .and_then(|opened| opened.read(|file, size| cutting::name(file, size, stop, crew, reader)));
+            let Some(Task { path, before }) = tasks.get(at) else { break };
+            let name = |file, size| cutting::name(file, size, before, stop, crew, reader);
+            let contents = Opened::open(folder, path).and_then(|opened| opened.read(name));
             if let Some(contents) = contents.transpose() {
                 found(at, contents);
             }
@@ -128,7 +139,7 @@ pub fn chunks_max(len: u64) -> usize {
 /// It has more or fewer bytes ([`Trouble::Changed`]), or the disk fails.
 pub(super) fn name(file: File, size: u64, stop: &AtomicBool) -> Result<Option<Named>, Trouble> {
     let threads = if cutting::is_long(size) { crew::threads() } else { 1 };
-    Crew::one_owns(threads, |crew, reader| cutting::name(file, size, stop, crew, reader))
+    Crew::one_owns(threads, |crew, reader| cutting::name(file, size, &[], stop, crew, reader))
 }
 
 /// A file that is open to be read.
@@ -252,7 +263,7 @@ mod tests {
             fs::write(&path, &bytes).unwrap();
             for threads in [1, 2, 3, 9] {
                 let named = Crew::one_owns(threads, |crew, reader| {
-                    cutting::name(File::open(&path).unwrap(), bytes.len() as u64, &GO, crew, reader)
+                    cutting::name(File::open(&path).unwrap(), bytes.len() as u64, &[], &GO, crew, reader)
                 });
                 let (hash, chunks) = named.unwrap().unwrap();
                 check(&bytes, &chunks);
@@ -261,6 +272,59 @@ mod tests {
                     "{threads} threads"
                 );
                 assert_eq!(hash, ContentHash::of_chunks(&chunks));
+            }
+        }
+    }
+
+    /// Also where a change is right behind a cut, which the byte there decides, or near the end of the file, which does.
+    #[test]
+    fn what_was_known_before_changes_no_cut() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        let mut random = fastrand::Rng::with_seed(12);
+        let old = [noise(17 * MIB + 5, 13), vec![0; 2 * MIB], noise(MIB + 9, 14)].concat();
+        let before = contents_of(&old).chunks;
+        let mut cut = 0;
+        let cuts: Vec<usize> = before
+            .iter()
+            .map(|chunk| {
+                cut += chunk.len as usize;
+                cut
+            })
+            .collect();
+        let near_a_cut = |random: &mut fastrand::Rng| {
+            let cut = cuts[random.usize(..cuts.len() - 1)];
+            if random.bool() { cut + random.usize(..2) } else { cut - random.usize(..70) }
+        };
+        let mut versions = vec![old.clone(), old[..old.len() - 3].to_vec(), [&old[..], &[1, 2]].concat()];
+        versions.extend(
+            cuts.iter()
+                .rev()
+                .take(5)
+                .flat_map(|cut| [cut - 1, *cut, cut + 1].map(|len| old[..len.min(old.len())].to_vec())),
+        );
+        for round in 0..40 {
+            let mut new = old.clone();
+            for _ in 0..=round % 3 {
+                let at = near_a_cut(&mut random).min(new.len() - 1);
+                let len = random.usize(1..70).min(new.len() - at);
+                match random.usize(..3) {
+                    0 => new[at] ^= 1 << random.usize(..8),
+                    1 => drop(new.splice(at..at, noise(len, round))),
+                    _ => drop(new.splice(at..at + len, [])),
+                }
+            }
+            versions.push(new);
+        }
+        for bytes in &versions {
+            fs::write(&path, bytes).unwrap();
+            for threads in [1, 2] {
+                let named = Crew::one_owns(threads, |crew, reader| {
+                    cutting::name(File::open(&path).unwrap(), bytes.len() as u64, &before, &GO, crew, reader)
+                });
+                let (_, chunks) = named.unwrap().unwrap();
+                check(bytes, &chunks);
+                assert!(chunks.iter().map(|chunk| chunk.len as usize).eq(reference(bytes)));
             }
         }
     }
@@ -359,15 +423,16 @@ mod tests {
     fn many_files_are_read_and_each_is_told_once() {
         let dir = tempfile::tempdir().unwrap();
         let folder = Beneath::open(dir.path()).unwrap();
-        let paths: Vec<TreePath> = (0..100).map(|number| tree(&number.to_string())).collect();
-        for (at, path) in paths.iter().enumerate().skip(2) {
-            fs::write(dir.path().join(path.as_str()), noise(at * 3_000, at as u64)).unwrap();
+        let task = |number: u32| Task { path: tree(&number.to_string()), before: Vec::new() };
+        let tasks: Vec<Task> = (0..100).map(task).collect();
+        for (at, task) in tasks.iter().enumerate().skip(2) {
+            fs::write(dir.path().join(task.path.as_str()), noise(at * 3_000, at as u64)).unwrap();
         }
         fs::create_dir(dir.path().join("1")).unwrap();
         // One for which there are helpers when the others are done, or even before.
         fs::write(dir.path().join("2"), noise(20 * MIB, 2)).unwrap();
-        let told: Mutex<Vec<Option<String>>> = Mutex::new(vec![None; paths.len()]);
-        read_many(&folder, &paths, &GO, |at, contents| {
+        let told: Mutex<Vec<Option<String>>> = Mutex::new(vec![None; tasks.len()]);
+        read_many(&folder, &tasks, &GO, |at, contents| {
             let text = match contents {
                 Ok(contents) => contents.hash.to_string(),
                 Err(error) => crate::text::chain(&error),
@@ -379,12 +444,12 @@ mod tests {
         assert_eq!(told[0], "cannot open 0: it is not there");
         assert_eq!(told[1], "cannot open 1: it is a folder");
         for (at, told) in told.iter().enumerate().skip(2) {
-            let bytes = fs::read(dir.path().join(paths[at].as_str())).unwrap();
+            let bytes = fs::read(dir.path().join(tasks[at].path.as_str())).unwrap();
             assert_eq!(*told, contents_of(&bytes).hash.to_string());
         }
 
         let stop = AtomicBool::new(true);
-        read_many(&folder, &paths, &stop, |_, _| panic!("it was stopped")).unwrap();
+        read_many(&folder, &tasks, &stop, |_, _| panic!("it was stopped")).unwrap();
         assert!(read(&folder, &tree("5"), &stop).unwrap().is_none());
     }
 }

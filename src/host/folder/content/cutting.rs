@@ -5,6 +5,9 @@
 //! whoever has nothing else to do takes the next one and begins a little before it, and the owner of the file, who knows
 //! the true cuts from the front on, takes what was found from the first place on at which both cut, and cuts by itself
 //! up to there. The chunks are always those of one thread that began at the front; only how long it takes is up to luck.
+//!
+//! Looking for cuts takes as long as hashing. Of a file that was read before it is known what it was cut into, so what has
+//! the same hash at the same place is not looked through for cuts again.
 
 use std::fs::File;
 use std::io;
@@ -12,14 +15,14 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crossbeam_channel::{Receiver, bounded};
-use fastcdc::v2020::{self, Normalization};
-
 use super::chunk_average;
 use super::crew::{Crew, Invitation};
+use super::cutter::{Cutter, WINDOW};
+use super::former::Former;
 use crate::entry::{Chunk, ContentHash};
 use crate::host::folder::Trouble;
-use crate::limits::{CHUNK_LEN_MAX, CHUNK_SPREAD, CONTENT_THREADS_MAX, KIB, WHOLE_LEN_MAX};
+use crate::limits::{CHUNK_LEN_MAX, CONTENT_THREADS_MAX, KIB, WHOLE_LEN_MAX};
+use crossbeam_channel::{Receiver, bounded};
 
 /// What one read takes: small enough to be cut and hashed while it is in the core's cache.
 const READ: usize = 256 * KIB;
@@ -41,12 +44,14 @@ pub(super) struct Reader {
 pub(super) type Named = (ContentHash, Vec<Chunk>);
 
 /// The name and the chunks of the first `size` bytes of a file, which has no more; nothing if `stop` was set meanwhile.
+/// `before` are the chunks that it had when it was read last, as far as they are known.
 ///
 /// # Errors
 /// It has more or fewer bytes ([`Trouble::Changed`]), or the disk fails.
 pub(super) fn name<'a>(
     file: File,
     size: u64,
+    before: &[Chunk],
     stop: &'a AtomicBool,
     crew: &Crew<'a>,
     reader: &mut Reader,
@@ -57,8 +62,10 @@ pub(super) fn name<'a>(
     if size <= WHOLE_LEN_MAX {
         return reader.short(&file, size).map(|hash| Some((hash, Vec::new())));
     }
+    let cutter = Cutter::new(chunk_average(size));
     let job = Arc::new(Job {
-        cutter: Cutter::new(chunk_average(size)),
+        former: Former::new(before, &cutter),
+        cutter,
         next: AtomicUsize::new(0),
         file,
         size,
@@ -73,7 +80,7 @@ pub(super) fn name<'a>(
 
 /// Whether a file of this length is worth a crew.
 pub(super) fn is_long(size: u64) -> bool {
-    size > Cutter::new(chunk_average(size)).segment()
+    size > segment_len(&Cutter::new(chunk_average(size)))
 }
 
 impl Reader {
@@ -103,6 +110,7 @@ pub(super) struct Job<'a> {
     file: File,
     size: u64,
     cutter: Cutter,
+    former: Former,
     /// The first segment that nobody has taken.
     next: AtomicUsize,
     stop: &'a AtomicBool,
@@ -141,11 +149,11 @@ impl Job<'_> {
     }
 
     fn segments(&self) -> usize {
-        usize::try_from(self.size.div_ceil(self.cutter.segment())).expect("a file has at most a million")
+        usize::try_from(self.size.div_ceil(segment_len(&self.cutter))).expect("a file has at most a million")
     }
 
     fn begin(&self, segment: usize) -> u64 {
-        self.cutter.segment() * segment as u64
+        segment_len(&self.cutter) * segment as u64
     }
 
     /// Cuts a segment of which nobody knows yet where its first chunk begins.
@@ -154,15 +162,27 @@ impl Job<'_> {
         // If none begins here, nothing can be joined.
         let mut from = u64::MAX;
         let mut chunks = Vec::new();
-        let run_up = RUN_UP_CHUNKS * self.cutter.average as u64;
-        let cut = self.cut(begin - run_up.min(begin), reader, |at, bytes| {
+        let cut = self.cut(self.run_up(begin), reader, |at, found| {
             if at >= begin {
                 from = from.min(at);
-                chunks.push(chunk(bytes));
+                chunks.push(found.chunk());
             }
-            at + (bytes.len() as u64) < end
+            at + (found.bytes.len() as u64) < end
         });
         Piece { segment, from, chunks: cut.map(|whole| whole.then_some(chunks)) }
+    }
+
+    /// Where to begin to cut so as to cut where everybody does from this place on.
+    fn run_up(&self, begin: u64) -> u64 {
+        let is_cut = |at: &u64| {
+            let mut window = [0; WINDOW];
+            let from = at.checked_sub(WINDOW as u64 - 1);
+            // What cannot be read is found out by whoever cuts there.
+            from.is_some_and(|from| self.file.read_exact_at(&mut window, from).is_ok())
+                && self.cutter.may_end(&window)
+        };
+        let run_up = RUN_UP_CHUNKS * self.cutter.average as u64;
+        self.former.next_begins(begin, self.size).find(is_cut).unwrap_or(begin - run_up.min(begin))
     }
 
     /// Cuts the file from this place on, and shows each chunk and its place until no more are wanted. Says whether it was
@@ -171,14 +191,15 @@ impl Job<'_> {
         &self,
         mut at: u64,
         reader: &mut Reader,
-        mut show: impl FnMut(u64, &[u8]) -> bool,
+        mut show: impl FnMut(u64, Found<'_>) -> bool,
     ) -> Result<bool, Trouble> {
         let longest = self.cutter.longest;
         let buffer = reader.room((4 * longest).min(BUFFER));
         let (mut start, mut end) = (0, 0);
         while at < self.size {
             let left = usize::try_from(self.size - at).unwrap_or(usize::MAX);
-            while end - start < longest.min(left) {
+            // One more byte than the longest has: it decides about the longest but one.
+            while end - start < (longest + 1).min(left) {
                 if self.stop.load(Ordering::Relaxed) {
                     return Ok(false);
                 }
@@ -192,8 +213,9 @@ impl Job<'_> {
                     got => end += got,
                 }
             }
-            let len = self.cutter.first(&buffer[start..end]);
-            if !show(at, &buffer[start..start + len]) {
+            let found = self.first(at, &buffer[start..end]);
+            let len = found.bytes.len();
+            if !show(at, found) {
                 break;
             }
             at += len as u64;
@@ -201,6 +223,35 @@ impl Job<'_> {
         }
         Ok(true)
     }
+
+    /// The first chunk of these bytes, which are at this place.
+    fn first<'b>(&self, at: u64, bytes: &'b [u8]) -> Found<'b> {
+        for chunk in self.former.at(at, self.size) {
+            let len = chunk.len as usize;
+            if self.cutter.ends_as_before(bytes, len) && ContentHash::of(&bytes[..len]) == chunk.hash {
+                return Found { bytes: &bytes[..len], hash: Some(chunk.hash) };
+            }
+        }
+        Found { bytes: &bytes[..self.cutter.first(bytes)], hash: None }
+    }
+}
+
+/// The bytes of a chunk, and their hash if it is known already.
+struct Found<'b> {
+    bytes: &'b [u8],
+    hash: Option<ContentHash>,
+}
+
+impl Found<'_> {
+    fn chunk(&self) -> Chunk {
+        let len = u32::try_from(self.bytes.len()).expect("the longest chunk has a few MiB");
+        Chunk { hash: self.hash.unwrap_or_else(|| ContentHash::of(self.bytes)), len }
+    }
+}
+
+/// The length of a segment.
+const fn segment_len(cutter: &Cutter) -> u64 {
+    SEGMENT_CHUNKS * cutter.longest as u64
 }
 
 /// The thread whose file it is: it knows the true cuts, from the front on.
@@ -238,7 +289,7 @@ impl<'a> Owner<'_, 'a> {
     /// Does what is to be done next; says whether it was not stopped.
     fn step(&mut self, reader: &mut Reader) -> Result<bool, Trouble> {
         let segment =
-            usize::try_from(self.at / self.job.cutter.segment()).expect("it is one of the segments");
+            usize::try_from(self.at / segment_len(&self.job.cutter)).expect("it is one of the segments");
         if let Some(piece) = self.pieces[segment].take() {
             let Some(chunks) = piece.chunks? else { return Ok(false) };
             return self.join(segment, piece.from, &chunks, reader);
@@ -284,9 +335,9 @@ impl<'a> Owner<'_, 'a> {
             begin == at
         };
         if !meets(self.at) {
-            let went_on = self.job.cut(self.at, reader, |at, bytes| {
-                self.chunks.push(chunk(bytes));
-                self.at = at + bytes.len() as u64;
+            let went_on = self.job.cut(self.at, reader, |at, found| {
+                self.chunks.push(found.chunk());
+                self.at = at + found.bytes.len() as u64;
                 self.at < end && !meets(self.at)
             })?;
             if !went_on {
@@ -301,47 +352,11 @@ impl<'a> Owner<'_, 'a> {
     }
 }
 
-fn chunk(bytes: &[u8]) -> Chunk {
-    let len = u32::try_from(bytes.len()).expect("the longest chunk has a few MiB");
-    Chunk { hash: ContentHash::of(bytes), len }
-}
-
 fn read_some(file: &File, buffer: &mut [u8], offset: u64) -> Result<usize, Trouble> {
     loop {
         match file.read_at(buffer, offset) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => return Ok(result?),
         }
-    }
-}
-
-/// Where to cut, for one average.
-#[derive(Debug)]
-struct Cutter {
-    shortest: usize,
-    average: usize,
-    longest: usize,
-    masks: (u64, u64),
-}
-
-impl Cutter {
-    fn new(average: usize) -> Cutter {
-        // The second level of the paper, which it finds best: most chunks are about as long as the average, and few
-        // are cut because they are too long, which is where cuts do not follow the content.
-        let masks = v2020::select_masks(average, Normalization::Level2);
-        Cutter { shortest: average / CHUNK_SPREAD, average, longest: average * CHUNK_SPREAD, masks }
-    }
-
-    /// The length of the first chunk of these bytes, which are as many as the longest one has, or all that are left.
-    fn first(&self, bytes: &[u8]) -> usize {
-        let (strict, loose) = self.masks;
-        let (shortest, average, longest) = (self.shortest, self.average, self.longest);
-        let (_, len) = v2020::cut(bytes, shortest, average, longest, strict, loose, strict << 1, loose << 1);
-        len
-    }
-
-    /// The length of a segment.
-    fn segment(&self) -> u64 {
-        SEGMENT_CHUNKS * self.longest as u64
     }
 }
