@@ -279,7 +279,10 @@ pub const ENSEMBLE_LINK_QUEUE: usize = SLICES_OWED_MAX + LISTS_OWED_MAX + 2 * LI
 pub const LANDED_MAX: usize = 64;
 /// The same in bytes: what is told late is asked for late, and then the other side waits. What was compressed comes many
 /// at a time.
-pub const LANDED_BYTES_MAX: u64 = MIB as u64;
+pub const LANDED_BYTES_MAX: u64 = 2 * MIB as u64;
+/// Before that, it is told when nothing more has arrived, but not so often that telling costs more than it helps: each time
+/// six threads take a turn. A link's window lasts five times as long.
+pub const LANDED_PAUSE: Duration = Duration::from_millis(2);
 /// What a look sees is told in pages of so many paths.
 pub const SIGHTS_MAX: usize = 512;
 /// Events that the keeper hears before it looks what is to be done.

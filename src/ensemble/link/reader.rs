@@ -13,7 +13,7 @@ use crate::ensemble::packing::{Method, NotPacked, Unpacker};
 use crate::host::clock;
 use crate::host::folder::temp::Whole;
 use crate::host::folder::{FolderError, Trouble};
-use crate::limits::{ANSWER_MAX, CLOSE_GRACE, LANDED_BYTES_MAX, LANDED_MAX, SILENCE_MAX};
+use crate::limits::{ANSWER_MAX, CLOSE_GRACE, LANDED_BYTES_MAX, LANDED_MAX, LANDED_PAUSE, SILENCE_MAX};
 use crate::logic::sync::exchange::{Exchange, Fault, Owed};
 use crate::stream::{Received, SealedReader, StreamError};
 use crate::time::Moment;
@@ -36,7 +36,7 @@ fn receive(input: &mut SealedReader<'_>, intake: &mut Intake<'_>) -> Result<Infa
         if intake.shared.is_cut() {
             return Err(LinkEnd::Closed);
         }
-        if input.is_dry() {
+        if input.is_dry() && intake.is_to_tell() {
             // The keeper asks for more by what it hears.
             intake.tell_landed();
         }
@@ -91,6 +91,8 @@ pub(super) struct Intake<'s> {
     /// What came and was not told yet, and how many bytes that is.
     landed: Vec<Landed>,
     landed_bytes: u64,
+    /// When that was told last.
+    told: Moment,
 }
 
 /// A slice whose bytes come now.
@@ -129,6 +131,7 @@ impl<'s> Intake<'s> {
             landing: None,
             landed: Vec::new(),
             landed_bytes: 0,
+            told: clock::now(),
         }
     }
 
@@ -279,10 +282,17 @@ impl<'s> Intake<'s> {
         Ok(())
     }
 
+    /// Whether what landed is to be told although more is on its way.
+    fn is_to_tell(&self) -> bool {
+        !self.landed.is_empty()
+            && (clock::now().since(self.told) >= LANDED_PAUSE || !self.shared.is_owing())
+    }
+
     fn tell_landed(&mut self) {
         if !self.landed.is_empty() {
             let landed = std::mem::take(&mut self.landed);
             self.landed_bytes = 0;
+            self.told = clock::now();
             self.context.report(Event::Link(self.id, Fact::Landed(landed)));
         }
     }

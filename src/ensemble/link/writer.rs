@@ -15,7 +15,7 @@ use crate::entry::TreePath;
 use crate::host::clock;
 use crate::host::folder::facts::Facts;
 use crate::host::folder::lending::Lent;
-use crate::limits::ALIVE_INTERVAL;
+use crate::limits::{ALIVE_INTERVAL, POLL_INTERVAL};
 use crate::stream::SealedWriter;
 use crate::wire::ensemble::{Message, Packed, Slice};
 use crate::wire::seal::Sealer;
@@ -104,13 +104,17 @@ impl<'s> Writer<'s> {
         if let Ok(order) = self.queue.try_recv() {
             return Ok(Some(order));
         }
-        // What is in the buffer must not wait for company; what is open may be removed meanwhile.
+        // What is in the buffer must not wait for company.
         self.out.flush()?;
-        self.open = None;
+        let wait = if self.open.is_some() { POLL_INTERVAL } else { ALIVE_INTERVAL };
         select! {
             recv(self.queue) -> order => order.map(Some).map_err(|_| LinkEnd::Closed),
             recv(self.ended) -> _ => Err(LinkEnd::Closed),
-            default(ALIVE_INTERVAL) => {
+            default(wait) => {
+                // What is open may be removed meanwhile, and would keep its room.
+                if self.open.take().is_some() {
+                    return Ok(None);
+                }
                 self.say(&Message::Alive)?;
                 self.out.flush()?;
                 Ok(None)
@@ -182,7 +186,7 @@ impl<'s> Writer<'s> {
 
     /// Reads a slice of a file into the buffer; false if the file is not what it was when its content was read.
     fn read(&mut self, source: &Arc<(TreePath, Facts)>, slice: Slice) -> bool {
-        if self.open.as_ref().is_none_or(|(open, _)| !Arc::ptr_eq(open, source)) {
+        if self.open.as_ref().is_none_or(|(open, _)| open != source) {
             let folder = self.context.root.beneath();
             let Some(file) = Lent::open(folder, &source.0, source.1) else { return false };
             self.open = Some((Arc::clone(source), file));

@@ -90,6 +90,8 @@ pub(super) fn connect(path: &Path, more: OpenFlags) -> Result<Connection, IndexE
         // A database may come from anywhere: nothing in it is run, and its pages are looked at before they are used.
         database.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
         database.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+        // Else a statement is compiled anew for each value that is bound, to look whether that calls for another plan.
+        database.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         database.pragma_update(None, "cell_size_check", true)?;
         database.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
         database.pragma_update(None, "journal_mode", "WAL")?;
