@@ -97,7 +97,7 @@ pub const INDEX_PAGE_ROWS: usize = 1_000;
 pub const SEQUENCE_GAP: u64 = 1 << 32;
 /// How long it is remembered that something was deleted. Who was away for longer brings it back.
 pub const TOMBSTONE_SPAN: Duration = Duration::from_secs(366 * 24 * 3_600);
-/// The longest file that is carried: the list of its chunks has at most 576 MiB, and usually 144.
+/// The longest file that is carried: the list of its chunks has at most 288 MiB, and usually 144.
 pub const FILE_LEN_MAX: u64 = 1 << 42;
 /// Files up to this length are one chunk: there is little to save in them, and there are very many of them.
 pub const WHOLE_LEN_MAX: u64 = 128 * KIB as u64;
@@ -109,7 +109,10 @@ pub const CHUNK_AVERAGE_MAX: usize = MIB;
 /// See [`CHUNK_AVERAGE_MIN`]. This, and four times as much, and so on, is where a file that grows gets other chunks and
 /// is sent as a whole: no power of two or ten is near, which files that people make by size have.
 pub const CHUNK_CLASS_LEN: u64 = 384 * MIB as u64;
-/// A chunk has at least its average's share of one of so many, and at most so many times its average.
+/// A chunk has at least its average's share of one of so many. What is before that is not looked through for a cut, and
+/// looking takes longer than hashing: with a quarter, which is usual, reading is slower and finds hardly more.
+pub const CHUNK_LEAST_SHARE: usize = 2;
+/// A chunk has at most so many times its average.
 pub const CHUNK_SPREAD: usize = 4;
 /// The longest chunk.
 pub const CHUNK_LEN_MAX: usize = CHUNK_AVERAGE_MAX * CHUNK_SPREAD;
@@ -305,7 +308,7 @@ pub const APPLY_MAX: usize = 1_000;
 /// Contents of many chunks that are on their way at a time. Each keeps its list in memory.
 pub const LONG_MAX: usize = 4;
 /// The most chunks that a content has: the longest file, in the shortest chunks of such files.
-pub const CHUNKS_MAX: usize = 1 << 24;
+pub const CHUNKS_MAX: usize = 1 << 23;
 /// Contents of which it is remembered who was asked for them in vain.
 pub const LACKED_MAX: usize = 10_000;
 /// For how long: whoever could not read it just then is asked again after that, and a question costs less than 100 bytes.
@@ -667,7 +670,7 @@ pub const LEFT_WINDOW: Duration = Duration::from_secs(15);
 pub const RATE_SAMPLES_MAX: usize = 64;
 
 const _: () = {
-    assert!(CHUNKS_MAX as u64 == FILE_LEN_MAX / (CHUNK_AVERAGE_MAX / CHUNK_SPREAD) as u64);
+    assert!(CHUNKS_MAX as u64 == FILE_LEN_MAX / (CHUNK_AVERAGE_MAX / CHUNK_LEAST_SHARE) as u64);
     assert!(
         FRAME_ENTRIES_MAX <= FRAME_HAVE_MAX && FRAME_CHUNKS_MAX <= FRAME_HAVE_MAX,
         "messages are decoded"

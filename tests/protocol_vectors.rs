@@ -206,7 +206,7 @@ fn cut_as_described(bytes: &[u8], average: usize, strict: u64, loose: u64) -> Ve
     let (gear, _) = fastcdc::v2020::get_gear_with_seed(0);
     let (mut left, mut lens) = (bytes, Vec::new());
     while !left.is_empty() {
-        let (least, n) = (average / 4, left.len().min(average * 4));
+        let (least, n) = (average / 2, left.len().min(average * 4));
         let c = n.min(average);
         let mut len = n;
         let mut h = 0_u64;

@@ -284,8 +284,7 @@ impl<'s> Intake<'s> {
 
     /// Whether what landed is to be told although more is on its way.
     fn is_to_tell(&self) -> bool {
-        !self.landed.is_empty()
-            && (clock::now().since(self.told) >= LANDED_PAUSE || !self.shared.is_owing())
+        !self.landed.is_empty() && (clock::now().since(self.told) >= LANDED_PAUSE || !self.shared.is_owing())
     }
 
     fn tell_landed(&mut self) {

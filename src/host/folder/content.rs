@@ -30,7 +30,7 @@ use super::trouble::{Action, FolderError, Trouble};
 use crate::entry::{Chunk, ContentHash, TreePath};
 use crate::host::HostError;
 use crate::limits::{
-    CHUNK_AVERAGE_MAX, CHUNK_AVERAGE_MIN, CHUNK_CLASS_LEN, CHUNK_SPREAD, CHUNKS_MAX, FILE_LEN_MAX,
+    CHUNK_AVERAGE_MAX, CHUNK_AVERAGE_MIN, CHUNK_CLASS_LEN, CHUNK_LEAST_SHARE, CHUNKS_MAX, FILE_LEN_MAX,
 };
 
 /// What is in a file.
@@ -129,7 +129,7 @@ pub const fn chunk_average(len: u64) -> usize {
 /// The most chunks that a file of this length has: all but the last one have at least the least length.
 #[must_use]
 pub fn chunks_max(len: u64) -> usize {
-    let least = (chunk_average(len) / CHUNK_SPREAD) as u64;
+    let least = (chunk_average(len) / CHUNK_LEAST_SHARE) as u64;
     usize::try_from(len.div_ceil(least)).unwrap_or(usize::MAX).min(CHUNKS_MAX)
 }
 
@@ -223,7 +223,7 @@ mod tests {
             assert_eq!(chunk.hash, ContentHash::of(bytes), "chunk {at}");
             assert!(
                 bytes.len() <= CHUNK_SPREAD * average
-                    && (rest.is_empty() || bytes.len() >= average / CHUNK_SPREAD)
+                    && (rest.is_empty() || bytes.len() >= average / CHUNK_LEAST_SHARE)
             );
             left = rest;
         }
@@ -234,7 +234,7 @@ mod tests {
     /// The lengths of the chunks of these bytes, by the crate that says where cuts are.
     fn reference(bytes: &[u8]) -> Vec<usize> {
         let average = chunk_average(bytes.len() as u64);
-        let (shortest, longest) = (average / CHUNK_SPREAD, average * CHUNK_SPREAD);
+        let (shortest, longest) = (average / CHUNK_LEAST_SHARE, average * CHUNK_SPREAD);
         let reference = FastCDC::with_level(bytes, shortest, average, longest, Normalization::Level2);
         reference.map(|chunk| chunk.length).collect()
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use fastcdc::v2020::{self, Normalization};
 
-use crate::limits::CHUNK_SPREAD;
+use crate::limits::{CHUNK_LEAST_SHARE, CHUNK_SPREAD};
 
 /// So many bytes decide whether there is a cut: their hash has forgotten those before.
 pub(super) const WINDOW: usize = 64;
@@ -26,7 +26,8 @@ impl Cutter {
         // are cut because they are too long, which is where cuts do not follow the content.
         let masks = v2020::select_masks(average, Normalization::Level2);
         let (gear, _) = v2020::get_gear_with_seed(0);
-        Cutter { shortest: average / CHUNK_SPREAD, average, longest: average * CHUNK_SPREAD, masks, gear }
+        let (shortest, longest) = (average / CHUNK_LEAST_SHARE, average * CHUNK_SPREAD);
+        Cutter { shortest, average, longest, masks, gear }
     }
 
     /// The length of the first chunk of these bytes, which are as many as the longest one has, or all that are left.
