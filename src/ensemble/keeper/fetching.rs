@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::{Keeper, KeeperError};
-use crate::ensemble::link::{Asked, Gift, GiftFrom, Landed, LinkId, Place};
+use crate::ensemble::link::{Asked, Landed, LinkId, Place};
 use crate::ensemble::preparer::{self, Prepared};
 use crate::entry::chunk::makes_content;
-use crate::entry::{Chunk, Content, ContentHash, Device, TreePath};
+use crate::entry::{Chunk, ContentHash, Device, TreePath};
 use crate::host::clock;
 use crate::host::folder::content::chunks_max;
 use crate::host::folder::facts::Facts;
@@ -19,8 +19,7 @@ use crate::host::folder::reuse::Local;
 use crate::host::folder::temp::Temp;
 use crate::host::folder::{FolderError, Trouble};
 use crate::limits::{
-    FETCH_SLICES_MAX, HAVE_RUNS_MAX, HAVING_CHUNKS, HAVINGS_MAX, LACKED_MAX, LACKED_SPAN, LONG_MAX,
-    SHORT_LOOK, SLICES_OWED_MAX, WHOLE_LEN_MAX,
+    FETCH_SLICES_MAX, HAVINGS_MAX, LACKED_MAX, LACKED_SPAN, LONG_MAX, SHORT_LOOK, WHOLE_LEN_MAX,
 };
 use crate::logic::sync::difference;
 use crate::logic::sync::gather::Gather;
@@ -33,7 +32,7 @@ pub(super) struct Arrivals {
     short: BTreeMap<ContentHash, Short>,
     /// Short ones that nobody was asked for yet.
     queue: VecDeque<ContentHash>,
-    long: BTreeMap<ContentHash, Long>,
+    pub(super) long: BTreeMap<ContentHash, Long>,
     /// Paths of long ones that wait until others are done.
     later: BTreeSet<TreePath>,
     jobs: VecDeque<preparer::Order>,
@@ -42,7 +41,7 @@ pub(super) struct Arrivals {
     /// Since when one of them is remembered.
     lacked_since: Option<Moment>,
     /// The list that was told last, for the next page of it.
-    told: Option<(ContentHash, Arc<Vec<Chunk>>)>,
+    pub(super) told: Option<(ContentHash, Arc<Vec<Chunk>>)>,
     seed: u64,
 }
 
@@ -56,20 +55,20 @@ struct Short {
 }
 
 /// A content of many chunks.
-struct Long {
+pub(super) struct Long {
     size: u64,
     paths: Vec<TreePath>,
     /// What is at its path now, if that has a list.
     base: Option<ContentHash>,
-    holders: Vec<Device>,
+    pub(super) holders: Vec<Device>,
     /// What of the list has come.
     list: Vec<Chunk>,
-    state: State,
+    pub(super) state: State,
     /// Members that sent some of it, as people call them.
     from: BTreeSet<String>,
 }
 
-enum State {
+pub(super) enum State {
     /// The list is on its way, or nobody who is there has it.
     Listing(Option<LinkId>),
     /// What is here is gathered.
@@ -595,96 +594,12 @@ impl Keeper {
         self.links.note_having(id, having, HAVINGS_MAX);
     }
 
-    /// Tells those who do not have all of what comes here what came.
-    pub(super) fn tell_having(&mut self) {
-        for (&content, long) in &mut self.arrivals.long {
-            let State::Fetching { news, .. } = &mut long.state else { continue };
-            if news.is_empty() {
-                continue;
-            }
-            let mut fresh = std::mem::take(news);
-            fresh.sort_unstable();
-            fresh.dedup();
-            let runs = runs_of(&fresh);
-            for id in self.links.up() {
-                if self.links.device(id).is_some_and(|device| long.holders.contains(&device)) {
-                    continue;
-                }
-                for runs in runs.chunks(HAVE_RUNS_MAX) {
-                    self.links.say(id, Message::Having(Having { content, runs: runs.to_vec() }));
-                }
-            }
-        }
-    }
-
-    /// Whether enough came to be told of before the next tick.
-    pub(super) fn has_much_to_tell(&self) -> bool {
-        self.arrivals.long.values().any(|long| match &long.state {
-            State::Fetching { news, .. } => news.len() >= HAVING_CHUNKS,
-            _ => false,
-        })
-    }
-
-    /// Somebody asks for slices: says where they are.
-    pub(super) fn gifts(&mut self, slices: Vec<Slice>) -> Result<Vec<Gift>, KeeperError> {
-        let mut last: Option<(ContentHash, GiftFrom)> = None;
-        let mut gifts = Vec::with_capacity(slices.len().min(SLICES_OWED_MAX));
-        for slice in slices {
-            let from = match &last {
-                Some((content, from)) if *content == slice.content => from.clone(),
-                _ => {
-                    let own = self.index.own_with(slice.content)?.into_iter().find_map(|own| {
-                        match own.entry.content {
-                            Content::File { .. } => Some((own.path, own.facts?)),
-                            _ => None,
-                        }
-                    });
-                    match own {
-                        Some(file) => GiftFrom::File(Arc::new(file)),
-                        None => self.arriving(slice),
-                    }
-                }
-            };
-            // Of what is on its way each chunk is in another place.
-            last = matches!(from, GiftFrom::File(_)).then(|| (slice.content, from.clone()));
-            gifts.push(Gift { slice, from });
-        }
-        Ok(gifts)
-    }
-
-    fn arriving(&self, slice: Slice) -> GiftFrom {
-        let Some(Long { state: State::Fetching { temp, .. }, .. }) = self.arrivals.long.get(&slice.content)
-        else {
-            return GiftFrom::Nowhere;
-        };
-        let (mut from, mut to) = (0, temp.chunks().len());
-        while from < to {
-            let middle = from + (to - from) / 2;
-            if temp.offset(middle) < slice.offset { from = middle + 1 } else { to = middle }
-        }
-        let is_chunk = temp.chunks().get(from).is_some_and(|chunk| chunk.len == slice.len)
-            && temp.offset(from) == slice.offset;
-        if is_chunk { GiftFrom::Arriving(Arc::downgrade(temp), from) } else { GiftFrom::Nowhere }
-    }
-
     /// The chunks of a content, if they are known.
     pub(super) fn list_of(&self, content: ContentHash) -> Result<Option<Vec<Chunk>>, KeeperError> {
         match self.lists.get(&content) {
             Some(list) => Ok(Some(list.clone())),
             None => Ok(self.index.chunks(content)?),
         }
-    }
-
-    /// A file whose list is not known is read again for it.
-    fn list_again(&mut self, content: ContentHash) -> Result<(), KeeperError> {
-        for own in self.index.own_with(content)?.into_iter().take(1) {
-            if let Content::File { size, .. } = own.entry.content
-                && size > WHOLE_LEN_MAX
-            {
-                self.read_later(own.path, size);
-            }
-        }
-        Ok(())
     }
 
     /// Writes the lists that are not in the index yet: before the first row of their contents, and when there is time.
@@ -697,49 +612,5 @@ impl Keeper {
             self.lists.clear();
         }
         Ok(())
-    }
-
-    /// The page of a list that somebody asks for; one without chunks if we do not have it.
-    pub(super) fn describe(&mut self, describe: Describe) -> Result<Message, KeeperError> {
-        let Describe { content, base, from } = describe;
-        let list = match &self.arrivals.told {
-            Some((told, list)) if *told == content => Some(Arc::clone(list)),
-            _ => self.list_of(content)?.map(Arc::new),
-        };
-        let Some(list) = list else {
-            self.list_again(content)?;
-            return Ok(Message::Chunks(ChunkPage { content, total: 0, from, pieces: Vec::new() }));
-        };
-        self.arrivals.told = Some((content, Arc::clone(&list)));
-        let base = match base {
-            Some(base) => self.list_of(base)?.unwrap_or_default(),
-            None => Vec::new(),
-        };
-        let pieces = difference::page(&list, &base, from as usize);
-        let total = u32::try_from(list.len()).unwrap_or(u32::MAX);
-        Ok(Message::Chunks(ChunkPage { content, total, from, pieces }))
-    }
-}
-
-/// Consecutive numbers as runs.
-fn runs_of(numbers: &[usize]) -> Vec<(u32, u32)> {
-    let mut runs: Vec<(u32, u32)> = Vec::new();
-    for number in numbers.iter().filter_map(|&number| u32::try_from(number).ok()) {
-        match runs.last_mut() {
-            Some((first, count)) if *first + *count == number => *count += 1,
-            _ => runs.push((number, 1)),
-        }
-    }
-    runs
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn consecutive_chunks_are_one_run() {
-        assert_eq!(runs_of(&[]), []);
-        assert_eq!(runs_of(&[0, 1, 2, 7, 9, 10]), [(0, 3), (7, 1), (9, 2)]);
     }
 }

@@ -4,11 +4,13 @@
 //! - [`planning`]: entries of others become orders;
 //! - [`waiting`]: paths at which nothing can be done yet;
 //! - [`fetching`]: contents come from others, or from what is here;
+//! - [`giving`]: slices, and lists of chunks, for others;
 //! - [`linking`]: who is there, and what is told to whom.
 //!
 //! Nothing is stored but entries: whatever is under way is found again from them after any stop.
 
 mod fetching;
+mod giving;
 pub(super) mod linking;
 pub(super) mod looking;
 mod planning;
