@@ -40,8 +40,6 @@ pub(super) struct Arrivals {
     lacked: BTreeMap<ContentHash, BTreeSet<Device>>,
     /// Since when one of them is remembered.
     lacked_since: Option<Moment>,
-    /// The list that was told last, for the next page of it.
-    pub(super) told: Option<(ContentHash, Arc<Vec<Chunk>>)>,
     seed: u64,
 }
 
@@ -58,8 +56,8 @@ struct Short {
 pub(super) struct Long {
     size: u64,
     paths: Vec<TreePath>,
-    /// What is at its path now, if that has a list.
-    base: Option<ContentHash>,
+    /// What is at its path now, and its list, if it has one.
+    base: Option<(ContentHash, Vec<Chunk>)>,
     pub(super) holders: Vec<Device>,
     /// What of the list has come.
     list: Vec<Chunk>,
@@ -94,7 +92,6 @@ impl Arrivals {
             jobs: VecDeque::new(),
             lacked: BTreeMap::new(),
             lacked_since: None,
-            told: None,
             seed,
         }
     }
@@ -155,11 +152,6 @@ impl Keeper {
         base: Option<ContentHash>,
         mut holders: Vec<Device>,
     ) -> Result<bool, KeeperError> {
-        // Only of a list that is here can others tell the difference.
-        let base = match base {
-            Some(base) => self.list_of(base)?.map(|_| base),
-            None => None,
-        };
         if let Some(short) = self.arrivals.short.get_mut(&content) {
             short.paths.push(path.clone());
             return Ok(true);
@@ -196,6 +188,11 @@ impl Keeper {
             self.arrivals.later.insert(path.clone());
             return Ok(true);
         }
+        // Only of a list that is here can others tell the difference.
+        let base = match base {
+            Some(base) => self.list_of(base)?.map(|list| (base, list)),
+            None => None,
+        };
         let list = self.list_of(content)?;
         let known = list.is_some();
         let state = State::Listing(None);
@@ -278,7 +275,8 @@ impl Keeper {
             let State::Listing(link @ None) = &mut long.state else { continue };
             let Some(id) = self.links.one_of(&long.holders) else { continue };
             let from = u32::try_from(long.list.len()).unwrap_or(u32::MAX);
-            let describe = Describe { content, base: long.base, from };
+            let base = long.base.as_ref().map(|(base, _)| *base);
+            let describe = Describe { content, base, from };
             if self.links.say(id, Message::Describe(describe)) {
                 *link = Some(id);
             }
@@ -293,14 +291,10 @@ impl Keeper {
         {
             return Ok(());
         }
-        let base = match long.base {
-            Some(base) => self.list_of(base)?.unwrap_or_default(),
-            None => Vec::new(),
-        };
-        let Some(long) = self.arrivals.long.get_mut(&page.content) else { return Ok(()) };
+        let base = long.base.as_ref().map_or(&[][..], |(_, list)| list);
         let total = page.total as usize;
         let rest = total.checked_sub(long.list.len()).filter(|_| total <= chunks_max(long.size));
-        let chunks = rest.and_then(|rest| difference::chunks(&page.pieces, &base, rest)).unwrap_or_default();
+        let chunks = rest.and_then(|rest| difference::chunks(&page.pieces, base, rest)).unwrap_or_default();
         let is_lie = chunks.is_empty();
         long.list.extend(chunks);
         let is_whole = !is_lie && long.list.len() == total;
@@ -324,17 +318,18 @@ impl Keeper {
     fn listed(&mut self, content: ContentHash) -> Result<(), KeeperError> {
         let Some(long) = self.arrivals.long.get_mut(&content) else { return Ok(()) };
         long.state = State::Preparing;
-        let (size, list, base) = (long.size, long.list.clone(), long.base);
+        let (size, list, base) = (long.size, long.list.clone(), long.base.take());
         self.lists.insert(content, list.clone());
         // What is read from a file of which it is known what is in it is not compared; of what is only said to be there
         // nothing is sure.
         let mut sources: HashMap<ContentHash, (TreePath, Option<Facts>, u64)> = HashMap::new();
-        for known in [Some(content), base].into_iter().flatten() {
+        let base = base.as_ref().map(|(base, list)| (*base, list));
+        for (known, chunks) in [Some((content, &list)), base].into_iter().flatten() {
             let Some(own) = self.index.own_with(known)?.into_iter().find(|own| own.facts.is_some()) else {
                 continue;
             };
             let mut offset = 0;
-            for chunk in self.list_of(known)?.unwrap_or_default() {
+            for chunk in chunks {
                 sources.entry(chunk.hash).or_insert_with(|| (own.path.clone(), own.facts, offset));
                 offset += u64::from(chunk.len);
             }

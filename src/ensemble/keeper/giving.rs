@@ -7,8 +7,15 @@ use super::{Keeper, KeeperError};
 use crate::ensemble::link::{Gift, GiftFrom};
 use crate::entry::{Content, ContentHash};
 use crate::limits::{HAVE_RUNS_MAX, HAVING_CHUNKS, SLICES_OWED_MAX, WHOLE_LEN_MAX};
-use crate::logic::sync::difference;
+use crate::logic::sync::difference::Difference;
 use crate::wire::ensemble::{ChunkPage, Describe, Having, Message, Slice};
+
+/// A list of which a page was told, for the next page.
+pub(super) struct Told {
+    content: ContentHash,
+    base: Option<ContentHash>,
+    difference: Difference,
+}
 
 impl Keeper {
     /// Somebody asks for slices: says where they are.
@@ -56,21 +63,24 @@ impl Keeper {
     /// The page of a list that somebody asks for; one without chunks if we do not have it.
     pub(super) fn describe(&mut self, describe: Describe) -> Result<Message, KeeperError> {
         let Describe { content, base, from } = describe;
-        let list = match &self.arrivals.told {
-            Some((told, list)) if *told == content => Some(Arc::clone(list)),
-            _ => self.list_of(content)?.map(Arc::new),
+        let told = self.told.take_if(|told| (told.content, told.base) == (content, base));
+        let told = match told {
+            Some(told) => told,
+            None => {
+                let Some(list) = self.list_of(content)? else {
+                    self.list_again(content)?;
+                    return Ok(Message::Chunks(ChunkPage { content, total: 0, from, pieces: Vec::new() }));
+                };
+                let of_base = match base {
+                    Some(base) => self.list_of(base)?.unwrap_or_default(),
+                    None => Vec::new(),
+                };
+                Told { content, base, difference: Difference::new(list, of_base) }
+            }
         };
-        let Some(list) = list else {
-            self.list_again(content)?;
-            return Ok(Message::Chunks(ChunkPage { content, total: 0, from, pieces: Vec::new() }));
-        };
-        self.arrivals.told = Some((content, Arc::clone(&list)));
-        let base = match base {
-            Some(base) => self.list_of(base)?.unwrap_or_default(),
-            None => Vec::new(),
-        };
-        let pieces = difference::page(&list, &base, from as usize);
-        let total = u32::try_from(list.len()).unwrap_or(u32::MAX);
+        let pieces = told.difference.page(from as usize);
+        let total = u32::try_from(told.difference.total()).unwrap_or(u32::MAX);
+        self.told = Some(told);
         Ok(Message::Chunks(ChunkPage { content, total, from, pieces }))
     }
 

@@ -25,6 +25,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use thiserror::Error;
 
 use self::fetching::Arrivals;
+use self::giving::Told;
 use self::linking::Links;
 use self::looking::Looking;
 use self::planning::Plans;
@@ -154,6 +155,7 @@ pub(super) struct Keeper {
     looking: Looking,
     plans: Plans,
     arrivals: Arrivals,
+    told: Option<Told>,
     room: Room,
     /// Lists of chunks that are not in the index yet.
     lists: BTreeMap<ContentHash, Vec<Chunk>>,
@@ -196,6 +198,7 @@ impl Keeper {
             looking,
             plans: Plans::default(),
             arrivals: Arrivals::new(seed),
+            told: None,
             room: Room::default(),
             lists: BTreeMap::new(),
             troubles: BTreeMap::new(),

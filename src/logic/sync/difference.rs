@@ -6,32 +6,55 @@ use crate::entry::{Chunk, ContentHash};
 use crate::limits::CHUNK_PAGE;
 use crate::wire::ensemble::Piece;
 
-/// A page of `list` from this chunk on, for somebody who has the list `base`. As much as a page holds.
-#[must_use]
-pub fn page(list: &[Chunk], base: &[Chunk], from: usize) -> Vec<Piece> {
-    // Of equal chunks the first place: runs that go on are found by what follows the last piece.
-    let mut places: HashMap<ContentHash, usize> = HashMap::with_capacity(base.len());
-    for (at, chunk) in base.iter().enumerate() {
-        places.entry(chunk.hash).or_insert(at);
-    }
-    let mut pieces: Vec<Piece> = Vec::new();
-    for chunk in list.get(from..).unwrap_or_default() {
-        if let Some(Piece::Old { first, count }) = pieces.last_mut()
-            && base.get((*first + *count) as usize) == Some(chunk)
-        {
-            *count += 1;
-            continue;
+/// A list of chunks, for somebody who has another one.
+#[derive(Debug)]
+pub struct Difference {
+    list: Vec<Chunk>,
+    base: Vec<Chunk>,
+    /// Where the chunks of the base are. Of equal ones the first place: runs that go on are found by what follows the last
+    /// piece.
+    places: HashMap<ContentHash, usize>,
+}
+
+impl Difference {
+    /// Of `list`, for somebody who has the list `base`.
+    #[must_use]
+    pub fn new(list: Vec<Chunk>, base: Vec<Chunk>) -> Difference {
+        let mut places = HashMap::with_capacity(base.len());
+        for (at, chunk) in base.iter().enumerate() {
+            places.entry(chunk.hash).or_insert(at);
         }
-        if pieces.len() == CHUNK_PAGE {
-            break;
-        }
-        let old = places.get(&chunk.hash).filter(|&&at| base[at] == *chunk);
-        pieces.push(match old.and_then(|&at| u32::try_from(at).ok()) {
-            Some(first) => Piece::Old { first, count: 1 },
-            None => Piece::New(*chunk),
-        });
+        Difference { list, base, places }
     }
-    pieces
+
+    /// How many chunks the list has.
+    #[must_use]
+    pub const fn total(&self) -> usize {
+        self.list.len()
+    }
+
+    /// A page of the list from this chunk on, as much as a page holds.
+    #[must_use]
+    pub fn page(&self, from: usize) -> Vec<Piece> {
+        let mut pieces: Vec<Piece> = Vec::new();
+        for chunk in self.list.get(from..).unwrap_or_default() {
+            if let Some(Piece::Old { first, count }) = pieces.last_mut()
+                && self.base.get((*first + *count) as usize) == Some(chunk)
+            {
+                *count += 1;
+                continue;
+            }
+            if pieces.len() == CHUNK_PAGE {
+                break;
+            }
+            let old = self.places.get(&chunk.hash).filter(|&&at| self.base[at] == *chunk);
+            pieces.push(match old.and_then(|&at| u32::try_from(at).ok()) {
+                Some(first) => Piece::Old { first, count: 1 },
+                None => Piece::New(*chunk),
+            });
+        }
+        pieces
+    }
 }
 
 /// The chunks of a page. None if it names what is not in the base, or has more than `most`.
@@ -69,7 +92,7 @@ mod tests {
     #[test]
     fn one_changed_chunk_is_three_pieces() {
         let (old, new) = (list(&[1, 2, 3, 4, 5]), list(&[1, 2, 9, 4, 5]));
-        let pieces = page(&new, &old, 0);
+        let pieces = Difference::new(new, old).page(0);
         let expected =
             [Piece::Old { first: 0, count: 2 }, Piece::New(chunk(9)), Piece::Old { first: 3, count: 2 }];
         assert_eq!(pieces, expected);
@@ -81,8 +104,10 @@ mod tests {
             .map(|number| Chunk { hash: ContentHash::of(&number.to_le_bytes()), len: 7 })
             .collect();
         let mut got = Vec::new();
+        let difference = Difference::new(new.clone(), Vec::new());
+        assert_eq!(difference.total(), new.len());
         while got.len() < new.len() {
-            let pieces = page(&new, &[], got.len());
+            let pieces = difference.page(got.len());
             assert!(pieces.len() <= CHUNK_PAGE);
             got.extend(chunks(&pieces, &[], new.len() - got.len()).unwrap());
         }
@@ -103,7 +128,7 @@ mod tests {
         fn what_is_paged_is_put_together(new: Vec<u8>, old: Vec<u8>, from in 0..20_usize) {
             let (new, old) = (list(&new), list(&old));
             let from = from.min(new.len());
-            let pieces = page(&new, &old, from);
+            let pieces = Difference::new(new.clone(), old.clone()).page(from);
             prop_assert_eq!(chunks(&pieces, &old, new.len()), Some(new[from..].to_vec()));
         }
     }
