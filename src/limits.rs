@@ -286,6 +286,11 @@ pub const LANDED_BYTES_MAX: u64 = 2 * MIB as u64;
 /// Before that, it is told when nothing more has arrived, but not so often that telling costs more than it helps: each time
 /// six threads take a turn. A link's window lasts five times as long.
 pub const LANDED_PAUSE: Duration = Duration::from_millis(2);
+/// What was asked of one member is asked of another one as well at the earliest after this while: longer than a busy disk or
+/// a lost packet takes.
+pub const HEDGE_AFTER: Duration = Duration::from_secs(2);
+/// And not before that one would have brought it so many times.
+pub const HEDGE_FACTOR: u32 = 4;
 /// What a look sees is told in pages of so many paths.
 pub const SIGHTS_MAX: usize = 512;
 /// Events that the keeper hears before it looks what is to be done.

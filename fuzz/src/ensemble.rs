@@ -86,7 +86,7 @@ fn is_bounded(message: &Message) {
 fn pages(script: &mut Script<'_>) {
     let (base, list) = (list(script), list(script));
     let from = script.below(LIST_MAX).min(list.len());
-    let honest = difference::page(&list, &base, from);
+    let honest = difference::Difference::new(list.clone(), base.clone()).page(from);
     let rest = list.len() - from;
     assert_eq!(difference::chunks(&honest, &base, rest).as_deref(), Some(&list[from..]));
 

@@ -1,8 +1,10 @@
 //! One content that comes from several members, against a model that is simple enough to be believed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use orchestra::logic::sync::gather::Gather;
+use orchestra::time::Moment;
 
 use super::script::Script;
 
@@ -10,6 +12,9 @@ use super::script::Script;
 const CHUNKS_MAX: usize = 24;
 /// How many members there are.
 const SOURCES: usize = 4;
+
+/// How long a member has for what it was asked for, until somebody else takes over.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What a member has, as far as it said.
 enum Held {
@@ -20,12 +25,12 @@ enum Held {
 /// Which chunks are where.
 struct Model {
     here: BTreeSet<usize>,
-    asked: BTreeMap<usize, u64>,
+    asked: BTreeMap<usize, (u64, Moment)>,
     held: BTreeMap<u64, Held>,
 }
 
 /// Whatever members say and in whatever order: a chunk is asked only of who has it, of one at a time, and not when it is
-/// here; and what can be asked for is.
+/// here; what can be asked for is; and somebody else takes over only what is late.
 pub fn gather(bytes: &[u8]) {
     let mut script = Script::new(bytes);
     let count = script.below(CHUNKS_MAX);
@@ -35,6 +40,7 @@ pub fn gather(bytes: &[u8]) {
     let mut gather = Gather::new(count, is_here, seed);
     let here = (0..count).filter(|&at| is_here(at)).collect();
     let mut model = Model { here, asked: BTreeMap::new(), held: BTreeMap::new() };
+    let mut now = Moment::from_micros(0);
     while !script.is_over() {
         let kind = script.byte();
         let source = u64::from(kind >> 4) % SOURCES as u64;
@@ -54,7 +60,7 @@ pub fn gather(bytes: &[u8]) {
             2 => {
                 gather.gone(source);
                 model.held.remove(&source);
-                model.asked.retain(|_, asked| *asked != source);
+                model.asked.retain(|_, (asked, _)| *asked != source);
             }
             3 => {
                 let at = place(&mut script);
@@ -69,11 +75,19 @@ pub fn gather(bytes: &[u8]) {
                 gather.lacking(source, at);
                 model.lacks(source, at);
             }
+            5 => now = now + Duration::from_secs(script.byte().into()),
+            6 => {
+                let taken = gather.take_over(source, now, PATIENCE);
+                model.may_take_over(source, taken, now);
+                if let Some(at) = taken {
+                    model.asked.insert(at, (source, now));
+                }
+            }
             _ => {
-                let next = gather.next(source);
+                let next = gather.next(source, now);
                 model.is_right(source, count, next);
                 if let Some(at) = next {
-                    model.asked.insert(at, source);
+                    model.asked.insert(at, (source, now));
                 }
             }
         }
@@ -84,7 +98,7 @@ pub fn gather(bytes: &[u8]) {
 
 impl Model {
     fn lacks(&mut self, source: u64, at: usize) {
-        if self.asked.get(&at) == Some(&source) {
+        if self.asked.get(&at).is_some_and(|(asked, _)| *asked == source) {
             self.asked.remove(&at);
         }
         match self.held.get_mut(&source) {
@@ -94,14 +108,27 @@ impl Model {
         }
     }
 
+    fn has(&self, source: u64, at: usize) -> bool {
+        match self.held.get(&source) {
+            Some(Held::All) => true,
+            Some(Held::Some(held)) => held.contains(&at),
+            None => false,
+        }
+    }
+
+    /// Whether this is what this member may take over: the newest of what is late.
+    fn may_take_over(&self, source: u64, taken: Option<usize>, now: Moment) {
+        let late = self.asked.iter().filter(|&(&at, &(asked, since))| {
+            asked != source && now.since(since) >= PATIENCE && self.has(source, at)
+        });
+        let newest = late.map(|(_, (_, since))| *since).max();
+        assert_eq!(taken.and_then(|at| self.asked.get(&at)).map(|(_, since)| *since), newest);
+    }
+
     /// Whether this is what may be asked of this member next.
     fn is_right(&self, source: u64, count: usize, next: Option<usize>) {
         let is_missing = |at: &usize| !self.here.contains(at) && !self.asked.contains_key(at);
-        let has = |at: &usize| match self.held.get(&source) {
-            Some(Held::All) => true,
-            Some(Held::Some(held)) => held.contains(at),
-            None => false,
-        };
+        let has = |at: &usize| self.has(source, *at);
         let possible: BTreeSet<usize> = (0..count).filter(is_missing).filter(has).collect();
         let Some(at) = next else {
             assert!(possible.is_empty(), "{possible:?} could be asked of {source}");

@@ -1,5 +1,7 @@
 //! Members that find each other, and what is told of it.
 
+use std::fs;
+
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -25,6 +27,31 @@ fn two_members_unite_and_stay_so() {
     let last = a.leaves();
     assert!(number(&last, "down_bytes") >= 11 && number(&last, "up_bytes") >= 6, "{last}");
     b.leaves();
+}
+
+/// Who has the slow line is asked first, for as much as one is asked for at a time; at its rate that takes a quarter of an
+/// hour.
+#[test]
+fn the_slowest_member_does_not_say_when_it_is_done() {
+    let folders = Folders::new();
+    let mut random = fastrand::Rng::with_seed(5);
+    let mut write = |name: &str, len: usize| {
+        let mut bytes = vec![0; len];
+        random.fill(&mut bytes);
+        for folder in ["slow", "fast"] {
+            fs::create_dir_all(folders.path(folder)).unwrap();
+            fs::write(folders.path(folder).join(name), &bytes).unwrap();
+        }
+    };
+    write("long", 3 << 20);
+    (0..20).for_each(|number| write(&format!("short{number}"), 60_000));
+    let slow = folders.start("slow", &["--up", "1K"]);
+    let mut late = folders.join("late", &slow, "slow", &[]);
+    late.until("it fetches", |event| number(event, "down_bytes") > 0);
+    let fast = folders.join("fast", &slow, "slow", &[]);
+    late.until("everything", |event| number(event, "files") == 21);
+    assert!(fs::read(folders.path("late/long")).unwrap() == fs::read(folders.path("fast/long")).unwrap());
+    [late, fast, slow].into_iter().for_each(|member| drop(member.leaves()));
 }
 
 #[test]

@@ -25,11 +25,11 @@ use crate::logic::sync::difference;
 use crate::logic::sync::gather::Gather;
 use crate::text::chain;
 use crate::time::Moment;
-use crate::wire::ensemble::{ChunkPage, Describe, Having, Message, Slice};
+use crate::wire::ensemble::{ChunkPage, Describe, Having, Message};
 
 /// What is on its way.
 pub(super) struct Arrivals {
-    short: BTreeMap<ContentHash, Short>,
+    pub(super) short: BTreeMap<ContentHash, Short>,
     /// Short ones that nobody was asked for yet.
     queue: VecDeque<ContentHash>,
     pub(super) long: BTreeMap<ContentHash, Long>,
@@ -44,12 +44,13 @@ pub(super) struct Arrivals {
 }
 
 /// A content that is one chunk.
-struct Short {
-    size: u32,
+pub(super) struct Short {
+    pub(super) size: u32,
     paths: Vec<TreePath>,
     /// Who has it, and was not asked in vain.
-    holders: Vec<Device>,
-    asked: Option<LinkId>,
+    pub(super) holders: Vec<Device>,
+    /// Of whom, and when.
+    pub(super) asked: Option<(LinkId, Moment)>,
 }
 
 /// A content of many chunks.
@@ -226,7 +227,7 @@ impl Keeper {
         self.ask_for_lists();
         for id in self.links.up() {
             while let Some(room) = self.links.room(id) {
-                let asked = self.choose(id, room);
+                let asked = self.choose(id, room, now);
                 if asked.is_empty() || !self.links.ask(id, asked, now) {
                     break;
                 }
@@ -236,7 +237,7 @@ impl Keeper {
     }
 
     /// What to ask of a link next, about so many bytes.
-    fn choose(&mut self, id: LinkId, room: u64) -> Vec<Asked> {
+    fn choose(&mut self, id: LinkId, room: u64, now: Moment) -> Vec<Asked> {
         let Some(device) = self.links.device(id) else { return Vec::new() };
         let mut asked = Vec::new();
         let mut bytes = 0;
@@ -252,19 +253,16 @@ impl Keeper {
                 arrivals.queue.push_back(content);
                 continue;
             }
-            short.asked = Some(id);
+            short.asked = Some((id, now));
             bytes += u64::from(short.size);
-            let slice = Slice { content, offset: 0, len: short.size };
-            asked.push(Asked { slice, place: Place::Short });
+            asked.push(Asked::short(content, short.size));
         }
         for (&content, long) in &mut arrivals.long {
             let State::Fetching { temp, gather, .. } = &mut long.state else { continue };
             while asked.len() < FETCH_SLICES_MAX && bytes < room {
-                let Some(at) = gather.next(id.0) else { break };
-                let len = temp.chunks()[at].len;
-                bytes += u64::from(len);
-                let slice = Slice { content, offset: temp.offset(at), len };
-                asked.push(Asked { slice, place: Place::Chunk(Arc::clone(temp), at) });
+                let Some(at) = gather.next(id.0, now) else { break };
+                bytes += u64::from(temp.chunks()[at].len);
+                asked.push(Asked::chunk(content, temp, at));
             }
         }
         asked
@@ -520,7 +518,7 @@ impl Keeper {
     pub(super) fn fetch_elsewhere(&mut self, id: LinkId) {
         let mut contents = Vec::new();
         for (&content, short) in &mut self.arrivals.short {
-            if short.asked == Some(id) {
+            if short.asked.is_some_and(|(asked, _)| asked == id) {
                 short.asked = None;
                 self.arrivals.queue.push_back(content);
             }

@@ -4,6 +4,7 @@
 //! - [`planning`]: entries of others become orders;
 //! - [`waiting`]: paths at which nothing can be done yet;
 //! - [`fetching`]: contents come from others, or from what is here;
+//! - [`hedging`]: and what somebody is late with, from somebody else;
 //! - [`giving`]: slices, and lists of chunks, for others;
 //! - [`linking`]: who is there, and what is told to whom.
 //!
@@ -11,6 +12,7 @@
 
 mod fetching;
 mod giving;
+mod hedging;
 pub(super) mod linking;
 pub(super) mod looking;
 mod planning;
@@ -351,6 +353,7 @@ impl Keeper {
         self.tidy(now);
         self.remember(now);
         self.retry(now);
+        self.ask_elsewhere(now);
         self.tell_having();
         let chunks: usize = self.lists.values().map(Vec::len).sum();
         if chunks > LISTS_MAX || !self.is_busy() {

@@ -262,10 +262,12 @@ impl<'s> Intake<'s> {
                 let content = asked.slice.content;
                 Whole::of_bytes(root, content, bytes).map(|whole| Landed::Short(content, whole))
             }
-            Place::Chunk(temp, at) => temp.put(*at, bytes).map(|()| {
-                self.context.flusher.wrote(temp);
-                Landed::Chunk(asked.slice.content, *at)
-            }),
+            Place::Chunk(temp, at) => {
+                let put = temp.upgrade().map_or(Ok(()), |temp| {
+                    temp.put(*at, bytes).inspect(|()| self.context.flusher.wrote(&temp))
+                });
+                put.map(|()| Landed::Chunk(asked.slice.content, *at))
+            }
         };
         match stored {
             Ok(landed) => {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::entry::ContentHash;
 use crate::host::folder::temp::Temp;
@@ -22,8 +22,21 @@ pub(in crate::ensemble) struct Asked {
 pub(in crate::ensemble) enum Place {
     /// It is a whole content.
     Short,
-    /// It is this chunk of a longer one.
-    Chunk(Arc<Temp>, usize),
+    /// It is this chunk of a longer one, unless that is not wanted any more, or whole.
+    Chunk(Weak<Temp>, usize),
+}
+
+impl Asked {
+    /// For a whole content.
+    pub(in crate::ensemble) const fn short(content: ContentHash, len: u32) -> Asked {
+        Asked { slice: Slice { content, offset: 0, len }, place: Place::Short }
+    }
+
+    /// For a chunk of a longer one.
+    pub(in crate::ensemble) fn chunk(content: ContentHash, temp: &Arc<Temp>, at: usize) -> Asked {
+        let slice = Slice { content, offset: temp.offset(at), len: temp.chunks()[at].len };
+        Asked { slice, place: Place::Chunk(Arc::downgrade(temp), at) }
+    }
 }
 
 /// One link's shared facts.

@@ -208,6 +208,17 @@ impl Links {
         self.one_of(devices).is_some()
     }
 
+    /// Those that were asked for nothing that has not come.
+    pub(super) fn idle(&self) -> Vec<LinkId> {
+        let is_idle = |id: &LinkId| self.met(*id).is_some_and(|met| met.asked.is_empty());
+        self.up().into_iter().filter(is_idle).collect()
+    }
+
+    /// How many bytes a second a link brought of late; 0 if that is not known.
+    pub(super) fn rate(&self, id: LinkId) -> u64 {
+        self.met(id).map_or(0, |met| met.window.rate())
+    }
+
     /// How many bytes more may be asked of a link now.
     pub(super) fn room(&self, id: LinkId) -> Option<u64> {
         let met = self.met(id)?;
