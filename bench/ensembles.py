@@ -228,9 +228,12 @@ def lan(root, rounds):
                 (folder / "in").mkdir(parents=True)
                 (folder / f"from-{folder.name}").write_bytes(os.urandom(1 << 16))
                 (folder / "in" / "all").write_text("the same")
+
             def start(more):
-                return [subprocess.Popen(network.command(at, [PROGRAM, folder, "--key-file", root / "first" / ".orchestra" / "key", *more]),
-                                         stdout=subprocess.DEVNULL, cwd=base) for at, folder in enumerate(folders)]
+                commands = [[PROGRAM, folder, "--key-file", root / "first" / ".orchestra" / "key", *more]
+                            for folder in folders]
+                return [subprocess.Popen(network.command(at, command), stdout=subprocess.DEVNULL, cwd=base)
+                        for at, command in enumerate(commands)]
 
             began = time.monotonic()
             members = start(["--quiet"])

@@ -15,6 +15,8 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use crossbeam_channel::{Receiver, bounded};
+
 use super::chunk_average;
 use super::crew::{Crew, Invitation};
 use super::cutter::{Cutter, WINDOW};
@@ -22,7 +24,6 @@ use super::former::Former;
 use crate::entry::{Chunk, ContentHash};
 use crate::host::folder::Trouble;
 use crate::limits::{CHUNK_LEN_MAX, CONTENT_THREADS_MAX, KIB, WHOLE_LEN_MAX};
-use crossbeam_channel::{Receiver, bounded};
 
 /// What one read takes: small enough to be cut and hashed while it is in the core's cache.
 const READ: usize = 256 * KIB;
