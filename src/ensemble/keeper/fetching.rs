@@ -464,9 +464,11 @@ impl Keeper {
         match &asked.place {
             Place::Short => {
                 let Some(short) = self.arrivals.short.get_mut(&content) else { return };
-                short.asked = None;
                 short.holders.retain(|holder| Some(*holder) != device);
-                self.arrivals.queue.push_back(content);
+                // Somebody else may have been asked meanwhile.
+                if short.asked.take_if(|(asked, _)| *asked == id).is_some() {
+                    self.arrivals.queue.push_back(content);
+                }
                 self.give_up_unheld(content);
             }
             Place::Chunk(_, at) => {
