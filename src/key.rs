@@ -1,7 +1,7 @@
 //! The key of an ensemble: who has it may read and write, and nobody else even learns which ensemble it is.
 //!
-//! On paper it is 14 groups of four letters, which can be read aloud: Crockford's base 32 (no `i`, `l`, `o`, `u`) over
-//! 32 random bytes and 3 bytes that tell a typing error.
+//! On paper it is 14 groups of four [`letters`], which can be read aloud: 32 random bytes and 3 that tell a typing
+//! error.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,6 +9,7 @@ use std::str::FromStr;
 use thiserror::Error;
 
 use crate::identity::{LinkKey, SwarmId};
+use crate::letters::{self, BadLetters};
 
 const LINK_CONTEXT: &str = "orchestra 2026-11 ensemble link key v1";
 const ID_CONTEXT: &str = "orchestra 2026-11 ensemble id v1";
@@ -19,11 +20,8 @@ const CHECK_CONTEXT: &str = "orchestra 2026-11 ensemble key check v1";
 const SECRET_LEN: usize = 32;
 /// How many bytes tell a typing error: one of 16 million errors goes unnoticed.
 const CHECK_LEN: usize = 3;
-/// How many letters there are: 35 bytes of 8 bits in letters of 5.
-const LETTERS: usize = (SECRET_LEN + CHECK_LEN) * 8 / 5;
-/// How many letters stand together.
-const GROUP: usize = 4;
-const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+/// The length of both.
+const WRITTEN_LEN: usize = SECRET_LEN + CHECK_LEN;
 /// How many bytes of a day's tag are told.
 const TAG_LEN: usize = 16;
 
@@ -34,12 +32,9 @@ pub struct EnsembleKey([u8; SECRET_LEN]);
 /// Why a text is no key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum BadKey {
-    /// A character that keys do not have.
-    #[error("a key has no {0:?} in it")]
-    Letter(char),
-    /// Too few or too many.
-    #[error("a key has {LETTERS} letters and digits, and this has {0}")]
-    Len(usize),
+    /// A character that keys do not have, or too few or too many letters.
+    #[error(transparent)]
+    Letters(#[from] BadLetters),
     /// A letter is wrong, or two changed places.
     #[error("this key has a typing error")]
     Check,
@@ -85,16 +80,7 @@ impl EnsembleKey {
 
 impl fmt::Display for EnsembleKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bytes = self.0.into_iter().chain(self.check());
-        let bits: Vec<u8> = bytes.flat_map(|byte| (0..8).rev().map(move |at| byte >> at & 1)).collect();
-        for (at, five) in bits.chunks(5).enumerate() {
-            if at > 0 && at % GROUP == 0 {
-                f.write_str("-")?;
-            }
-            let value = five.iter().fold(0, |value, bit| value << 1 | bit);
-            write!(f, "{}", char::from(ALPHABET[usize::from(value)]))?;
-        }
-        Ok(())
+        letters::write(self.0.into_iter().chain(self.check()), f)
     }
 }
 
@@ -107,32 +93,12 @@ impl fmt::Debug for EnsembleKey {
 impl FromStr for EnsembleKey {
     type Err = BadKey;
 
-    /// Reads a key as people write it: in either case, with or without `-` and spaces; `i` and `l` mean 1, `o` means 0.
+    /// Reads a key as people write it, see [`letters::read`].
     fn from_str(text: &str) -> Result<EnsembleKey, BadKey> {
-        let mut bits = Vec::new();
-        let mut letters = 0;
-        for letter in text.chars().filter(|letter| !letter.is_whitespace() && *letter != '-') {
-            let plain = match letter.to_ascii_lowercase() {
-                'i' | 'l' => '1',
-                'o' => '0',
-                plain => plain,
-            };
-            let value = ALPHABET.iter().position(|&known| char::from(known) == plain);
-            let value = value.ok_or(BadKey::Letter(letter))?;
-            letters += 1;
-            if letters <= LETTERS {
-                bits.extend((0..5).rev().map(|at| value >> at & 1 == 1));
-            }
-        }
-        if letters != LETTERS {
-            return Err(BadKey::Len(letters));
-        }
-        let mut bytes =
-            bits.chunks(8).map(|byte| byte.iter().fold(0, |value, &bit| value << 1 | u8::from(bit)));
-        let mut secret = [0; SECRET_LEN];
-        secret.iter_mut().zip(&mut bytes).for_each(|(place, byte)| *place = byte);
-        let key = EnsembleKey(secret);
-        if bytes.eq(key.check()) { Ok(key) } else { Err(BadKey::Check) }
+        let written: [u8; WRITTEN_LEN] = letters::read(text)?;
+        let (secret, check) = written.split_at(SECRET_LEN);
+        let key = EnsembleKey(secret.try_into().expect("it was split at its length"));
+        if check == key.check() { Ok(key) } else { Err(BadKey::Check) }
     }
 }
 
@@ -145,14 +111,23 @@ mod tests {
     fn a_key_is_read_as_people_write_it() {
         let key = EnsembleKey::from_bytes([0xa7; 32]);
         let text = key.to_string();
-        assert_eq!(text.len(), LETTERS + LETTERS / GROUP - 1);
+        assert_eq!(text.len(), 56 + 13);
         assert_eq!(text.parse(), Ok(key.clone()));
         assert_eq!(text.to_uppercase().replace('-', " ").parse(), Ok(key.clone()));
         let spoken = EnsembleKey::from_bytes([0; 32]).to_string();
         assert_eq!(spoken.replace('0', "o").replace('1', "l").parse(), Ok(EnsembleKey::from_bytes([0; 32])));
-        assert_eq!(format!("{text}x").parse::<EnsembleKey>(), Err(BadKey::Len(57)));
-        assert_eq!("".parse::<EnsembleKey>(), Err(BadKey::Len(0)));
-        assert_eq!(text.replacen(&text[..1], "u", 1).parse::<EnsembleKey>(), Err(BadKey::Letter('u')));
+        assert_eq!(
+            format!("{text}x").parse::<EnsembleKey>(),
+            Err(BadKey::Letters(BadLetters::Len { expected: 56, found: 57 }))
+        );
+        assert_eq!(
+            "".parse::<EnsembleKey>(),
+            Err(BadKey::Letters(BadLetters::Len { expected: 56, found: 0 }))
+        );
+        assert_eq!(
+            text.replacen(&text[..1], "u", 1).parse::<EnsembleKey>(),
+            Err(BadKey::Letters(BadLetters::Letter('u')))
+        );
         assert_eq!(format!("{key:?}"), "EnsembleKey(..)");
     }
 
@@ -166,12 +141,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_typing_error_is_noticed(secret: [u8; 32], at in 0..LETTERS, other in 0..32_usize) {
+        fn a_typing_error_is_noticed(secret: [u8; 32], at in 0..56_usize, other in 0..32_usize) {
             let text: String = EnsembleKey::from_bytes(secret).to_string().replace('-', "");
             prop_assert_eq!(text.parse::<EnsembleKey>(), Ok(EnsembleKey::from_bytes(secret)));
             let mut wrong = text.into_bytes();
-            prop_assume!(wrong[at] != ALPHABET[other]);
-            wrong[at] = ALPHABET[other];
+            let other = b"0123456789abcdefghjkmnpqrstvwxyz"[other];
+            prop_assume!(wrong[at] != other);
+            wrong[at] = other;
             prop_assert_eq!(String::from_utf8(wrong).unwrap().parse::<EnsembleKey>(), Err(BadKey::Check));
         }
     }

@@ -11,6 +11,7 @@
 pub mod limits;
 pub mod time;
 
+pub mod letters;
 pub mod text;
 
 pub mod digest;
@@ -22,6 +23,7 @@ pub mod name;
 
 pub mod entry;
 
+pub mod credential;
 pub mod identity;
 pub mod key;
 pub mod manifest;

@@ -38,7 +38,7 @@ fn a_wrong_key_is_named_and_nothing_begun() {
     let folders = Folders::new();
     folders.write("wrong", "abc");
     let errors = folders.refused(&["a", "--key-file", "wrong"], 1);
-    assert_eq!(errors, "ensemble: wrong holds no key: a key has 56 letters and digits, and this has 3\n");
+    assert_eq!(errors, "ensemble: wrong holds no key: 56 letters and digits were expected, not 3\n");
     folders.start("b", &[]).leaves();
     folders.start("c", &[]).leaves();
     let file = folders.key_of("b");

@@ -14,8 +14,21 @@ use std::path::{Path, PathBuf};
 use self::source::{Source, Target};
 
 /// The words, in reading order: each may use those before it.
-const WORDS: &[&str] =
-    &["limits", "time", "text", "digest", "part", "part_set", "address", "name", "entry", "identity", "key"];
+const WORDS: &[&str] = &[
+    "limits",
+    "time",
+    "text",
+    "letters",
+    "digest",
+    "part",
+    "part_set",
+    "address",
+    "name",
+    "entry",
+    "identity",
+    "credential",
+    "key",
+];
 
 /// The other rooms, and what each may use of the crate beside itself and the words.
 const ROOMS: &[(&str, &[&str])] = &[
