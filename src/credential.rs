@@ -36,12 +36,23 @@ pub struct SessionKey([u8; SessionKey::LEN]);
 pub struct Challenge([u8; Challenge::LEN]);
 
 /// Shows that something was said by who has the session's key, on one connection, at one place in its order.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+///
+/// Whether it is right is for [`SessionKey::verify`], never for a comparison that ends at the first wrong byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof([u8; Proof::LEN]);
 
 /// What people compare to know a conductor's key again: 160 bits of its hash, in 8 groups of four letters.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint([u8; Fingerprint::LEN]);
+
+/// What is needed to prove what the owner of a session says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Speaker {
+    /// The session.
+    pub session: SessionId,
+    /// Its key.
+    pub key: SessionKey,
+}
 
 impl SessionToken {
     /// The length in random bytes.
@@ -63,6 +74,12 @@ impl SessionToken {
     #[must_use]
     pub fn id(&self) -> SessionId {
         SessionId(blake3::derive_key(SESSION_CONTEXT, &self.0))
+    }
+
+    /// What proves what the owner says at a desk.
+    #[must_use]
+    pub fn speaker(&self) -> Speaker {
+        Speaker { session: self.id(), key: self.key() }
     }
 
     /// The key of the session's proofs.

@@ -616,6 +616,29 @@ pub const DESK_LINES_MAX: u32 = 200;
 /// See [`DESK_LINES_MAX`].
 pub const DESK_LINES_SPAN: Duration = Duration::from_secs(1);
 
+// --- The catalogue of the conductor ---------------------------------------------------------------------
+
+/// Part digests in one message: what a frame holds, and 3 GiB of parts of 1 MiB.
+pub const DIGESTS_PER_FRAME: usize = 3_000;
+/// The longest message of a catalogue: full of digests, of listings or of holders.
+pub const CATALOGUE_FRAME_MAX: usize = 64 * KIB;
+/// The longest request without digests: a name and a password, or a search.
+pub const CATALOGUE_REQUEST_MAX: usize = 2 * KIB;
+/// The most characters in the name of an account: long enough for any person, short enough for a column.
+pub const ACCOUNT_NAME_MAX: usize = 64;
+/// The least bytes in a password: what NIST SP 800-63B asks for.
+pub const PASSWORD_LEN_MIN: usize = 8;
+/// The most bytes in a password, so that hashing one has a bound; passphrases fit many times.
+pub const PASSWORD_LEN_MAX: usize = 1_024;
+/// The most bytes in a search: no name is longer.
+pub const SEARCH_LEN_MAX: usize = NAME_LEN_MAX;
+/// The most listings on one page, with the longest names and publishers.
+pub const LISTINGS_PER_PAGE: usize = 100;
+/// The most compositions of one name that are told apart in one answer.
+pub const NAMESAKES_MAX: usize = 20;
+/// The most holders of one composition that are told: more than anybody reads.
+pub const HOLDERS_MAX: usize = 200;
+
 // --- The registry of the conductor ----------------------------------------------------------------------
 
 /// Compositions that a conductor keeps: with one member each about 20 MiB.

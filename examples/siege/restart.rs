@@ -14,7 +14,7 @@ use orchestra::logic::registry::{Ask, Bounds, Registry};
 use orchestra::logic::swarm::{Input, Order, Rules, Swarm};
 use orchestra::part::Layout;
 use orchestra::time::Moment;
-use orchestra::wire::desk::{Announce, Event, Reply};
+use orchestra::wire::desk::{Announce, Event};
 
 use super::bar;
 
@@ -211,8 +211,8 @@ impl World {
             .registry
             .answer(self.now, &Ask { from, reached_on: IpAddr::from([10, 255, 0, 1]), announce })
         {
-            Reply::Roster(roster) => Input::Conducted(roster),
-            Reply::Refused(_) => Input::ConductorRefused,
+            Ok(roster) => Input::Conducted(roster),
+            Err(_) => Input::ConductorRefused,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use orchestra::limits::{ANNOUNCE_INTERVAL_MAX, LEASE_HALF_INTERVALS, ROSTER_MAX};
 use orchestra::logic::registry::{Ask, Bounds, Registry};
 use orchestra::time::Moment;
-use orchestra::wire::desk::{Announce, Event, Refusal, Reply};
+use orchestra::wire::desk::{Announce, Event, Refusal};
 
 use super::script::Script;
 
@@ -46,14 +46,14 @@ fn announces(script: &mut Script<'_>, registry: &mut Registry, model: &mut Model
     let asker = (swarm, SocketAddr::new(from.to_canonical(), port));
     match (&reply, event) {
         (_, Event::Left) => drop(model.remove(&asker)),
-        (Reply::Roster(_), _) if port > 0 => drop(model.insert(asker, now)),
+        (Ok(_), _) if port > 0 => drop(model.insert(asker, now)),
         _ => {}
     }
     match reply {
-        Reply::Refused(Refusal::SwarmsFull) => assert_eq!(registry.swarms(), BOUNDS.swarms),
-        Reply::Refused(Refusal::MembersFull) => assert!(registry.members() >= BOUNDS.swarm_members),
-        Reply::Refused(Refusal::Busy) => panic!("that is not the registry's to say"),
-        Reply::Roster(roster) => {
+        Err(Refusal::SwarmsFull) => assert_eq!(registry.swarms(), BOUNDS.swarms),
+        Err(Refusal::MembersFull) => assert!(registry.members() >= BOUNDS.swarm_members),
+        Err(Refusal::Busy | Refusal::LoginFirst) => panic!("that is not the registry's to say"),
+        Ok(roster) => {
             assert!(roster.members.len() <= ROSTER_MAX);
             assert!((roster.complete + roster.getting) as usize <= BOUNDS.swarm_members);
             assert!(u128::from(roster.interval_ms) <= ANNOUNCE_INTERVAL_MAX.as_millis());

@@ -23,6 +23,7 @@ use crate::limits;
 use crate::logic::deadlines::Deadlines;
 use crate::logic::registry::Registry;
 use crate::time::Moment;
+use crate::wire::desk::Reply;
 
 const LISTENER: Token = Token(usize::MAX);
 const WAKER: Token = Token(usize::MAX - 1);
@@ -200,9 +201,9 @@ impl Actor {
         let was_in_line = desk.in_line;
         let (registry, journal) = (&mut self.registry, &mut self.journal);
         let (answered, turn) = desk.turn(&mut self.buffers, until_blocked, |ask| {
-            let reply = registry.answer(now, ask);
-            journal.answered(now, ask, &reply);
-            reply
+            let answer = registry.answer(now, ask);
+            journal.answered(now, ask, &answer);
+            answer.map_or_else(Reply::Refused, Reply::Roster)
         });
         desk.in_line |= turn == Turn::Again;
         if answered > 0 {

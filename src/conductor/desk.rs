@@ -221,6 +221,10 @@ impl Desk {
                     answer(&ask).append_to(&mut buffers.replies);
                     *answered += 1;
                 }
+                // Whoever asks has a session elsewhere, or none: this conductor keeps no accounts.
+                Ok(Some(Request::Challenge | Request::Proven(_))) => {
+                    Reply::Refused(Refusal::LoginFirst).append_to(&mut buffers.replies);
+                }
                 Err(error) => {
                     over = Some(Exchanged::Last(error.into()));
                     break;

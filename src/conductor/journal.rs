@@ -14,7 +14,7 @@ use crate::logic::ration::Rations;
 use crate::logic::registry::Ask;
 use crate::text::span;
 use crate::time::Moment;
-use crate::wire::desk::{Event, Refusal, Reply};
+use crate::wire::desk::{Event, Refusal, Roster};
 
 const ANSWERS: usize = 0;
 const REFUSALS: usize = 1;
@@ -33,11 +33,11 @@ impl Journal {
     }
 
     /// An announce was answered.
-    pub(super) fn answered(&mut self, now: Moment, ask: &Ask, reply: &Reply) {
+    pub(super) fn answered(&mut self, now: Moment, ask: &Ask, answer: &Result<Roster, Refusal>) {
         self.turn_page(now);
-        match reply {
-            Reply::Roster(_) if !log::log_enabled!(log::Level::Info) => {}
-            Reply::Roster(roster) => {
+        match answer {
+            Ok(_) if !log::log_enabled!(log::Level::Info) => {}
+            Ok(roster) => {
                 if self.0.take(ANSWERS) {
                     let next = span(Duration::from_millis(roster.interval_ms.into()));
                     log::info!(
@@ -49,7 +49,7 @@ impl Journal {
                     );
                 }
             }
-            Reply::Refused(refusal) => {
+            Err(refusal) => {
                 if self.0.take(REFUSALS) {
                     log::warn!("{}: refused, {}", Asked(ask), reason(*refusal));
                 }
@@ -123,6 +123,7 @@ const fn reason(refusal: Refusal) -> &'static str {
         Refusal::SwarmsFull => "as many compositions as fit are kept",
         Refusal::MembersFull => "as many members as fit are kept",
         Refusal::Busy => "too many connections",
+        Refusal::LoginFirst => "it is not logged in",
     }
 }
 

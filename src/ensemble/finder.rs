@@ -16,9 +16,9 @@ use crate::limits::{
 };
 use crate::logic::addresses::Source;
 use crate::logic::remembered::Remembered;
-use crate::stream::desk::ask;
+use crate::stream::desk;
 use crate::text::chain;
-use crate::wire::desk::{self, Announce, Reply};
+use crate::wire::desk::{Announce, Event as About, Greeted};
 
 /// The file in [`OWN_FOLDER`](crate::entry::path::OWN_FOLDER) with the addresses at which members were reached.
 const MEMBERS_FILE: &str = "members";
@@ -71,39 +71,40 @@ fn resolve(context: &Context, members: &[HostPort]) {
 }
 
 fn announce(context: &Context, conductor: &HostPort, swarm: [u8; 32]) {
-    let mut event = desk::Event::Started;
+    let mut event = About::Started;
     let mut retry = ANNOUNCE_RETRY_MIN;
     // Nobody in an ensemble has everything for good: each is told of all.
     let words = |event| Announce { swarm, port: context.port, complete: false, left: 1, event };
     let tell_how_it_is = |how| context.report(Event::Named(format!("--conductor {conductor}"), how));
     while !context.is_stopping() {
-        let pause = match ask(conductor, words(event), DESK_TIMEOUT, || context.is_stopping()) {
-            Ok(Reply::Roster(roster)) => {
-                event = desk::Event::Going;
-                retry = ANNOUNCE_RETRY_MIN;
-                tell_how_it_is(Ok(Vec::new()));
-                tell(context, roster.members, Source::Conductor);
-                let interval = Duration::from_millis(roster.interval_ms.into());
-                interval.clamp(ANNOUNCE_INTERVAL_MIN, ANNOUNCE_INTERVAL_MAX)
-            }
-            Ok(Reply::Refused(refusal)) => {
-                tell_how_it_is(Err(format!("it refuses ({refusal:?})")));
-                retry = (retry * 2).min(ANNOUNCE_RETRY_MAX);
-                retry
-            }
-            Err(error) => {
-                if !context.is_stopping() {
-                    tell_how_it_is(Err(format!("{}; is a conductor running there?", chain(&error))));
+        let pause =
+            match desk::announce(conductor, words(event), None, DESK_TIMEOUT, || context.is_stopping()) {
+                Ok(Ok(Greeted { roster, .. })) => {
+                    event = About::Going;
+                    retry = ANNOUNCE_RETRY_MIN;
+                    tell_how_it_is(Ok(Vec::new()));
+                    tell(context, roster.members, Source::Conductor);
+                    let interval = Duration::from_millis(roster.interval_ms.into());
+                    interval.clamp(ANNOUNCE_INTERVAL_MIN, ANNOUNCE_INTERVAL_MAX)
                 }
-                retry = (retry * 2).min(ANNOUNCE_RETRY_MAX);
-                retry
-            }
-        };
+                Ok(Err(refusal)) => {
+                    tell_how_it_is(Err(format!("it refuses ({refusal:?})")));
+                    retry = (retry * 2).min(ANNOUNCE_RETRY_MAX);
+                    retry
+                }
+                Err(error) => {
+                    if !context.is_stopping() {
+                        tell_how_it_is(Err(format!("{}; is a conductor running there?", chain(&error))));
+                    }
+                    retry = (retry * 2).min(ANNOUNCE_RETRY_MAX);
+                    retry
+                }
+            };
         thread::pause(pause, POLL_INTERVAL, || context.is_stopping());
     }
-    if event == desk::Event::Going {
+    if event == About::Going {
         // The conductor forgets us by itself if it does not hear this.
-        drop(ask(conductor, words(desk::Event::Left), LEAVE_GRACE, || false));
+        drop(desk::announce(conductor, words(About::Left), None, LEAVE_GRACE, || false));
     }
 }
 

@@ -20,7 +20,7 @@ use super::deadlines::{Deadlines, grow_to};
 use crate::identity::SwarmId;
 use crate::limits;
 use crate::time::Moment;
-use crate::wire::desk::{Announce, Event, Refusal, Reply, Roster};
+use crate::wire::desk::{Announce, Event, Refusal, Roster};
 
 /// Debug builds recount everything after each step while there are at most this many members; with more,
 /// recounting would be all that they do.
@@ -111,23 +111,24 @@ impl Registry {
         }
     }
 
-    /// Takes an announce and answers it.
-    pub fn answer(&mut self, now: Moment, ask: &Ask) -> Reply {
+    /// Takes an announce and answers it with the others, unless a bound is reached.
+    ///
+    /// # Errors
+    /// As many compositions or members as fit are kept; nothing has changed.
+    pub fn answer(&mut self, now: Moment, ask: &Ask) -> Result<Roster, Refusal> {
         self.expire(now, limits::EXPIRIES_PER_ANNOUNCE);
         let id = SwarmId::from_bytes(ask.announce.swarm);
         let from = ask.from.to_canonical();
         let reply = match (ask.announce.event, ask.announce.port) {
             (Event::Left, port) => {
                 self.leave(id, from, port);
-                self.roster(now, id, None, ask)
+                Ok(self.roster(now, id, None, ask))
             }
             // It accepts no links, so it has no place in a roster; it may dial those that have.
-            (_, 0) => self.roster(now, id, None, ask),
+            (_, 0) => Ok(self.roster(now, id, None, ask)),
             (Event::Started | Event::Going | Event::Completed, port) => {
-                match self.register(now, id, from, port, ask.announce.complete) {
-                    Ok(slot) => self.roster(now, id, Some(slot), ask),
-                    Err(refusal) => Reply::Refused(refusal),
-                }
+                let slot = self.register(now, id, from, port, ask.announce.complete);
+                slot.map(|slot| self.roster(now, id, Some(slot), ask))
             }
         };
         self.recount_if_small();
@@ -304,10 +305,10 @@ impl Registry {
     }
 
     /// What the asker is told about the swarm; `asker` is its slot, if it has one.
-    fn roster(&mut self, now: Moment, id: SwarmId, asker: Option<u32>, ask: &Ask) -> Reply {
+    fn roster(&mut self, now: Moment, id: SwarmId, asker: Option<u32>, ask: &Ask) -> Roster {
         let Some(&number) = self.by_id.get(&id) else {
             let interval_ms = self.jittered(limits::ANNOUNCE_INTERVALS[0]);
-            return Reply::Roster(Roster { interval_ms, complete: 0, getting: 0, members: Vec::new() });
+            return Roster { interval_ms, complete: 0, getting: 0, members: Vec::new() };
         };
         let swarm = &self.swarms[number as usize];
         let (border, end) = (swarm.complete as usize, swarm.members.len());
@@ -323,12 +324,12 @@ impl Registry {
         self.draw(now, number, &complete, of_complete, ask, &mut members);
         self.draw(now, number, &getting, of_getting, ask, &mut members);
         let interval = limits::ANNOUNCE_INTERVALS[usize::from(self.interval_class(number))];
-        Reply::Roster(Roster {
+        Roster {
             interval_ms: self.jittered(interval),
             complete: place_of(complete.others),
             getting: place_of(getting.others),
             members,
-        })
+        }
     }
 
     /// Appends the addresses of `wanted` others of this kind, drawn uniformly: the first steps of a shuffle.

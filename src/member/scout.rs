@@ -12,8 +12,8 @@ use crate::address::HostPort;
 use crate::host::HostError;
 use crate::host::thread::Thread;
 use crate::limits::{DESK_TIMEOUT, LEAVE_GRACE};
-use crate::stream::desk::{DeskError, ask};
-use crate::wire::desk::{self, Announce, Refusal, Reply, Roster};
+use crate::stream::desk::{self, DeskError};
+use crate::wire::desk::{Announce, Event as About, Refusal, Roster};
 
 /// What the conductor answered.
 #[derive(Debug)]
@@ -38,13 +38,13 @@ pub(super) fn start(
 
 fn run(context: &Context, conductor: &HostPort, asks: &Receiver<Announce>) {
     for announce in asks {
-        let leaves = announce.event == desk::Event::Left;
+        let leaves = announce.event == About::Left;
         // Who leaves says goodbye, but waits for nothing else.
         let patience = if leaves { LEAVE_GRACE } else { DESK_TIMEOUT };
         let give_up = || context.is_stopping() && !leaves;
-        let answer = match ask(conductor, announce, patience, give_up) {
-            Ok(Reply::Roster(roster)) => Answer::Roster(roster),
-            Ok(Reply::Refused(refusal)) => Answer::Refused(refusal),
+        let answer = match desk::announce(conductor, announce, None, patience, give_up) {
+            Ok(Ok(greeted)) => Answer::Roster(greeted.roster),
+            Ok(Err(refusal)) => Answer::Refused(refusal),
             Err(error) => Answer::Silent(error),
         };
         context.report(Event::Scout(answer));

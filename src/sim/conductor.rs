@@ -9,7 +9,7 @@ use super::harm::Harm;
 use crate::limits::{ANNOUNCE_INTERVALS, LEASE_HALF_INTERVALS, ROSTER_MAX};
 use crate::logic::registry::{Ask, Bounds, Registry};
 use crate::time::Moment;
-use crate::wire::desk::{Announce, Decoder, Event, Refusal, Reply, Request};
+use crate::wire::desk::{Announce, Decoder, Event, Refusal, Reply, Request, Roster};
 
 /// Where members reach it.
 const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 255, 255, 1));
@@ -56,20 +56,21 @@ impl Conductor {
             ground.harms.count(Harm::ConductorBusy);
             Reply::Refused(Refusal::Busy)
         } else {
-            let reply = self.registry.answer(ground.now, &Ask { from, reached_on: ADDRESS, announce });
+            let answer = self.registry.answer(ground.now, &Ask { from, reached_on: ADDRESS, announce });
             if ground.checked {
                 self.registry.check_invariants();
-                self.check(ground, from, &announce, &reply);
+                if let Ok(roster) = &answer {
+                    self.check(ground, from, &announce, roster);
+                }
             }
-            reply
+            answer.map_or_else(Reply::Refused, Reply::Roster)
         };
         let mut bytes = Vec::new();
         reply.append_to(&mut bytes);
         Some(bytes)
     }
 
-    fn check(&mut self, ground: &mut Ground, from: IpAddr, announce: &Announce, reply: &Reply) {
-        let Reply::Roster(roster) = reply else { return };
+    fn check(&mut self, ground: &mut Ground, from: IpAddr, announce: &Announce, roster: &Roster) {
         let own = SocketAddr::new(from, announce.port);
         if announce.event == Event::Left {
             self.seen.remove(&own);

@@ -1,4 +1,4 @@
-//! One question to a conductor: one answer, one connection.
+//! A conversation with a conductor at its desk: a few questions, each with its answer, on one connection.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -7,13 +7,16 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::address::HostPort;
+use crate::credential::{Challenge, Speaker};
 use crate::host::error::NetAction;
 use crate::host::patient::{read_exact, write_all};
 use crate::host::{HostError, clock, dial};
 use crate::limits::DESK_REPLY_MAX;
 use crate::time::Moment;
 use crate::wire::WireError;
-use crate::wire::desk::{self, Announce, Decoder, Reply, Request};
+use crate::wire::desk::{
+    self, Announce, Decoder, Greeted, PREAMBLE_LEN, Proven, Reach, Refusal, Reply, Report, Request, Said,
+};
 use crate::wire::frame::HEADER_LEN;
 
 /// Why the conductor could not be asked.
@@ -32,21 +35,26 @@ pub enum DeskError {
     },
 }
 
-/// Asks at the first address of the conductor that answers, within `patience` each, unless `give_up` says so.
+/// What a conductor says to an announce.
+pub type Answer = Result<Greeted, Refusal>;
+
+/// Announces at the first address of the conductor that answers, within `patience` each, unless `give_up` says so.
+/// With a speaker, the announce is proven, and the reports go with it; without one, there is nobody to report.
 ///
 /// # Errors
-/// Nobody answers, or nobody who is a conductor.
-pub fn ask(
+/// Nobody answers, or nobody who is a conductor. It is not known then which reports were heard.
+pub fn announce(
     conductor: &HostPort,
     announce: Announce,
+    proof: Option<(&Speaker, &[Report])>,
     patience: Duration,
     give_up: impl Fn() -> bool + Copy,
-) -> Result<Reply, DeskError> {
+) -> Result<Answer, DeskError> {
     let addresses = dial::resolve(conductor.host(), conductor.port()).map_err(DeskError::Host)?;
     let mut trouble = None;
     for address in addresses {
-        match ask_at(address, announce, patience, give_up) {
-            Ok(reply) => return Ok(reply),
+        match announce_at(address, announce, proof, patience, give_up) {
+            Ok(answer) => return Ok(answer),
             // The first address is the preferred one: its trouble is the one to tell.
             Err(error) => trouble = trouble.or(Some(error)),
         }
@@ -54,43 +62,116 @@ pub fn ask(
     Err(trouble.expect("resolving yields at least one address"))
 }
 
-fn ask_at(
+fn announce_at(
     address: SocketAddr,
     announce: Announce,
+    proof: Option<(&Speaker, &[Report])>,
     patience: Duration,
     give_up: impl Fn() -> bool + Copy,
-) -> Result<Reply, DeskError> {
+) -> Result<Answer, DeskError> {
     let deadline = clock::now() + patience;
     let give_up = || clock::now() >= deadline || give_up();
     let stream = dial::connect(address, give_up).map_err(DeskError::Host)?;
-    let mut request = desk::preamble().to_vec();
-    Request::Announce(announce).append_to(&mut request);
-    let exchanged = dial::prepare(&stream)
-        .and_then(|()| write_all(&stream, &request, patience, give_up))
-        .and_then(|()| read_reply(&stream, deadline, give_up));
-    match exchanged {
-        Ok(reply) => reply.map_err(|source| DeskError::Foreign { address, source }),
-        Err(error) => Err(DeskError::Host(HostError::net(NetAction::Talk, address)(error))),
-    }
+    dial::prepare(&stream).map_err(HostError::net(NetAction::Talk, address)).map_err(DeskError::Host)?;
+    let mut desk = Desk { stream: &stream, address, deadline, give_up, unsent: desk::preamble().to_vec() };
+    let Some((speaker, reports)) = proof else {
+        return match desk.ask(&Request::Announce(announce))? {
+            Reply::Roster(roster) => Ok(Ok(Greeted { roster, reach: Reach::Unknown })),
+            Reply::Refused(refusal) => Ok(Err(refusal)),
+            Reply::Challenge(_) | Reply::Greeted(_) | Reply::Noted => Err(desk.foreign(WireError::Answer)),
+        };
+    };
+    let challenge = match desk.ask(&Request::Challenge)? {
+        Reply::Challenge(challenge) => challenge,
+        Reply::Refused(refusal) => return Ok(Err(refusal)),
+        Reply::Roster(_) | Reply::Greeted(_) | Reply::Noted => return Err(desk.foreign(WireError::Answer)),
+    };
+    desk.tell_with_proof(speaker, challenge, announce, reports)
 }
 
-/// One reply: its header first, so that nothing is taken that was not announced.
-fn read_reply(
-    stream: &TcpStream,
+/// A connection to a conductor.
+#[derive(Debug)]
+struct Desk<'s, G> {
+    stream: &'s TcpStream,
+    address: SocketAddr,
     deadline: Moment,
-    give_up: impl Fn() -> bool + Copy,
-) -> io::Result<Result<Reply, WireError>> {
-    let mut decoder = Decoder::replies();
-    let mut header = [0; HEADER_LEN + 1];
-    read_exact(stream, &mut header, deadline, give_up)?;
-    let len = u32::from_le_bytes([header[0], header[1], header[2], header[3]]);
-    if let Err(error) = decoder.next(&mut header.as_slice()) {
-        return Ok(Err(error));
+    give_up: G,
+    /// What goes out with the next question.
+    unsent: Vec<u8>,
+}
+
+impl<G: Fn() -> bool + Copy> Desk<'_, G> {
+    fn ask(&mut self, request: &Request) -> Result<Reply, DeskError> {
+        request.append_to(&mut self.unsent);
+        self.send()?;
+        self.hear()
     }
-    // The decoder has checked the length against the bound of its kind.
-    let rest = usize::try_from(len).unwrap_or(usize::MAX).clamp(1, DESK_REPLY_MAX) - 1;
-    let mut body = vec![0; rest];
-    read_exact(stream, &mut body, deadline, give_up)?;
-    let reply = decoder.next(&mut body.as_slice());
-    Ok(reply.and_then(|reply| reply.ok_or(WireError::Body(header[HEADER_LEN]))))
+
+    /// Everything goes out at once, and is answered in its order.
+    fn tell_with_proof(
+        &mut self,
+        speaker: &Speaker,
+        challenge: Challenge,
+        announce: Announce,
+        reports: &[Report],
+    ) -> Result<Answer, DeskError> {
+        let said = reports.iter().copied().map(Said::Report).chain([Said::Announce(announce)]);
+        for (count, said) in (0..).zip(said) {
+            Request::Proven(Proven::new(speaker, challenge, count, said)).append_to(&mut self.unsent);
+        }
+        self.send()?;
+        let mut left = reports.len();
+        loop {
+            match (self.hear()?, left) {
+                (Reply::Noted, 1..) => left -= 1,
+                (Reply::Greeted(greeted), 0) => return Ok(Ok(greeted)),
+                (Reply::Refused(refusal), _) => return Ok(Err(refusal)),
+                _ => return Err(self.foreign(WireError::Answer)),
+            }
+        }
+    }
+
+    fn send(&mut self) -> Result<(), DeskError> {
+        let unsent = std::mem::take(&mut self.unsent);
+        let patience = self.deadline.since(clock::now());
+        write_all(self.stream, &unsent, patience, self.give_up).map_err(|error| self.broken(error))
+    }
+
+    /// One reply: its header first, so that nothing is taken that was not announced.
+    fn hear(&self) -> Result<Reply, DeskError> {
+        const _: () = assert!(PREAMBLE_LEN == HEADER_LEN + 1, "a preamble may come where a reply begins");
+        let mut decoder = Decoder::replies();
+        let mut header = [0; PREAMBLE_LEN];
+        self.read(&mut header)?;
+        if header[..4] == desk::MAGIC {
+            return Err(self.foreign(WireError::Version(header[4])));
+        }
+        let len = u32::from_le_bytes([header[0], header[1], header[2], header[3]]);
+        match decoder.next(&mut header.as_slice()) {
+            Ok(None) => {}
+            Ok(Some(reply)) => return Ok(reply),
+            Err(error) => return Err(self.foreign(error)),
+        }
+        // The decoder has checked the length against the bound of its kind.
+        let rest = usize::try_from(len).unwrap_or(usize::MAX).clamp(1, DESK_REPLY_MAX) - 1;
+        let mut body = vec![0; rest];
+        self.read(&mut body)?;
+        match decoder.next(&mut body.as_slice()) {
+            Ok(Some(reply)) => Ok(reply),
+            Ok(None) => Err(self.foreign(WireError::Body(header[HEADER_LEN]))),
+            Err(error) => Err(self.foreign(error)),
+        }
+    }
+
+    fn read(&self, buffer: &mut [u8]) -> Result<(), DeskError> {
+        read_exact(self.stream, buffer, self.deadline, self.give_up).map_err(|error| self.broken(error))
+    }
+
+    fn broken(&self, error: io::Error) -> DeskError {
+        DeskError::Host(HostError::net(NetAction::Talk, self.address)(error))
+    }
+
+    const fn foreign(&self, source: WireError) -> DeskError {
+        DeskError::Foreign { address: self.address, source }
+    }
 }

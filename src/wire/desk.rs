@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::frame::{self, Assembler};
 use super::{WireError, codec};
+use crate::credential::{Challenge, Proof, SessionId, SessionKey, Speaker};
 use crate::limits::{DESK_REPLY_MAX, DESK_REQUEST_MAX};
 
 /// The first bytes of a connection to a conductor.
@@ -15,7 +16,8 @@ pub const VERSION: u8 = 1;
 /// The length of the preamble: magic, version.
 pub const PREAMBLE_LEN: usize = MAGIC.len() + 1;
 
-/// What the asking side sends first, once a connection.
+/// What the asking side sends first, once a connection. A conductor that speaks another version answers with its own
+/// preamble and the end, so that the asking side can say what the matter is.
 #[must_use]
 pub const fn preamble() -> [u8; PREAMBLE_LEN] {
     [MAGIC[0], MAGIC[1], MAGIC[2], MAGIC[3], VERSION]
@@ -38,6 +40,45 @@ pub fn parse_preamble(bytes: &[u8; PREAMBLE_LEN]) -> Result<(), WireError> {
 pub enum Request {
     /// I take part; who else does?
     Announce(Announce),
+    /// Draw a challenge for this connection, for what I have to prove.
+    Challenge,
+    /// Something that the owner of a session says.
+    Proven(Proven),
+}
+
+/// What the owner of a session says, and the proof of that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proven {
+    /// Whose session.
+    pub session: SessionId,
+    /// Over the bytes of [`Said`], see [`SessionKey::prove`].
+    pub proof: Proof,
+    /// What is said.
+    pub said: Said,
+}
+
+/// What can be said with a proof. The order of the variants is their kind on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Said {
+    /// I take part; who else does?
+    Announce(Announce),
+    /// This is how a link of mine went.
+    Report(Report),
+}
+
+/// How it went to get parts of a composition from another member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// The bytes of the [`SwarmId`](crate::identity::SwarmId).
+    pub swarm: [u8; 32],
+    /// The member, as a roster named it.
+    pub member: SocketAddr,
+    /// The bytes of parts that came and were right.
+    pub bytes: u64,
+    /// How long that took, in milliseconds.
+    pub millis: u32,
+    /// Whether it could not be reached, or sent what was wrong.
+    pub failed: bool,
 }
 
 /// A member's word about itself.
@@ -75,6 +116,35 @@ pub enum Reply {
     Roster(Roster),
     /// Not now.
     Refused(Refusal),
+    /// What to prove against on this connection.
+    Challenge(Challenge),
+    /// The other members, best first, for who has proven its announce.
+    Greeted(Greeted),
+    /// A report was heard.
+    Noted,
+}
+
+/// The answer to a proven announce.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Greeted {
+    /// The other members.
+    pub roster: Roster,
+    /// Whether others can reach the asker, as far as the conductor knows.
+    pub reach: Reach,
+}
+
+/// Whether a member can be reached at the address that it connects from and the port that it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reach {
+    /// It was not tried yet.
+    Unknown,
+    /// It can, and a connection takes so long.
+    Reached {
+        /// In milliseconds.
+        millis: u32,
+    },
+    /// It cannot.
+    Unreachable,
 }
 
 /// Who else takes part.
@@ -100,6 +170,31 @@ pub enum Refusal {
     MembersFull,
     /// Too many connections, in all or from this address.
     Busy,
+    /// Only members that are logged in may ask: the announce has no proof, or a wrong or an old one.
+    LoginFirst,
+}
+
+impl Proven {
+    /// Says this as the owner of a session, as the proven request number `count` (from 0) on the connection with this
+    /// challenge.
+    #[must_use]
+    pub fn new(speaker: &Speaker, challenge: Challenge, count: u32, said: Said) -> Proven {
+        Proven { session: speaker.session, proof: speaker.key.prove(challenge, count, &said.bytes()), said }
+    }
+
+    /// Whether the owner of this key says this, at this place of this connection.
+    #[must_use]
+    pub fn holds(&self, key: &SessionKey, challenge: Challenge, count: u32) -> bool {
+        key.verify(&self.proof, challenge, count, &self.said.bytes())
+    }
+}
+
+impl Said {
+    fn bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        codec::encode(self, &mut bytes);
+        bytes
+    }
 }
 
 impl Request {
@@ -154,17 +249,18 @@ impl<T: serde::de::DeserializeOwned> Decoder<T> {
 
 /// The longest body of a request of this kind.
 const fn request_max(kind: u8) -> Option<usize> {
-    if kind == 0 { Some(DESK_REQUEST_MAX) } else { None }
+    if kind <= 2 { Some(DESK_REQUEST_MAX) } else { None }
 }
 
 /// The longest body of a reply of this kind.
 const fn reply_max(kind: u8) -> Option<usize> {
-    if kind <= 1 { Some(DESK_REPLY_MAX) } else { None }
+    if kind <= 4 { Some(DESK_REPLY_MAX) } else { None }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::credential::SessionToken;
     use crate::limits::ROSTER_MAX;
     use proptest::prelude::*;
 
@@ -200,6 +296,42 @@ mod tests {
         bytes.clear();
         Reply::Refused(Refusal::Busy).append_to(&mut bytes);
         assert_eq!(hex(&bytes), "020000000102");
+    }
+
+    #[test]
+    fn golden_vectors_of_what_is_proven() {
+        let mut bytes = Vec::new();
+        Request::Challenge.append_to(&mut bytes);
+        assert_eq!(hex(&bytes), "0100000001");
+        let token = SessionToken::from_bytes([0x22; 32]);
+        let report = Report {
+            swarm: [0x11; 32],
+            member: "10.0.0.7:10001".parse().unwrap(),
+            bytes: 1_048_576,
+            millis: 900,
+            failed: false,
+        };
+        let challenge = Challenge::from_bytes([0x33; 16]);
+        let proven = Proven::new(&token.speaker(), challenge, 1, Said::Report(report));
+        assert!(proven.holds(&token.key(), challenge, 1) && !proven.holds(&token.key(), challenge, 0));
+        bytes.clear();
+        Request::Proven(proven).append_to(&mut bytes);
+        let said = format!("01{}000a000007fb1127fc00001000fb840300", "11".repeat(32));
+        let (session, proof) =
+            (hex(token.id().as_bytes()), "580a7ab4c46d679c44097ef675a73f6fca680b33c6c4f50c78eafaf5f2248ae8");
+        assert_eq!(hex(&bytes), format!("73000000 02 {session} {proof} {said}").replace(' ', ""));
+
+        bytes.clear();
+        Reply::Challenge(challenge).append_to(&mut bytes);
+        assert_eq!(hex(&bytes), format!("1100000002{}", "33".repeat(16)));
+        let roster = Roster { interval_ms: 30_000, complete: 0, getting: 0, members: Vec::new() };
+        for (reach, tail) in
+            [(Reach::Unknown, "00"), (Reach::Reached { millis: 20 }, "0114"), (Reach::Unreachable, "02")]
+        {
+            bytes.clear();
+            Reply::Greeted(Greeted { roster: roster.clone(), reach }).append_to(&mut bytes);
+            assert_eq!(hex(&bytes[4..]), format!("03fb3075000000{tail}"));
+        }
     }
 
     #[test]

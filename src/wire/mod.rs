@@ -3,6 +3,7 @@
 //! PROTOCOL.md is normative; the tests at the end of each file hold its vectors.
 //! This room does not know what a message leads to, when it comes, or over what.
 
+pub mod catalogue;
 mod cipher;
 pub mod codec;
 pub mod desk;
@@ -36,6 +37,9 @@ pub enum WireError {
     /// A message whose body is malformed.
     #[error("the body of a message of kind {0} is malformed")]
     Body(u8),
+    /// An answer to another question than the one that was asked.
+    #[error("it answers another question")]
+    Answer,
     /// A record that is shorter or longer than records are.
     #[error("a sealed record of {0} bytes does not exist")]
     RecordLen(u16),

@@ -20,8 +20,8 @@ fn ask(swarm: u8, address: &str, complete: bool, event: Event) -> Ask {
 
 fn roster(registry: &mut Registry, now: Moment, ask: &Ask) -> Roster {
     match registry.answer(now, ask) {
-        Reply::Roster(roster) => roster,
-        Reply::Refused(refusal) => panic!("refused: {refusal:?}"),
+        Ok(roster) => roster,
+        Err(refusal) => panic!("refused: {refusal:?}"),
     }
 }
 
@@ -188,8 +188,8 @@ fn full_refuses_the_newest_and_serves_the_rest() {
         roster(&mut registry, Moment::START, &going(swarm, address));
     }
     let refused = |registry: &mut Registry, ask| match registry.answer(Moment::START, &ask) {
-        Reply::Refused(refusal) => refusal,
-        Reply::Roster(roster) => panic!("not refused: {roster:?}"),
+        Err(refusal) => refusal,
+        Ok(roster) => panic!("not refused: {roster:?}"),
     };
     assert_eq!(refused(&mut registry, going(1, "10.0.0.3:1")), Refusal::MembersFull);
     assert_eq!(refused(&mut registry, going(2, "10.0.0.3:1")), Refusal::MembersFull);
@@ -331,12 +331,12 @@ proptest! {
             let (reply, expected) = (registry.answer(now, &ask), model.answer(now, &step, address));
             prop_assert_eq!(registry.members(), model.members.len());
             let (roster, others) = match (reply, expected) {
-                (Reply::Refused(refusal), expected) => {
+                (Err(refusal), expected) => {
                     prop_assert_eq!(Some(refusal), expected.err());
                     continue;
                 }
-                (Reply::Roster(roster), Ok(others)) => (roster, others),
-                (Reply::Roster(_), Err(refusal)) => panic!("should have been refused: {refusal:?}"),
+                (Ok(roster), Ok(others)) => (roster, others),
+                (Ok(_), Err(refusal)) => panic!("should have been refused: {refusal:?}"),
             };
             let kind = |complete| -> HashSet<SocketAddr> {
                 let some = others.iter().filter(|entry| entry.complete == complete);
