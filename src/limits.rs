@@ -639,6 +639,11 @@ pub const NAMESAKES_MAX: usize = 20;
 /// The most holders of one composition that are told: more than anybody reads.
 pub const HOLDERS_MAX: usize = 200;
 
+/// Members of whom one run reports at most: as many as it may know.
+pub const REPORTED_MAX: usize = ADDRESSES_MAX;
+/// Reports that go with one announce: a page of proofs, checked in microseconds.
+pub const REPORTS_PER_ANNOUNCE: usize = 32;
+
 // --- The registry of the conductor ----------------------------------------------------------------------
 
 /// Compositions that a conductor keeps: with one member each about 20 MiB.

@@ -36,6 +36,7 @@ pub mod picker;
 pub mod ration;
 pub mod registry;
 pub mod remembered;
+pub mod reports;
 pub mod serving;
 pub mod session;
 pub mod suspects;
