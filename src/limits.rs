@@ -237,6 +237,12 @@ pub const LINK_CONTROL_MAX: usize = 64;
 /// The size of a link's queue: its window full of wants in each direction, their answers, and control.
 pub const LINK_QUEUE: usize = 4 * WINDOW_RUNS_MAX as usize + LINK_CONTROL_MAX;
 
+// --- The classic protocol -------------------------------------------------------------------------------
+
+/// The most addresses in an answer of a classic conductor; the original members take no more either. They are read one by
+/// one and a few of them kept.
+pub const CLASSIC_ADDRESSES_MAX: u64 = 1_000_000;
+
 // --- The wire between members of an ensemble ------------------------------------------------------------
 
 /// The longest name that a member gives itself.
