@@ -14,16 +14,18 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::admission::Admission;
+use super::classic::Classic;
 use super::desk::{Buffers, Desk, End, Stage, Turn};
+use super::intake::{Asked, Intake};
 use super::journal::Journal;
 use super::{Config, Shared};
 use crate::host::error::SystemAction;
 use crate::host::{HostError, clock, tcp};
 use crate::limits;
 use crate::logic::deadlines::Deadlines;
-use crate::logic::registry::Registry;
+use crate::logic::registry::{Ask, Registry};
 use crate::time::Moment;
-use crate::wire::desk::Reply;
+use crate::wire::desk::{Refusal, Reply, Request};
 
 const LISTENER: Token = Token(usize::MAX);
 const WAKER: Token = Token(usize::MAX - 1);
@@ -60,6 +62,8 @@ pub(super) struct Actor {
     again: Vec<u32>,
     buffers: Buffers,
     registry: Registry,
+    /// What the classic protocol needs beside the registry, if it is spoken.
+    classic: Option<Classic>,
     journal: Journal,
     shared: Arc<Shared>,
 }
@@ -122,6 +126,7 @@ impl Actor {
             again: Vec::new(),
             buffers: Buffers::new(),
             registry,
+            classic: config.classic.then(Classic::default),
             journal: Journal::new(),
             shared,
         };
@@ -199,11 +204,26 @@ impl Actor {
     fn serve(&mut self, now: Moment, slot: u32, until_blocked: bool) {
         let Some(desk) = self.desks.at(slot) else { return };
         let was_in_line = desk.in_line;
-        let (registry, journal) = (&mut self.registry, &mut self.journal);
-        let (answered, turn) = desk.turn(&mut self.buffers, until_blocked, |ask| {
-            let answer = registry.answer(now, ask);
-            journal.answered(now, ask, &answer);
-            answer.map_or_else(Reply::Refused, Reply::Roster)
+        let (registry, classic, journal) = (&mut self.registry, &mut self.classic, &mut self.journal);
+        let (answered, turn) = desk.turn(&mut self.buffers, until_blocked, |question, out| {
+            match (&question.asked, classic.as_mut()) {
+                (Asked::Native(Request::Announce(announce)), _) => {
+                    let (from, reached_on) = (question.from.ip(), question.reached_on);
+                    let ask = Ask { from, reached_on, announce: *announce };
+                    let answer = registry.answer(now, &ask);
+                    journal.answered(now, &ask, &answer);
+                    answer.map_or_else(Reply::Refused, Reply::Roster).append_to(out);
+                }
+                // Whoever asks that has a session elsewhere, or none: this conductor keeps no accounts.
+                (Asked::Native(Request::Challenge | Request::Proven(_)), _) => {
+                    Reply::Refused(Refusal::LoginFirst).append_to(out);
+                }
+                (Asked::Classic(request), Some(classic)) => {
+                    classic.answer(now, registry, journal, question, request, out);
+                }
+                // Its dialect is not spoken, so its bytes make no question.
+                (Asked::Classic(_), None) => {}
+            }
         });
         desk.in_line |= turn == Turn::Again;
         if answered > 0 {
@@ -260,7 +280,7 @@ impl Actor {
     /// Makes room for a connection, or tells it that there is none.
     fn admit(&mut self, now: Moment, stream: TcpStream, from: SocketAddr) {
         let stage = if self.desks.admission.admit(from.ip()) { Stage::Pending } else { Stage::Refused };
-        let mut desk = Desk::new(stream, from, stage);
+        let mut desk = Desk::new(stream, from, stage, Intake::new(self.classic.is_some()));
         if stage == Stage::Refused {
             self.journal.turned_away(now, from);
             desk.refuse();

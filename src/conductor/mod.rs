@@ -8,7 +8,9 @@
 
 mod actor;
 mod admission;
+mod classic;
 mod desk;
+mod intake;
 mod journal;
 
 use std::convert::Infallible;
@@ -40,13 +42,21 @@ pub struct Config {
     pub bounds: Bounds,
     /// From accept to a whole first request, and from one request to the next.
     pub timeout: Duration,
+    /// Whether it speaks the classic protocol as well, which is neither sealed nor authenticated.
+    pub classic: bool,
 }
 
 impl Config {
     /// A conductor at this place, with the usual bounds.
     #[must_use]
     pub fn new(listen: ListenOn) -> Config {
-        Config { listen, caps: Caps::default(), bounds: Bounds::default(), timeout: limits::DESK_TIMEOUT }
+        Config {
+            listen,
+            caps: Caps::default(),
+            bounds: Bounds::default(),
+            timeout: limits::DESK_TIMEOUT,
+            classic: false,
+        }
     }
 }
 

@@ -135,6 +135,14 @@ impl Registry {
         reply
     }
 
+    /// Whether somebody who listens there has a lease in this swarm.
+    #[must_use]
+    pub fn knows(&self, id: SwarmId, member: SocketAddr) -> bool {
+        let swarm = self.by_id.get(&id);
+        let key = |&swarm: &u32| Key::new(swarm, member.ip().to_canonical(), member.port());
+        swarm.is_some_and(|swarm| self.roll.find(&key(swarm)).is_some())
+    }
+
     /// Drops leases that have run out, a bounded number at a time.
     pub fn tick(&mut self, now: Moment) {
         self.expire(now, limits::EXPIRIES_PER_TICK);
