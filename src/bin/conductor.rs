@@ -39,8 +39,7 @@ const EXAMPLE: &str = "Example:
   composer album.flac 192.168.1.1   makes album.flac.orch; give it to all members
   member album.flac.orch            on each computer that has or wants album.flac";
 
-const CLASSIC: &str =
-    "the classic protocol is spoken as well: it is neither sealed nor authenticated\n";
+const CLASSIC: &str = "the classic protocol is spoken as well: it is neither sealed nor authenticated\n";
 
 fn main() -> ExitCode {
     cli::finish("conductor", run(&Arguments::parse()))

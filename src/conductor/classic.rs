@@ -74,7 +74,8 @@ impl Classic {
         };
         let swarm = id_of(subject);
         // The original members know no other addresses than those of IPv4.
-        let is_understood = |member: &SocketAddr| member.is_ipv4() || question.from.ip().to_canonical().is_ipv6();
+        let is_understood =
+            |member: &SocketAddr| member.is_ipv4() || question.from.ip().to_canonical().is_ipv6();
         let mut members = roster.members;
         members.retain(|member| is_understood(member) && self.complaints.is_handed_out(now, swarm, *member));
         members

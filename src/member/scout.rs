@@ -3,14 +3,16 @@
 //! Owns nothing but its queue; waits on it, on a socket with timeouts, and on the director's inbox.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 
+use super::classic;
 use super::context::Context;
 use super::director::Event;
 use crate::address::HostPort;
-use crate::host::HostError;
 use crate::host::thread::Thread;
+use crate::host::{HostError, entropy};
 use crate::limits::{DESK_TIMEOUT, LEAVE_GRACE};
 use crate::stream::desk::{DeskError, ask};
 use crate::wire::desk::{self, Announce, Refusal, Reply, Roster};
@@ -32,7 +34,11 @@ pub(super) fn start(
     conductor: HostPort,
 ) -> Result<(Sender<Announce>, Thread), HostError> {
     let (sender, receiver) = crossbeam_channel::bounded(1);
-    let thread = context.spawn("scout", move |context| run(context, &conductor, &receiver))?;
+    let seed = entropy::seed()?;
+    let thread = context.spawn("scout", move |context| match &context.classic {
+        Some(classic) => classic::scout::run(context, classic, &conductor, seed, &receiver),
+        None => run(context, &conductor, &receiver),
+    })?;
     Ok((sender, thread))
 }
 
@@ -41,12 +47,21 @@ fn run(context: &Context, conductor: &HostPort, asks: &Receiver<Announce>) {
         let leaves = announce.event == desk::Event::Left;
         // Who leaves says goodbye, but waits for nothing else.
         let patience = if leaves { LEAVE_GRACE } else { DESK_TIMEOUT };
-        let give_up = || context.is_stopping() && !leaves;
-        let answer = match ask(conductor, announce, patience, give_up) {
-            Ok(Reply::Roster(roster)) => Answer::Roster(roster),
-            Ok(Reply::Refused(refusal)) => Answer::Refused(refusal),
-            Err(error) => Answer::Silent(error),
-        };
-        context.report(Event::Scout(answer));
+        context.report(Event::Scout(answer(context, conductor, announce, patience)));
+    }
+}
+
+/// What the conductor answers within this time.
+pub(super) fn answer(
+    context: &Context,
+    conductor: &HostPort,
+    announce: Announce,
+    patience: Duration,
+) -> Answer {
+    let give_up = || context.is_stopping() && announce.event != desk::Event::Left;
+    match ask(conductor, announce, patience, give_up) {
+        Ok(Reply::Roster(roster)) => Answer::Roster(roster),
+        Ok(Reply::Refused(refusal)) => Answer::Refused(refusal),
+        Err(error) => Answer::Silent(error),
     }
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
 use crate::identity::SwarmId;
-use crate::limits::{CLASSIC_COMPLAINTS_MAX, CLASSIC_COMPLAINT_SPAN, CLASSIC_COMPLAINERS};
+use crate::limits::{CLASSIC_COMPLAINERS, CLASSIC_COMPLAINT_SPAN, CLASSIC_COMPLAINTS_MAX};
 use crate::logic::addresses::source_of;
 use crate::time::Moment;
 
@@ -119,7 +119,10 @@ mod tests {
         assert!(complaints.is_handed_out(NOW, swarm(1), member(1)));
         assert!(complaints.complain(NOW, swarm(1), member(1), ip(last)));
         assert!(!complaints.is_handed_out(NOW, swarm(1), member(1)));
-        assert!(complaints.is_handed_out(NOW, swarm(2), member(1)) && complaints.is_handed_out(NOW, swarm(1), member(2)));
+        assert!(
+            complaints.is_handed_out(NOW, swarm(2), member(1))
+                && complaints.is_handed_out(NOW, swarm(1), member(2))
+        );
         assert!(!complaints.complain(NOW, swarm(1), member(1), ip(99)), "nothing changes");
         let later = NOW + CLASSIC_COMPLAINT_SPAN;
         assert!(complaints.is_handed_out(later, swarm(1), member(1)));

@@ -143,7 +143,8 @@ impl Duties {
 
     /// The oldest question for this part is answered now. Returns how it was spelled.
     pub fn give(&mut self, part: PartIndex) -> Option<Subject> {
-        let place = self.owed.iter().position(|owed| matches!(owed, Owed::Part(_, asked, _) if *asked == part));
+        let place =
+            self.owed.iter().position(|owed| matches!(owed, Owed::Part(_, asked, _) if *asked == part));
         match self.owed.remove(place?)? {
             Owed::Part(subject, ..) | Owed::List(subject) | Owed::Other(subject) => Some(subject),
         }
@@ -268,7 +269,10 @@ mod tests {
         duties.on_answer(later, false);
         assert_eq!(duties.next(later, none), Some(Deed::Ask(Question::List)));
         duties.on_answer(later, true);
-        assert_eq!(duties.next(later + CLASSIC_LIST_INTERVAL, none), Some(Deed::Ask(Question::Part(part(1)))));
+        assert_eq!(
+            duties.next(later + CLASSIC_LIST_INTERVAL, none),
+            Some(Deed::Ask(Question::Part(part(1))))
+        );
     }
 
     #[test]

@@ -40,8 +40,7 @@ impl Sample {
 /// At most [`ROSTER_MAX`] addresses of two lists: half of each, and what one leaves free goes to the other.
 #[must_use]
 pub fn merged(native: &[SocketAddr], classic: &[SocketAddr]) -> Vec<SocketAddr> {
-    let new: Vec<SocketAddr> =
-        classic.iter().copied().filter(|address| !native.contains(address)).collect();
+    let new: Vec<SocketAddr> = classic.iter().copied().filter(|address| !native.contains(address)).collect();
     let of_classic = new.len().min((ROSTER_MAX / 2).max(ROSTER_MAX.saturating_sub(native.len())));
     let of_native = native.len().min(ROSTER_MAX - of_classic);
     [&native[..of_native], &new[..of_classic]].concat()

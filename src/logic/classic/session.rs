@@ -207,7 +207,10 @@ mod tests {
                 Err(Fault::NoSuchParts { first, count: 1 })
             );
         }
-        assert_eq!(answer(Message::None(ours(), 0), None), Err(Fault::NoSuchParts { first: u32::MAX, count: 1 }));
+        assert_eq!(
+            answer(Message::None(ours(), 0), None),
+            Err(Fault::NoSuchParts { first: u32::MAX, count: 1 })
+        );
     }
 
     #[test]

@@ -79,7 +79,8 @@ mod tests {
 
     #[test]
     fn what_is_no_set_is_refused() {
-        for text in ["", "0", "511", "1024", "2047", "-517", "+517", " 517", "517 ", "5_17", "0517", "0x205", "517.0"]
+        for text in
+            ["", "0", "511", "1024", "2047", "-517", "+517", " 517", "517 ", "5_17", "0517", "0x205", "517.0"]
         {
             assert_eq!(parse(layout(9), text.as_bytes()), Err(LineError::Mask), "{text:?}");
         }

@@ -176,7 +176,8 @@ mod tests {
 
     #[test]
     fn a_name_may_have_half_an_end_of_a_line() {
-        let (messages, error) = decoded(b"DOWN\r\na\rb\nc\r\na9993e364706816aba3e25717850c26c9cd0d89d\r\n", 1);
+        let (messages, error) =
+            decoded(b"DOWN\r\na\rb\nc\r\na9993e364706816aba3e25717850c26c9cd0d89d\r\n", 1);
         assert_eq!(error, None);
         assert!(matches!(&messages[..], [Message::Down(subject)] if subject.name() == "a\rb\nc"));
     }
