@@ -50,6 +50,9 @@ pub enum LineError {
     /// An answer tells of more addresses than one may.
     #[error("an answer with so many addresses does not exist")]
     TooMany,
+    /// An answer is about another composition than the question.
+    #[error("an answer about another composition than the one that was asked for")]
+    Subject,
 }
 
 /// What a message is about: the name and the checksum of a composition, spelled as they came.
