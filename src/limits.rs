@@ -638,6 +638,14 @@ pub const LISTINGS_PER_PAGE: usize = 100;
 pub const NAMESAKES_MAX: usize = 20;
 /// The most holders of one composition that are told: more than anybody reads.
 pub const HOLDERS_MAX: usize = 200;
+/// How long a member waits for each answer of a catalogue: passwords that wait to be hashed take the longest.
+pub const CATALOGUE_PATIENCE: Duration = Duration::from_secs(30);
+/// What is said to a catalogue is kept until it is so long, or an answer is awaited.
+pub const CATALOGUE_UNSENT_MAX: usize = 256 * KIB;
+/// What is read of a file with what a user knows of one conductor: a fingerprint, an account, a token.
+pub const STATE_FILE_LEN_MAX: u64 = 16 * KIB as u64;
+/// The most files that are looked at for the conductors that a user knows.
+pub const STATE_FILES_MAX: usize = 1_000;
 
 // --- The registry of the conductor ----------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 //!
 //! They act and report; they decide nothing, and know neither members nor messages.
 
+pub mod atomic;
 pub mod clock;
 pub mod computer;
 pub mod control;
@@ -19,6 +20,7 @@ pub mod patient;
 pub mod regular;
 pub mod shelf;
 pub mod signal;
+pub mod state;
 pub mod store;
 pub mod tcp;
 pub mod terminal;

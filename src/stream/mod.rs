@@ -5,10 +5,12 @@
 //! - [`records`]: then everything is sealed;
 //! - [`throttle`]: no faster than the user allows;
 //! - [`listener`]: others may dial;
-//! - [`desk`]: a conductor is asked who else is there.
+//! - [`desk`]: a conductor is asked who else is there;
+//! - [`catalogue`]: a conductor is asked what there is.
 //!
 //! It does not know what is said on a stream.
 
+pub mod catalogue;
 pub mod desk;
 pub mod handshake;
 pub mod listener;
