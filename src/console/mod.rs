@@ -9,6 +9,7 @@ mod keys;
 mod line;
 mod lines;
 mod live;
+mod notice;
 mod output;
 mod rates;
 mod screen;
