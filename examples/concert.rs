@@ -102,6 +102,7 @@ fn play(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
             dir: dir.to_owned(),
             listen: Some(loopback),
             conductor: Some(meeting_point.clone()),
+            speaker: None,
             members: Vec::new(),
             leave: false,
             repair: false,

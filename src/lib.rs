@@ -23,6 +23,7 @@ pub mod name;
 
 pub mod entry;
 
+pub mod account;
 pub mod credential;
 pub mod identity;
 pub mod key;

@@ -122,6 +122,7 @@ impl Crowd {
                         refused += 1;
                         why = Some(refusal);
                     }
+                    other => panic!("no answer to an announce: {other:?}"),
                 }
             }
         }

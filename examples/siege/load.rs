@@ -72,7 +72,7 @@ impl Speaker for Client {
         for _ in 0..count {
             match self.reply()? {
                 Reply::Roster(_) => {}
-                Reply::Refused(refusal) => return Err(io::Error::other(format!("refused: {refusal:?}"))),
+                other => return Err(io::Error::other(format!("no roster: {other:?}"))),
             }
         }
         Ok(())

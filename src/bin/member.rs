@@ -128,6 +128,7 @@ impl Options {
             manifest,
             dir,
             listen: self.listen,
+            speaker: None,
             conductor: Some(conductor),
             members: self.members.clone(),
             leave: self.leave,

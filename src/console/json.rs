@@ -110,6 +110,9 @@ struct State {
     up_bytes: u64,
     wasted_bytes: u64,
     members: u32,
+    /// Whether others can connect, where the conductor has tried; absent until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reachable: Option<bool>,
     elapsed_s: f64,
     /// When the first byte of a part came; absent until then.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -151,6 +154,7 @@ impl From<&Snapshot> for State {
             up_bytes: snapshot.up_bytes,
             wasted_bytes: snapshot.wasted_bytes,
             members: snapshot.members,
+            reachable: snapshot.is_reachable,
             elapsed_s: snapshot.elapsed.as_secs_f64(),
             first_byte_s: snapshot.first_byte.map(|span| span.as_secs_f64()),
             verified_s: snapshot.verified.map(|span| span.as_secs_f64()),
@@ -183,6 +187,7 @@ mod tests {
             wasted_bytes: 7_232,
             members: 3,
             waiting: None,
+            is_reachable: None,
             elapsed: Duration::from_millis(1500),
             first_byte: Some(Duration::from_millis(250)),
             verified: None,

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use crate::console::notice::Notices;
 use crate::console::output::Output;
 use crate::console::rates::Meter;
 use crate::console::screen::{Due, Show};
@@ -17,6 +18,7 @@ pub(super) struct Lines {
     output: Output,
     meter: Meter,
     due: Due<Snapshot>,
+    notices: Notices,
 }
 
 impl Lines {
@@ -26,6 +28,7 @@ impl Lines {
             output: Output::default(),
             meter: Meter::default(),
             due: Due::default(),
+            notices: Notices::default(),
         }
     }
 }
@@ -36,6 +39,9 @@ impl Show<Snapshot> for Lines {
     }
 
     fn progress(&mut self, snapshot: &Snapshot, _leaving: bool) -> io::Result<()> {
+        if let Some(notice) = self.notices.next(&self.about, snapshot) {
+            self.output.event(notice)?;
+        }
         let pace = self.meter.pace(snapshot);
         let (changed, unchanged) = match snapshot.phase {
             Phase::Checking | Phase::Getting => (LINE_INTERVAL, UNCHANGED_INTERVAL),

@@ -5,6 +5,7 @@
 use std::io;
 
 use crate::console::line::{LiveLine, Parts};
+use crate::console::notice::Notices;
 use crate::console::rates::{Meter, Pace};
 use crate::console::screen::Show;
 use crate::console::{About, words};
@@ -17,12 +18,13 @@ pub(super) struct Live {
     line: LiveLine,
     meter: Meter,
     about: About,
+    notices: Notices,
 }
 
 impl Live {
     pub(super) fn new(about: &About, has_keys: bool) -> Live {
         let line = LiveLine::new(Escaped(&about.name).to_string(), has_keys);
-        Live { line, meter: Meter::default(), about: about.clone() }
+        Live { line, meter: Meter::default(), about: about.clone(), notices: Notices::default() }
     }
 }
 
@@ -33,6 +35,9 @@ impl Show<Snapshot> for Live {
     }
 
     fn progress(&mut self, snapshot: &Snapshot, leaving: bool) -> io::Result<()> {
+        if let Some(notice) = self.notices.next(&self.about, snapshot) {
+            self.line.print(&notice);
+        }
         let pace = self.meter.pace(snapshot);
         self.line.draw(parts(snapshot, pace), leaving);
         Ok(())

@@ -10,6 +10,7 @@ mod keys;
 mod line;
 mod lines;
 mod live;
+mod notice;
 mod output;
 mod rates;
 mod screen;

@@ -3,6 +3,7 @@
 //! They act and report; they decide nothing, and know neither members nor messages.
 
 pub mod atomic;
+pub mod catalogue;
 pub mod clock;
 pub mod computer;
 pub mod control;
@@ -16,8 +17,10 @@ mod holes;
 pub mod lan;
 pub mod log;
 pub mod manifest_file;
+pub mod password;
 pub mod patient;
 pub mod regular;
+mod room;
 pub mod shelf;
 pub mod signal;
 pub mod state;

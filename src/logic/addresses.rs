@@ -42,6 +42,8 @@ struct Entry {
     links: u32,
     /// Who answered there last when it was dialled, with our key: worth passing on.
     proven: Option<MemberId>,
+    /// Its place among those that the conductor told best first; last for all others.
+    place: usize,
     /// It is our own address.
     oneself: bool,
     refused_until: Moment,
@@ -75,13 +77,31 @@ impl Addresses {
         }
         let backoff = new_backoff(now, source, pause);
         let refused_until = Moment::START;
-        let entry =
-            Entry { source, backoff, dials: 0, links: 0, proven: None, oneself: false, refused_until };
+        let entry = Entry {
+            source,
+            backoff,
+            dials: 0,
+            links: 0,
+            proven: None,
+            place: usize::MAX,
+            oneself: false,
+            refused_until,
+        };
         self.entries.insert(address, entry);
     }
 
-    /// An address without a link or dial that is due: hearsay last, then those that failed least first, at random
-    /// among equals.
+    /// These are the best, in this order; others come after them.
+    pub fn prefer(&mut self, best: &[SocketAddr]) {
+        self.entries.values_mut().for_each(|entry| entry.place = usize::MAX);
+        for (place, &address) in best.iter().enumerate() {
+            if let Some(entry) = self.entries.get_mut(&normalised(address)) {
+                entry.place = entry.place.min(place);
+            }
+        }
+    }
+
+    /// An address without a link or dial that is due: hearsay last, then those that failed least first, then those that
+    /// are preferred, at random among equals.
     pub fn next_due(&mut self, now: Moment) -> Option<SocketAddr> {
         self.choose_due(now, |_, _| true)
     }
@@ -99,7 +119,7 @@ impl Addresses {
             let is_due = is_idle && entry.may_be_dialled(now) && entry.backoff.due() <= now;
             is_due && may(**address, entry)
         };
-        let rank = |entry: &Entry| (entry.is_hearsay(), entry.backoff.failures());
+        let rank = |entry: &Entry| (entry.is_hearsay(), entry.backoff.failures(), entry.place);
         let first = self.entries.iter().filter(due).map(|(_, entry)| rank(entry)).min()?;
         let equals = self.entries.iter().filter(due).filter(|(_, entry)| rank(entry) == first);
         let equals: Vec<SocketAddr> = equals.map(|(&address, _)| address).collect();
@@ -319,6 +339,22 @@ mod tests {
         assert_eq!(book.next_due(NOW + REDIAL_MIN), Some(address(1)));
         book.learn(NOW, address(2), Source::Conductor, Duration::ZERO);
         assert_eq!(book.next_due(NOW + REDIAL_MIN), Some(address(2)), "it failed less");
+    }
+
+    #[test]
+    fn the_preferred_come_first_unless_they_failed() {
+        let mut book = book();
+        (1..=4).for_each(|number| book.learn(NOW, address(number), Source::Conductor, Duration::ZERO));
+        book.prefer(&[address(3), address(1), address(9)]);
+        book.on_dial(address(1));
+        assert_eq!(book.next_due(NOW), Some(address(3)));
+        book.on_dial(address(3));
+        book.on_dial_failed(NOW, address(3));
+        book.on_dial_failed(NOW, address(1));
+        let later = NOW + REDIAL_MIN;
+        assert!([Some(address(2)), Some(address(4))].contains(&book.next_due(later)), "those failed");
+        book.prefer(&[address(4)]);
+        assert_eq!(book.next_due(later), Some(address(4)));
     }
 
     #[test]

@@ -15,19 +15,20 @@ use super::context::Context;
 use super::journal::Journal;
 use super::link::{self, Fact, LinkEnd, Shared};
 use super::progress::{Phase, Waiting};
-use super::scout::Answer;
+use super::scout::{Answer, Ask};
 use super::{Outcome, files};
 use crate::host::thread::Thread;
 use crate::host::{HostError, clock};
 use crate::limits::{LEAVE_GRACE, POLL_INTERVAL};
 use crate::logic::addresses::normalised;
+use crate::logic::reports::Reports;
 use crate::logic::serving::Outgoing;
 use crate::logic::swarm::{self, Input, Knock, LinkId, Order, Quiet, Swarm};
 use crate::part::Run;
 use crate::stream::Role;
 use crate::text::{Escaped, chain};
 use crate::time::Moment;
-use crate::wire::desk::{Announce, Event as DeskEvent};
+use crate::wire::desk::{Announce, Event as DeskEvent, Greeted, Reach, Refusal};
 use crate::wire::member::Reason;
 
 /// What the director hears.
@@ -96,7 +97,9 @@ pub(super) struct Director {
     /// Wakes the view when there is something that it should not show a beat later.
     pub(super) news: Sender<()>,
     /// The way to the conductor, unless there is none.
-    pub(super) scout: Option<Sender<Announce>>,
+    pub(super) scout: Option<Sender<Ask>>,
+    /// How it went with others, for the conductor.
+    pub(super) reports: Reports,
     /// Leave as soon as everything is there.
     pub(super) leave: bool,
     pub(super) check_digest: bool,
@@ -110,6 +113,8 @@ struct Handle {
     queue: Option<Sender<Outgoing>>,
     remote: SocketAddr,
     dialled: Option<SocketAddr>,
+    /// Where it can be dialled, as far as is known.
+    listens: Option<SocketAddr>,
 }
 
 /// The loop's state.
@@ -127,6 +132,8 @@ struct Actor {
     /// Every part on disk was looked at.
     checked: bool,
     finished: bool,
+    /// The conductor wants to know who asks.
+    login_first: bool,
     trouble: Option<MemberError>,
 }
 
@@ -143,6 +150,7 @@ pub(super) fn run(director: Director) -> Result<Outcome, MemberError> {
         finishing: None,
         checked: false,
         finished: false,
+        login_first: false,
         trouble: None,
     };
     actor.input(Input::Started);
@@ -218,7 +226,7 @@ impl Actor {
             (true, false) => Phase::Getting,
         };
         let members = u32::try_from(swarm.members()).unwrap_or(u32::MAX);
-        let waiting = swarm.quiet(clock::now()).map(waiting);
+        let waiting = swarm.quiet(clock::now()).map(|quiet| waiting(quiet, self.login_first));
         if self.director.context.progress.publish(phase, members, waiting) {
             // Full: the view has not looked yet, and will see this as well.
             let _known = self.director.news.try_send(());
@@ -247,7 +255,8 @@ impl Actor {
         self.next_link += 1;
         match link::start(&self.director.context, id, role) {
             Ok((shared, thread)) => {
-                self.links.insert(id, Handle { shared, thread, queue: None, remote, dialled });
+                self.links
+                    .insert(id, Handle { shared, thread, queue: None, remote, dialled, listens: dialled });
             }
             Err(error) => {
                 log::error!("{}", chain(&error));
@@ -264,6 +273,7 @@ impl Actor {
                 let Some(handle) = self.links.get_mut(&id) else { return };
                 handle.queue = Some(queue);
                 let dialled = handle.dialled;
+                handle.listens = dialled.or(Some(SocketAddr::new(remote.ip(), hello.port)));
                 self.journal.came_up(clock::now(), id, remote, hello.member, dialled.is_some());
                 self.input(Input::LinkUp { link: id, hello, remote, dialled });
             }
@@ -273,11 +283,20 @@ impl Actor {
             }
             Fact::HoldsAlso(runs) => self.input(Input::HoldsAlso(id, runs)),
             Fact::Coming(run) => self.input(Input::Coming(id, run)),
-            Fact::Stored(run) => self.input(Input::Stored(id, run)),
+            Fact::Stored(run) => {
+                if let Some(member) = self.listens(id) {
+                    let bytes = self.director.context.layout.bytes_of(run);
+                    self.director.reports.came(clock::now(), member, bytes);
+                }
+                self.input(Input::Stored(id, run));
+            }
             Fact::Refused(run, denial) => self.input(Input::Refused(id, run, denial)),
             Fact::Corrupt(part) => {
                 let from = self.links.get(&id).map(|handle| handle.remote);
                 self.journal.lied(clock::now(), id, from, part);
+                if let Some(member) = self.listens(id) {
+                    self.director.reports.failed(member);
+                }
                 self.input(Input::Corrupt(id, part));
             }
             Fact::Gossip(addresses) => self.input(Input::Gossip(id, addresses)),
@@ -301,6 +320,9 @@ impl Actor {
             self.input(Input::Flowed(id, handle.shared.flow()));
             self.input(Input::LinkDown(id));
         } else if let Some(address) = handle.dialled {
+            if self.stopping.is_none() {
+                self.director.reports.failed(address);
+            }
             self.input(Input::DialFailed(address));
         }
         if let LinkEnd::Store(error) = end {
@@ -312,16 +334,19 @@ impl Actor {
         self.asks = self.asks.saturating_sub(1);
         match answer {
             Answer::Roster(roster) => {
-                log::info!(
-                    "the conductor knows {} complete and {} getting members; next in {} ms",
-                    roster.complete,
-                    roster.getting,
-                    roster.interval_ms
-                );
+                self.journal.conducted(&roster);
                 self.input(Input::Conducted(roster));
+            }
+            Answer::Greeted(Greeted { roster, reach }) => {
+                self.journal.conducted(&roster);
+                self.on_reach(reach);
+                self.director.reports.heard();
+                self.director.reports.named(&roster.members);
+                self.input(Input::Greeted(roster));
             }
             Answer::Refused(refusal) => {
                 log::warn!("the conductor refused: {refusal:?}");
+                self.login_first = refusal == Refusal::LoginFirst;
                 self.input(Input::ConductorRefused);
             }
             Answer::Silent(error) => {
@@ -329,6 +354,26 @@ impl Actor {
                 self.input(Input::ConductorSilent);
             }
         }
+    }
+
+    fn on_reach(&mut self, reach: Reach) {
+        let is_reachable = match reach {
+            Reach::Unknown => return,
+            Reach::Reached { .. } => true,
+            Reach::Unreachable => false,
+        };
+        let context = &self.director.context;
+        if context.progress.reachable(is_reachable) {
+            let how = if is_reachable { "can" } else { "cannot" };
+            log::info!("the conductor {how} connect to us at port {}", context.port);
+            // Full: the view has not looked yet, and will see this as well.
+            let _known = self.director.news.try_send(());
+        }
+    }
+
+    /// Where the other side of this link can be dialled, as far as is known.
+    fn listens(&self, id: LinkId) -> Option<SocketAddr> {
+        self.links.get(&id).and_then(|handle| handle.listens)
     }
 
     fn on_check_ended(&mut self, outcome: Result<(), HostError>) {
@@ -448,8 +493,10 @@ impl Actor {
             event,
         };
         let Some(scout) = &self.director.scout else { return };
+        let done = announce.complete || event == DeskEvent::Left;
+        let ask = Ask { announce, reports: self.director.reports.take(done) };
         // The machine asks one thing at a time, and goodbye comes once: there is always room for it.
-        if scout.try_send(announce).is_ok() {
+        if scout.try_send(ask).is_ok() {
             self.asks += 1;
         }
     }
@@ -483,8 +530,9 @@ impl Actor {
 }
 
 /// What the terminal says about quiet.
-fn waiting(quiet: Quiet) -> Waiting {
+fn waiting(quiet: Quiet, login_first: bool) -> Waiting {
     match quiet {
+        Quiet::ConductorRefused if login_first => Waiting::LoginFirst,
         Quiet::ConductorSilent => Waiting::ConductorUnreachable,
         Quiet::ConductorRefused => Waiting::ConductorRefused,
         Quiet::Alone => Waiting::NobodyElse,

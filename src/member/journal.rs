@@ -13,6 +13,7 @@ use crate::logic::swarm::LinkId;
 use crate::part::PartIndex;
 use crate::text::chain;
 use crate::time::Moment;
+use crate::wire::desk::Roster;
 
 const REFUSALS: usize = 0;
 const BEGINNINGS: usize = 1;
@@ -35,6 +36,14 @@ impl Journal {
         if self.takes(now, REFUSALS) {
             log::warn!("refused {from}: too many connections");
         }
+    }
+
+    /// The conductor answered.
+    pub(super) fn conducted(&self, roster: &Roster) {
+        let Roster { complete, getting, interval_ms, .. } = roster;
+        log::info!(
+            "the conductor knows {complete} complete and {getting} getting members; next in {interval_ms} ms"
+        );
     }
 
     /// A link said hello.

@@ -64,6 +64,7 @@ use self::line::Line;
 use self::progress::{Progress, Snapshot};
 use self::verifier::{Verifiers, Work};
 use crate::address::HostPort;
+use crate::credential::Speaker;
 use crate::host::error::NetAction;
 use crate::host::store::{Place, Store, StoreError};
 use crate::host::tcp::{self, ListenOn};
@@ -71,6 +72,7 @@ use crate::host::thread::{self, Thread};
 use crate::host::{HostError, clock, dial, entropy};
 use crate::identity::MemberId;
 use crate::limits::{DIRECTOR_INBOX, LEAVE_GRACE, LINKS_PER_MEMBER_MAX, MEMBER_PORTS, RUN_BYTES_U32};
+use crate::logic::reports::Reports;
 use crate::logic::swarm::{Rules, Swarm};
 use crate::manifest::Manifest;
 use crate::stream::Throttle;
@@ -88,6 +90,8 @@ pub struct Config {
     pub listen: Option<ListenOn>,
     /// The conductor to ask; none to ask nobody.
     pub conductor: Option<HostPort>,
+    /// What proves to the conductor who announces; none if the user is not logged in there.
+    pub speaker: Option<Speaker>,
     /// Members to dial whatever the conductor says.
     pub members: Vec<HostPort>,
     /// Leave as soon as everything is there.
@@ -174,6 +178,7 @@ impl Member {
         });
         let plan = Plan {
             conductor: config.conductor,
+            speaker: config.speaker,
             members: config.members,
             leave: config.leave,
             check_digest: config.check_digest,
@@ -270,6 +275,7 @@ fn links_per_member() -> usize {
 /// What the threads are told beside the context.
 struct Plan {
     conductor: Option<HostPort>,
+    speaker: Option<Speaker>,
     members: Vec<HostPort>,
     leave: bool,
     check_digest: bool,
@@ -307,7 +313,7 @@ fn start_threads(
     threads.extend(verifier::start(context, inboxes.landed)?);
     let scout = match plan.conductor {
         Some(conductor) => {
-            let (sender, thread) = scout::start(context, conductor)?;
+            let (sender, thread) = scout::start(context, conductor, plan.speaker)?;
             threads.push(thread);
             Some(sender)
         }
@@ -320,6 +326,7 @@ fn start_threads(
         swarm: Swarm::new(clock::now(), rules),
         inbox: inboxes.events,
         scout,
+        reports: Reports::new(context.swarm),
         leave: plan.leave,
         check_digest: plan.check_digest,
     };

@@ -2,8 +2,8 @@
 //!
 //! Link threads count bytes here without waiting for anybody; the director publishes the rest.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use crate::host::clock;
@@ -38,6 +38,7 @@ struct Published {
     phase: Phase,
     members: u32,
     waiting: Option<Waiting>,
+    is_reachable: Option<bool>,
 }
 
 /// What a member is doing.
@@ -59,6 +60,8 @@ pub enum Waiting {
     ConductorUnreachable,
     /// The conductor refused, and no other member is known.
     ConductorRefused,
+    /// The conductor wants to know who asks, and no other member is known.
+    LoginFirst,
     /// The conductor knows nobody else.
     NobodyElse,
     /// Members are known but none can be reached.
@@ -104,6 +107,8 @@ pub struct Snapshot {
     pub members: u32,
     /// Why nothing moves, if nothing moves.
     pub waiting: Option<Waiting>,
+    /// Whether others can connect to this member, where the conductor has tried.
+    pub is_reachable: Option<bool>,
     /// Time since the member started.
     pub elapsed: Duration,
     /// How long after the start the first byte of a part came.
@@ -116,9 +121,20 @@ pub struct Snapshot {
 impl Progress {
     /// Tells the views what the director knows; says whether the member has gone on to another phase.
     pub(super) fn publish(&self, phase: Phase, members: u32, waiting: Option<Waiting>) -> bool {
-        let mut published = self.published.lock().expect("no thread panics while it holds this lock");
-        let before = std::mem::replace(&mut *published, Published { phase, members, waiting });
+        let mut published = self.published();
+        let is_reachable = published.is_reachable;
+        let before = std::mem::replace(&mut *published, Published { phase, members, waiting, is_reachable });
         before.phase != phase
+    }
+
+    fn published(&self) -> MutexGuard<'_, Published> {
+        self.published.lock().expect("no thread panics while it holds this lock")
+    }
+
+    /// Tells the views whether others can connect, and says whether that is new.
+    pub(super) fn reachable(&self, is_reachable: bool) -> bool {
+        let before = self.published().is_reachable.replace(is_reachable);
+        before != Some(is_reachable)
     }
 
     /// Parts were looked at on disk; so many of them, with so many bytes, turned out to be right.
@@ -148,12 +164,12 @@ impl Progress {
         self.wasted(came_bytes.saturating_sub(new_bytes));
     }
 
-    /// Part bytes went out.
     /// Bytes of parts sent so far.
     pub(super) fn given(&self) -> u64 {
         self.up_bytes.load(Ordering::Relaxed)
     }
 
+    /// Part bytes went out.
     pub(super) fn gave(&self, bytes: u64) {
         self.up_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
@@ -170,7 +186,7 @@ impl Progress {
             let moment = Moment::from_micros(micros.load(Ordering::Relaxed));
             (moment != Moment::START).then(|| moment.since(began))
         };
-        let published = *self.published.lock().expect("no thread panics while it holds this lock");
+        let published = *self.published();
         Snapshot {
             phase: published.phase,
             parts: self.parts.load(Ordering::Relaxed),
@@ -183,6 +199,7 @@ impl Progress {
             wasted_bytes: self.wasted_bytes.load(Ordering::Relaxed),
             members: published.members,
             waiting: published.waiting,
+            is_reachable: published.is_reachable,
             elapsed: clock::now().since(began),
             first_byte: since_began(&self.first_byte),
             verified: since_began(&self.verified),
@@ -195,6 +212,9 @@ impl std::fmt::Display for Waiting {
         match self {
             Waiting::ConductorUnreachable => f.write_str("waiting: the conductor cannot be reached"),
             Waiting::ConductorRefused => f.write_str("waiting: the conductor is full"),
+            Waiting::LoginFirst => {
+                f.write_str("waiting: the conductor wants to know who asks: log in with `member login`")
+            }
             Waiting::NobodyElse => f.write_str("waiting: nobody else shares this yet"),
             Waiting::NoneReachable { known: 1 } => {
                 f.write_str("waiting: the one known member cannot be reached")

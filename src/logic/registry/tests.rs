@@ -218,7 +218,7 @@ fn the_interval_grows_with_load_and_is_jittered() {
     // Other swarms are load as well.
     for n in 0..limits::ANNOUNCES_PER_SECOND * 31 {
         let swarm = u8::try_from(n % 200).unwrap() + 10;
-        registry.answer(Moment::START, &ask(swarm, &nth(n), false, Event::Going));
+        registry.answer(Moment::START, &ask(swarm, &nth(n), false, Event::Going)).unwrap();
     }
     assert!(around(60).contains(&interval(&mut registry, 0)));
 }
@@ -229,7 +229,7 @@ fn members_take_at_most_64_bytes_each_however_many_there_are() {
     for n in 0..150_000 {
         let mut ask = ask(0, &nth(n), n % 3 == 0, Event::Started);
         ask.announce.swarm[..8].copy_from_slice(&(n as u64 % 1_000).to_le_bytes());
-        registry.answer(Moment::START, &ask);
+        registry.answer(Moment::START, &ask).unwrap();
         // Tables that just grew have the most room to spare, wherever that is.
         let members = registry.members();
         if members >= 50_000 && members.is_multiple_of(101) {

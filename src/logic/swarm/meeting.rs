@@ -123,7 +123,13 @@ impl Swarm {
         self.meeting.addresses.on_dial_failed(now, address);
     }
 
-    pub(super) fn on_roster(&mut self, now: Moment, roster: &Roster, orders: &mut Vec<Order>) {
+    pub(super) fn on_roster(
+        &mut self,
+        now: Moment,
+        roster: &Roster,
+        best_first: bool,
+        orders: &mut Vec<Order>,
+    ) {
         self.meeting.asking = false;
         self.meeting.known_to_conductor = true;
         self.meeting.conductor = Conductor::Answered;
@@ -139,6 +145,9 @@ impl Swarm {
             self.meeting.announce.hurry();
         }
         self.learn(now, &roster.members, Source::Conductor);
+        if best_first {
+            self.meeting.addresses.prefer(&roster.members);
+        }
         self.meet(now, orders);
     }
 

@@ -121,6 +121,8 @@ pub enum Input {
     Gossip(LinkId, Vec<SocketAddr>),
     /// The conductor answered.
     Conducted(Roster),
+    /// The same, and its members come best first.
+    Greeted(Roster),
     /// The conductor refused.
     ConductorRefused,
     /// The conductor could not be asked.
@@ -266,7 +268,8 @@ impl Swarm {
             Input::Flowed(link, flow) => self.on_flowed(now, link, flow),
             Input::LinkDown(link) => self.on_link_down(now, link, orders),
             Input::Gossip(link, addresses) => self.on_gossip(now, link, &addresses, orders),
-            Input::Conducted(roster) => self.on_roster(now, &roster, orders),
+            Input::Conducted(roster) => self.on_roster(now, &roster, false, orders),
+            Input::Greeted(roster) => self.on_roster(now, &roster, true, orders),
             Input::ConductorRefused => self.meeting.on_conductor_refused(now),
             Input::ConductorSilent => self.meeting.on_conductor_silent(now),
             Input::Tick { held_back } => self.on_tick(now, held_back, orders),
