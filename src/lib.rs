@@ -23,6 +23,7 @@ pub mod name;
 
 pub mod entry;
 
+pub mod account;
 pub mod credential;
 pub mod identity;
 pub mod key;
@@ -37,6 +38,7 @@ pub mod sim;
 pub mod host;
 pub mod stream;
 
+pub mod catalogue;
 pub mod composer;
 pub mod conductor;
 pub mod ensemble;

@@ -79,8 +79,8 @@ pub const BRAKE_SHARE: u64 = 2;
 pub const INDEX_CACHE_BYTES: usize = 8 * MIB;
 /// The log of an index is cut back to so much after a transaction that made it longer.
 pub const INDEX_LOG_BYTES: usize = 4 * MIB;
-/// What is written to find out whether an index lacks room: as much as one small transaction.
-pub const INDEX_ROOM_BYTES: usize = 16 * KIB;
+/// What is written to find out whether a database lacks room: as much as one small transaction.
+pub const ROOM_BYTES: usize = 16 * KIB;
 /// How long an index that found no room waits before it tries again; twice as long after each try in vain.
 pub const INDEX_ROOM_PAUSE_MIN: Duration = Duration::from_millis(500);
 /// See [`INDEX_ROOM_PAUSE_MIN`]: so soon after there is space everything goes on.
@@ -683,6 +683,14 @@ pub const LISTINGS_PER_PAGE: usize = 100;
 pub const NAMESAKES_MAX: usize = 20;
 /// The most holders of one composition that are told: more than anybody reads.
 pub const HOLDERS_MAX: usize = 200;
+/// How long a member waits for each answer of a catalogue: passwords that wait to be hashed take the longest.
+pub const CATALOGUE_PATIENCE: Duration = Duration::from_secs(30);
+/// What is said to a catalogue is kept until it is so long, or an answer is awaited.
+pub const CATALOGUE_UNSENT_MAX: usize = 256 * KIB;
+/// What is read of a file with what a user knows of one conductor: a fingerprint, an account, a token.
+pub const STATE_FILE_LEN_MAX: u64 = 16 * KIB as u64;
+/// The most files that are looked at for the conductors that a user knows.
+pub const STATE_FILES_MAX: usize = 1_000;
 
 /// Members of whom one run reports at most: as many as it may know.
 pub const REPORTED_MAX: usize = ADDRESSES_MAX;
@@ -718,6 +726,96 @@ pub const LEASE_HALF_INTERVALS: u32 = 5;
 pub const EXPIRIES_PER_ANNOUNCE: usize = 4;
 /// Leases that one tick may expire: well under a millisecond of work.
 pub const EXPIRIES_PER_TICK: usize = 1_024;
+
+// --- The catalogue of the conductor ---------------------------------------------------------------------
+
+/// The longest name of an account, in characters: one line beside others.
+pub const ACCOUNT_NAME_CHARS_MAX: usize = 64;
+/// The longest name of an account in bytes, as many as that many characters can have.
+pub const ACCOUNT_NAME_LEN_MAX: usize = 4 * ACCOUNT_NAME_CHARS_MAX;
+/// Accounts that a catalogue keeps: a big university. Each costs about 300 bytes on the disk.
+pub const ACCOUNTS_MAX: u64 = 100_000;
+/// The memory that hashing a password takes, in KiB: what OWASP recommends for argon2id with [`PASSWORD_PASSES`].
+pub const PASSWORD_MEMORY_KIB: u32 = 19 * 1_024;
+/// How many times hashing a password goes over its memory.
+pub const PASSWORD_PASSES: u32 = 2;
+/// How many threads hash one password: more passwords at a time are of more use than a faster one.
+pub const PASSWORD_LANES: u32 = 1;
+/// The most memory in KiB, and the most passes and lanes, that a kept hash may ask for: somebody else may have written it.
+pub const PASSWORD_COSTS_MAX: (u32, u32, u32) = (256 * 1_024, 16, 16);
+/// How long a session lasts: whoever is here once a month stays logged in by logging in again once a month.
+pub const SESSION_SPAN: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// Sessions of one account, on as many computers; with one more the oldest ends.
+pub const SESSIONS_PER_ACCOUNT_MAX: u64 = 32;
+/// Sessions in all. The desk keeps them in memory, about 30 MB of them.
+pub const SESSIONS_MAX: u64 = 200_000;
+/// Compositions that a catalogue lists.
+pub const LISTINGS_MAX: u64 = 100_000;
+/// Of one account.
+pub const LISTINGS_PER_ACCOUNT_MAX: u64 = 10_000;
+/// Digests of parts that a catalogue keeps, of all listings: 4 GiB on the disk, or 50 parts of each of [`LISTINGS_MAX`] a
+/// hundred times over.
+pub const LISTED_PARTS_MAX: u64 = (4 << 30) / 20;
+/// Of one account: 512 MiB, so that eight liars are needed to fill it.
+pub const LISTED_PARTS_PER_ACCOUNT_MAX: u64 = (512 << 20) / 20;
+/// Listings on one page.
+pub const LIST_PAGE_MAX: usize = 100;
+/// Reports of one account about another one that count on one day, each about another composition: as many as make a
+/// reputation, see [`COUNT_MAX`].
+pub const REPORTS_ABOUT_MAX: u64 = 10;
+/// Reports of one account that count on one day: a row of the database for each.
+pub const REPORTS_PER_DAY_MAX: u64 = 1_000;
+/// Rows that are forgotten in one transaction, so that others wait for it no longer than a few milliseconds.
+pub const FORGOTTEN_AT_A_TIME: usize = 1_000;
+/// How long the conductor waits for another process to be done with the catalogue, say the operator's `conductor account`.
+pub const CATALOGUE_LOCK_PATIENCE: Duration = Duration::from_secs(2);
+/// What a catalogue keeps in memory of what is on its disk: all names of [`LISTINGS_MAX`] listings.
+pub const CATALOGUE_CACHE_BYTES: usize = 32 * MIB;
+/// The log of a catalogue is cut back to so much after a transaction that made it longer.
+pub const CATALOGUE_LOG_BYTES: usize = 16 * MIB;
+/// What is read of the file with a conductor's key: one line.
+pub const CONDUCTOR_KEY_FILE_LEN_MAX: u64 = 128;
+
+/// Wrong passwords for one name before the next try has to wait: typing errors.
+pub const ATTEMPTS_FREE_PER_ACCOUNT: u32 = 5;
+/// The longest pause between two tries for one name: whoever tries names of others must not keep them out for long.
+pub const ATTEMPTS_ACCOUNT_PAUSE_MAX: Duration = Duration::from_secs(8);
+/// Wrong passwords from one source before the next try has to wait: typing errors of everybody behind one address.
+pub const ATTEMPTS_FREE_PER_SOURCE: u32 = 20;
+/// The longest pause between two tries from one source: at most a hundred wrong passwords a day.
+pub const ATTEMPTS_SOURCE_PAUSE_MAX: Duration = Duration::from_secs(15 * 60);
+/// The first pause; each further one is twice as long.
+pub const ATTEMPTS_PAUSE_MIN: Duration = Duration::from_secs(1);
+/// How long wrong passwords are remembered, after the pause.
+pub const ATTEMPTS_SPAN: Duration = Duration::from_secs(3_600);
+/// Names and sources, each, of which wrong passwords are remembered; of more, those that would be forgotten first go.
+pub const ATTEMPTS_MAX: usize = 16_384;
+/// Sources from which an account logged in last, and from which it may although others try its name.
+pub const ATTEMPTS_KNOWN_SOURCES: usize = 4;
+
+/// How long until a download, or a failure, counts half.
+pub const COUNT_HALF_LIFE: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// The most downloads, and failures, that count: an 18th of the response time for the one, nine times it for the other, so
+/// nobody is buried or worshipped for ever.
+pub const COUNT_MAX: f64 = 10.0;
+/// The response time of those whom nobody measured: after those that are near, before those that are known to be bad.
+pub const RESPONSE_UNKNOWN: Duration = Duration::from_millis(250);
+/// Addresses whose standing a conductor keeps: about 300 bytes each, 30 MB. What is not among them counts as unknown.
+pub const STANDINGS_MAX: usize = 100_000;
+/// Of one source: more than the members on a computer, and few enough that it takes a hundred sources to push out others.
+pub const STANDINGS_PER_SOURCE_MAX: usize = 1_024;
+/// How long the standing of an address is kept after its last announce: longer than the longest lease.
+pub const STANDING_SPAN: Duration = Duration::from_secs(1_800);
+/// How long until an address that was reached is tried again.
+pub const REACH_AGAIN: Duration = Duration::from_secs(15 * 60);
+/// How long until one that was not reached is: somebody may be opening a port this minute, and waits for the word.
+pub const REACH_RETRY_MIN: Duration = Duration::from_secs(2 * 60);
+/// The longest pause, after many in vain.
+pub const REACH_RETRY_MAX: Duration = Duration::from_secs(30 * 60);
+/// Between two tries to reach addresses of one source, so that nobody uses a conductor to look for open ports.
+pub const REACH_SOURCE_PAUSE: Duration = Duration::from_secs(2);
+/// Tries at a time.
+pub const REACH_TRIES_MAX: usize = 32;
 
 // --- Signals and the terminal ---------------------------------------------------------------------------
 
@@ -777,6 +875,12 @@ const _: () = {
     assert!(DESK_READ > DESK_REQUEST_MAX, "one read holds a request");
     assert!(MEMBERS_MAX <= ANNOUNCES_PER_SECOND * 600, "the longest interval carries the most members");
     assert!(MEMBERS_MAX < u32::MAX as usize, "members are numbered with 32 bits");
+    assert!(LISTINGS_PER_ACCOUNT_MAX < LISTINGS_MAX && LISTED_PARTS_PER_ACCOUNT_MAX < LISTED_PARTS_MAX);
+    assert!(PARTS_MAX as u64 <= LISTED_PARTS_PER_ACCOUNT_MAX, "every composition can be published");
+    assert!(
+        STANDING_SPAN.as_secs() > ANNOUNCE_INTERVALS[5].as_secs() * LEASE_HALF_INTERVALS as u64 / 2,
+        "a standing lasts longer than a lease"
+    );
     assert!(LINKS_DIALLED_MIN < LINKS_DIALLED_MAX && LINKS_DIALLED_MAX < LINKS_MAX);
     assert!(LINKS_PER_MEMBER_MAX * MEMBERS_FOR_SINGLE_LINKS <= LINKS_MAX);
 };

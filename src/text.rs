@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use thiserror::Error;
+use unicode_normalization::UnicodeNormalization as _;
 
 /// A text that is not a size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -125,6 +126,18 @@ pub fn is_deceptive(letter: char) -> bool {
             | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// What texts have in common that differ only in case, or in how letters are written: `Straße` and `STRASSE`, `é` as one
+/// character or as two, letters of full and half width. To compare, and never to be shown.
+#[must_use]
+pub fn folded(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
+    // Letters that only capitals have in common become capitals first.
+    let plain: String = text.nfkd().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect();
+    plain.nfkc().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,6 +184,15 @@ mod tests {
         assert_eq!(chain(&full), "cannot write a.flac: no space left on device");
         let unknown = CannotWrite(io::Error::other("DNS is down"));
         assert_eq!(chain(&unknown), "cannot write a.flac: DNS is down");
+    }
+
+    #[test]
+    fn folding_twice_changes_nothing() {
+        for letter in (0..=u32::from(char::MAX)).filter_map(char::from_u32) {
+            let once = folded(&format!("x{letter}\u{345}\u{301}"));
+            assert_eq!(folded(&once), once, "{letter:?}");
+        }
+        assert_eq!(folded("ﬁ Ａ ſ K"), "fi a s k");
     }
 
     #[test]

@@ -67,6 +67,8 @@ pub enum FileAction {
     Rename,
     /// Keep others from using it at the same time.
     Lock,
+    /// Keep other users from reading it.
+    Protect,
 }
 
 /// What is done with sockets.
@@ -138,6 +140,7 @@ impl fmt::Display for FileAction {
             FileAction::Sync => f.write_str("bring to the disk"),
             FileAction::Rename => f.write_str("give the final name to"),
             FileAction::Lock => f.write_str("lock"),
+            FileAction::Protect => f.write_str("keep other users from reading"),
         }
     }
 }

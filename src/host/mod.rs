@@ -2,6 +2,8 @@
 //!
 //! They act and report; they decide nothing, and know neither members nor messages.
 
+pub mod atomic;
+pub mod catalogue;
 pub mod clock;
 pub mod computer;
 pub mod control;
@@ -15,10 +17,13 @@ mod holes;
 pub mod lan;
 pub mod log;
 pub mod manifest_file;
+pub mod password;
 pub mod patient;
 pub mod regular;
+mod room;
 pub mod shelf;
 pub mod signal;
+pub mod state;
 pub mod store;
 pub mod tcp;
 pub mod terminal;

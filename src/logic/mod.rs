@@ -28,6 +28,7 @@ pub mod addresses;
 pub mod asked;
 pub mod backoff;
 pub mod bucket;
+pub mod catalogue;
 pub mod classic;
 pub mod deadlines;
 pub mod giving;

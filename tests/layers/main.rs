@@ -26,6 +26,7 @@ const WORDS: &[&str] = &[
     "name",
     "entry",
     "identity",
+    "account",
     "credential",
     "key",
 ];

@@ -24,13 +24,12 @@ use self::writing::{apply, forget_list};
 use super::facts::Facts;
 use crate::entry::path::CONFLICT_MARK;
 use crate::entry::{Chunk, ContentHash, Device, Entry, TreePath};
-use crate::host::HostError;
 use crate::host::error::FileAction;
+use crate::host::{HostError, room};
 use crate::limits::{INDEX_PAGE_ROWS, SEQUENCE_GAP, TOMBSTONE_SPAN};
 
 mod database;
 mod error;
-mod room;
 mod row;
 mod stamp;
 #[cfg(test)]
@@ -596,7 +595,7 @@ impl Index {
         match run().map_err(|failure: Failure| failure.at(&path)) {
             Err(IndexError::Failed { source, .. })
                 if source.sqlite_error_code() == Some(ErrorCode::SystemIoFailure)
-                    && room::is_missing(&self.folder) =>
+                    && room::is_missing(&self.folder.join("index.room")) =>
             {
                 Err(IndexError::Full { path })
             }
@@ -620,7 +619,7 @@ impl Index {
     }
 
     fn of_stamp(&self, error: HostError) -> IndexError {
-        if error::is_for_room(error.io()) { IndexError::Full { path: self.path() } } else { error.into() }
+        if room::is_for_room(error.io()) { IndexError::Full { path: self.path() } } else { error.into() }
     }
 
     fn path(&self) -> PathBuf {

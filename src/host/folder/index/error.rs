@@ -1,6 +1,5 @@
 //! What goes wrong with an index, sorted by what can be done about it.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
@@ -95,11 +94,6 @@ pub(super) fn error_at(path: &Path, source: rusqlite::Error) -> IndexError {
         None if is_of_rows(&source) => IndexError::Damaged { path, source: Some(source) },
         _ => IndexError::Failed { path, source },
     }
-}
-
-/// Whether the system has no space, or no more of the user's quota.
-pub(super) fn is_for_room(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// Whether a value is not of the kind that we wrote.

@@ -1,0 +1,187 @@
+//! The database of a catalogue: its tables in each version, and opening it beside other processes.
+
+use std::fs::{self, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{self, Path};
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+
+use super::error::{CatalogueError, Failure};
+use crate::host::error::FileAction;
+use crate::host::{HostError, directory, regular};
+use crate::limits::{CATALOGUE_CACHE_BYTES, CATALOGUE_LOCK_PATIENCE, CATALOGUE_LOG_BYTES, KIB};
+
+/// Says that a database is a catalogue: `orca`.
+const APPLICATION: i32 = 0x6f72_6361;
+/// What leads from each version to the next one. What was released is never changed.
+const STEPS: &[&str] = &[FIRST];
+/// The version of the tables; a greater one is of a later program.
+pub(super) const VERSION: i32 = 1;
+const _: () = assert!(STEPS.len() == VERSION as usize);
+/// For the user of the conductor alone: hashes of passwords, and keys of sessions.
+const MODE: u32 = 0o600;
+
+/// Times are in seconds since 1970.
+const FIRST: &str = "
+    CREATE TABLE totals (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        listings INTEGER NOT NULL,
+        parts INTEGER NOT NULL          -- of which there are digests
+    ) STRICT;
+    INSERT INTO totals VALUES (1, 0, 0);
+    CREATE TABLE accounts (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL,
+        folded TEXT NOT NULL UNIQUE,
+        password TEXT NOT NULL,         -- its hash, as a PHC string
+        made INTEGER NOT NULL,
+        disabled INTEGER NOT NULL DEFAULT 0,
+        listings INTEGER NOT NULL DEFAULT 0,
+        parts INTEGER NOT NULL DEFAULT 0,
+        downloads REAL NOT NULL DEFAULT 0,
+        failures REAL NOT NULL DEFAULT 0,
+        counted INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE TABLE sessions (
+        id BLOB PRIMARY KEY,
+        account INTEGER NOT NULL REFERENCES accounts (id),
+        key BLOB NOT NULL,
+        opened INTEGER NOT NULL,
+        expires INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX sessions_account ON sessions (account, opened);
+    CREATE INDEX sessions_expires ON sessions (expires);
+    CREATE TABLE listings (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        account INTEGER NOT NULL REFERENCES accounts (id),
+        name TEXT NOT NULL,
+        folded TEXT NOT NULL,
+        digest BLOB NOT NULL,
+        size INTEGER NOT NULL,
+        part_len INTEGER NOT NULL,
+        swarm BLOB NOT NULL,
+        published INTEGER NOT NULL,
+        UNIQUE (account, swarm, name)
+    ) STRICT;
+    CREATE INDEX listings_folded ON listings (folded, id);
+    CREATE INDEX listings_swarm ON listings (swarm);
+    CREATE TABLE digests (              -- of parts; apart, so that a list does not walk over them
+        listing INTEGER PRIMARY KEY REFERENCES listings (id) ON DELETE CASCADE,
+        parts BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE reports (
+        day INTEGER NOT NULL,           -- since 1970, UTC
+        reporter INTEGER NOT NULL REFERENCES accounts (id),
+        about INTEGER NOT NULL REFERENCES accounts (id),
+        swarm BLOB NOT NULL,
+        PRIMARY KEY (day, reporter, about, swarm)
+    ) STRICT, WITHOUT ROWID;
+";
+
+/// Opens the database, and makes it if it may.
+pub(super) fn open(path: &Path, may_make: bool) -> Result<Connection, CatalogueError> {
+    prepare(path, may_make)?;
+    let failed = |error| Failure::from(error).at(path);
+    // Else a path that begins with `file:` would be a URI.
+    let absolute = path::absolute(path).map_err(HostError::file(FileAction::Open, path))?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut database = Connection::open_with_flags(absolute, flags).map_err(failed)?;
+    database.busy_timeout(CATALOGUE_LOCK_PATIENCE).map_err(failed)?;
+    check(&database, path)?;
+    protect(path)?;
+    set_up(&database).map_err(failed)?;
+    migrate(&mut database, STEPS, path)?;
+    Ok(database)
+}
+
+/// Makes sure that there is a file, which may be empty, and that it is one.
+fn prepare(path: &Path, may_make: bool) -> Result<(), CatalogueError> {
+    match fs::metadata(path) {
+        Ok(metadata) => Ok(regular::check(metadata).map_err(HostError::file(FileAction::Open, path))?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && may_make => {
+            let made = OpenOptions::new().write(true).create_new(true).mode(MODE).open(path);
+            match made {
+                // Somebody else was faster.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                result => drop(result.map_err(HostError::file(FileAction::Create, path))?),
+            }
+            Ok(directory::sync_of(path)?)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(CatalogueError::Missing { path: path.to_owned() })
+        }
+        Err(error) => Err(HostError::file(FileAction::Inspect, path)(error).into()),
+    }
+}
+
+/// Looks whether it is ours, or empty, before anything in it is changed.
+fn check(database: &Connection, path: &Path) -> Result<(), CatalogueError> {
+    let failed = |error| Failure::from(error).at(path);
+    let tables = "SELECT count(*) FROM sqlite_schema";
+    let tables: i64 = database.query_row(tables, [], |row| row.get(0)).map_err(failed)?;
+    match (
+        number(database, "application_id").map_err(failed)?,
+        number(database, "user_version").map_err(failed)?,
+    ) {
+        (APPLICATION, version) if version > VERSION => {
+            Err(CatalogueError::Later { path: path.to_owned(), version })
+        }
+        (APPLICATION, _) => Ok(()),
+        (0, 0) if tables == 0 => Ok(()),
+        _ => Err(CatalogueError::NotOurs { path: path.to_owned() }),
+    }
+}
+
+/// Takes the right to read it from all others. What SQLite makes beside it gets the same rights.
+fn protect(path: &Path) -> Result<(), CatalogueError> {
+    let metadata = fs::metadata(path).map_err(HostError::file(FileAction::Inspect, path))?;
+    if metadata.permissions().mode() & 0o077 != 0 {
+        let only_its_user = Permissions::from_mode(MODE);
+        fs::set_permissions(path, only_its_user).map_err(HostError::file(FileAction::Protect, path))?;
+    }
+    Ok(())
+}
+
+fn set_up(database: &Connection) -> rusqlite::Result<()> {
+    // A database may come from anywhere: nothing in it is run, and its pages are looked at before they are used.
+    database.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    database.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    // Else a statement is compiled anew for each value that is bound, to look whether that calls for another plan.
+    database.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    database.pragma_update(None, "cell_size_check", true)?;
+    database.pragma_update(None, "foreign_keys", true)?;
+    database.pragma_update(None, "journal_mode", "WAL")?;
+    database.pragma_update(None, "synchronous", "FULL")?;
+    database.pragma_update(None, "cache_size", -kibibytes(CATALOGUE_CACHE_BYTES))?;
+    database.pragma_update(None, "journal_size_limit", kibibytes(CATALOGUE_LOG_BYTES) * 1024)?;
+    database.pragma_update(None, "temp_store", "MEMORY")?;
+    database.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+/// Brings the tables to the latest version, one step after the other, all of them or none.
+fn migrate(database: &mut Connection, steps: &[&str], path: &Path) -> Result<(), CatalogueError> {
+    let mut run = || {
+        let transaction = Transaction::new(database, TransactionBehavior::Immediate)?;
+        // Read here, because another process may have done it meanwhile.
+        let version = number(&transaction, "user_version")?;
+        let missing = steps.iter().zip(1_i32..).filter(|&(_, reached)| reached > version);
+        for (step, reached) in missing {
+            transaction.execute_batch(step)?;
+            transaction.pragma_update(None, "user_version", reached)?;
+            transaction.pragma_update(None, "application_id", APPLICATION)?;
+        }
+        transaction.commit()
+    };
+    run().map_err(|error| Failure::from(error).at(path))
+}
+
+fn number(database: &Connection, pragma: &str) -> rusqlite::Result<i32> {
+    database.pragma_query_value(None, pragma, |row| row.get(0))
+}
+
+fn kibibytes(bytes: usize) -> i64 {
+    i64::try_from(bytes / KIB).unwrap_or(i64::MAX)
+}

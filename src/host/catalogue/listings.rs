@@ -1,0 +1,361 @@
+//! Listings: compositions that accounts publish, found by name.
+
+use std::time::Duration;
+
+use rusqlite::{Row, params};
+use thiserror::Error;
+
+use super::accounts::name_of;
+use super::error::Failure;
+use super::{CatalogueError, Reader, Writer, id_of, seconds, time};
+use crate::account::{AccountId, AccountName};
+use crate::digest::{DIGEST_LEN, Digest};
+use crate::identity::SwarmId;
+use crate::limits::{
+    LIST_PAGE_MAX, LISTED_PARTS_MAX, LISTED_PARTS_PER_ACCOUNT_MAX, LISTINGS_MAX, LISTINGS_PER_ACCOUNT_MAX,
+    NAMESAKES_MAX, SEARCH_LEN_MAX,
+};
+use crate::name::Name;
+use crate::part::Layout;
+use crate::text::folded;
+
+/// What a listing is read from; `listing_of` knows the order.
+const COLUMNS: &str = "listings.id, listings.name, listings.digest, listings.size, listings.part_len, \
+                       listings.swarm, listings.published, accounts.id, accounts.name";
+
+/// The number of a listing, which no other one of the same catalogue ever gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ListingId(u64);
+
+/// A composition that somebody publishes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// Its number.
+    pub id: ListingId,
+    /// The name that the publisher gave it.
+    pub name: Name,
+    /// The digest of the whole.
+    pub digest: Digest,
+    /// Its size, and that of its parts.
+    pub layout: Layout,
+    /// What members of its swarm announce.
+    pub swarm: SwarmId,
+    /// When it was published, since 1970.
+    pub published: Duration,
+    /// Whose it is.
+    pub account: AccountId,
+    /// The name of that account.
+    pub publisher: AccountName,
+}
+
+/// A composition to be published.
+#[derive(Clone, Copy, Debug)]
+pub struct NewListing<'a> {
+    /// Its name.
+    pub name: &'a Name,
+    /// The digest of the whole.
+    pub digest: Digest,
+    /// Its size, and that of its parts.
+    pub layout: Layout,
+    /// The digest of every part of the layout.
+    pub parts: &'a [Digest],
+}
+
+/// What was published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The listing.
+    pub id: ListingId,
+    /// Whether it was not there before; else nothing changed.
+    pub is_new: bool,
+    /// Who else publishes the same content, the first of them.
+    pub also_by: Option<AccountName>,
+    /// How many listings of this name, in whatever spelling, have another content; at most [`NAMESAKES_MAX`].
+    pub namesakes: usize,
+}
+
+/// Why nothing was published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum NotPublished {
+    /// There is no such account, or it was shut out.
+    #[error("there is no such account")]
+    Nobody,
+    /// The account has [`LISTINGS_PER_ACCOUNT_MAX`] listings, or [`LISTED_PARTS_PER_ACCOUNT_MAX`] parts.
+    #[error("this account publishes as much as one may; unpublish something")]
+    AccountFull,
+    /// There are [`LISTINGS_MAX`] listings, or [`LISTED_PARTS_MAX`] parts.
+    #[error("this conductor lists as much as it can")]
+    Full,
+}
+
+/// Some listings, in the order of their folded names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// They.
+    pub listings: Vec<Listing>,
+    /// Whether there are more after them.
+    pub has_more: bool,
+}
+
+/// The place in the order of listings right after one of them, which stays a place if that is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct After {
+    /// Its name, as it was listed.
+    pub name: String,
+    /// Its number.
+    pub id: ListingId,
+}
+
+/// The compositions of a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// There is none.
+    None,
+    /// There is one; of several that publish the same content, the first.
+    One(Box<Listing>),
+    /// There are several with different digests: the first of each, in the order of publication, at most
+    /// [`NAMESAKES_MAX`].
+    Several(Vec<Listing>),
+}
+
+impl ListingId {
+    /// The listing with this number.
+    #[must_use]
+    pub const fn from_number(number: u64) -> ListingId {
+        ListingId(number)
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
+impl After {
+    /// The place right after this listing.
+    #[must_use]
+    pub fn listing(listing: &Listing) -> After {
+        After { name: listing.name.as_str().to_owned(), id: listing.id }
+    }
+}
+
+impl Reader<'_> {
+    /// Listings with this text anywhere in their names, in whatever spelling, in the order of names; at most `most`, and
+    /// never more than [`LIST_PAGE_MAX`]. No name has a text in it that is longer than [`SEARCH_LEN_MAX`].
+    ///
+    /// # Errors
+    /// The database fails.
+    pub fn list(&self, text: &str, after: Option<&After>, most: usize) -> Result<Page, CatalogueError> {
+        let most = most.clamp(1, LIST_PAGE_MAX);
+        let mut page = Page { listings: Vec::new(), has_more: false };
+        if text.len() > SEARCH_LEN_MAX {
+            return Ok(page);
+        }
+        // In the order of the index, so that nothing is sorted, and it ends with the page.
+        let list = format!(
+            "SELECT {COLUMNS} FROM listings INDEXED BY listings_folded \
+             CROSS JOIN accounts ON accounts.id = listings.account \
+             WHERE (listings.folded, listings.id) > (?1, ?2) AND instr(listings.folded, ?3) > 0 \
+             AND NOT accounts.disabled ORDER BY listings.folded, listings.id LIMIT ?4"
+        );
+        let (name, id) = after.map_or_else(Default::default, |after| (folded(&after.name), signed(after.id)));
+        let one_more = i64::try_from(most + 1).unwrap_or(i64::MAX);
+        page.listings = self.rows(&list, params![name, id, folded(text), one_more], listing_of)?;
+        page.has_more = page.listings.len() > most;
+        page.listings.truncate(most);
+        Ok(page)
+    }
+
+    /// What is published under this name, by anybody or by one account.
+    ///
+    /// The very spelling counts if there is one that is published; if there is not, any. `digest` tells several of a name
+    /// apart: the first hex digits of the one that is meant, or nothing.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub fn find(&self, name: &str, digest: &str, by: Option<AccountId>) -> Result<Found, CatalogueError> {
+        let folded = folded(name);
+        let mut found = self.namesakes(&folded, Some(name), digest, by)?;
+        if found.is_empty() {
+            found = self.namesakes(&folded, None, digest, by)?;
+        }
+        Ok(match found.len() {
+            0 => Found::None,
+            1 => Found::One(Box::new(found.remove(0))),
+            _ => Found::Several(found),
+        })
+    }
+
+    /// One listing of each digest: the first.
+    fn namesakes(
+        &self,
+        folded: &str,
+        exact: Option<&str>,
+        digest: &str,
+        by: Option<AccountId>,
+    ) -> Result<Vec<Listing>, CatalogueError> {
+        let find = format!(
+            "SELECT {COLUMNS}, min(listings.id) FROM listings INDEXED BY listings_folded \
+             CROSS JOIN accounts ON accounts.id = listings.account \
+             WHERE listings.folded = ?1 AND (?2 IS NULL OR listings.name = ?2) \
+             AND substr(hex(listings.digest), 1, length(?3)) = ?3 \
+             AND (?4 IS NULL OR listings.account = ?4) AND NOT accounts.disabled \
+             GROUP BY listings.digest ORDER BY 10 LIMIT ?5"
+        );
+        let by = by.map(|account| account.number().cast_signed());
+        let most = i64::try_from(NAMESAKES_MAX).unwrap_or(i64::MAX);
+        self.rows(&find, params![folded, exact, digest.to_ascii_uppercase(), by, most], listing_of)
+    }
+
+    /// The digests of the parts of a listing, in their order; nothing if it is gone.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub fn parts(&self, listing: ListingId) -> Result<Option<Vec<Digest>>, CatalogueError> {
+        self.row("SELECT parts FROM digests WHERE listing = ?", [signed(listing)], |row| {
+            let (parts, rest) = row.get_ref(0)?.as_blob()?.as_chunks::<DIGEST_LEN>();
+            if !rest.is_empty() {
+                return Err(Failure::BadRow);
+            }
+            Ok(parts.iter().copied().map(Digest::from_bytes).collect())
+        })
+    }
+
+    /// Whether anybody publishes the composition of this swarm.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub fn is_listed(&self, swarm: SwarmId) -> Result<bool, CatalogueError> {
+        let listed = "SELECT EXISTS (SELECT 1 FROM listings CROSS JOIN accounts ON accounts.id = listings.account \
+                      WHERE listings.swarm = ? AND NOT accounts.disabled)";
+        self.value(listed, [swarm.as_bytes()])
+    }
+}
+
+impl Writer<'_> {
+    /// Publishes a composition. The same content under the same name is published once by each account.
+    ///
+    /// # Errors
+    /// The database fails. That there is no room is no error of it.
+    ///
+    /// # Panics
+    /// There is not one digest for each part of the layout.
+    pub fn publish(
+        &mut self,
+        account: AccountId,
+        new: &NewListing<'_>,
+        now: Duration,
+    ) -> Result<Result<Published, NotPublished>, CatalogueError> {
+        assert_eq!(new.parts.len(), new.layout.parts() as usize, "every part has one digest");
+        let swarm = SwarmId::derive(new.digest, new.layout, new.parts);
+        let (owner, name) = (account.number().cast_signed(), new.name.as_str());
+        let known = "SELECT id FROM listings WHERE account = ? AND swarm = ? AND name = ?";
+        let known =
+            self.row(known, params![owner, swarm.as_bytes(), name], |row| Ok(row.get::<_, i64>(0)?))?;
+        let (id, is_new) = match known {
+            Some(id) => (id, false),
+            None => match self.room_for(owner, new.parts.len())? {
+                Err(full) => return Ok(Err(full)),
+                Ok(()) => (self.insert(owner, new, swarm, now)?, true),
+            },
+        };
+        let also_by = "SELECT accounts.name FROM listings CROSS JOIN accounts ON accounts.id = listings.account \
+                       WHERE listings.swarm = ? AND listings.account <> ? AND NOT accounts.disabled \
+                       ORDER BY listings.id LIMIT 1";
+        let also_by = self.row(also_by, params![swarm.as_bytes(), owner], |row| name_of(row, 0))?;
+        let namesakes = "SELECT count(*) FROM (SELECT 1 FROM listings INDEXED BY listings_folded \
+                         CROSS JOIN accounts ON accounts.id = listings.account \
+                         WHERE folded = ? AND digest <> ? AND NOT accounts.disabled LIMIT ?)";
+        let most = i64::try_from(NAMESAKES_MAX).unwrap_or(i64::MAX);
+        let namesakes: i64 = self.value(namesakes, params![folded(name), new.digest.as_bytes(), most])?;
+        let namesakes = usize::try_from(namesakes).unwrap_or(NAMESAKES_MAX);
+        Ok(Ok(Published { id: ListingId(id.cast_unsigned()), is_new, also_by, namesakes }))
+    }
+
+    /// Takes back what this account published; whether it was there.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub fn unpublish(&mut self, account: AccountId, listing: ListingId) -> Result<bool, CatalogueError> {
+        let (owner, id) = (account.number().cast_signed(), signed(listing));
+        let parts = "SELECT length(digests.parts) / ?3 FROM listings JOIN digests ON digests.listing = listings.id \
+                     WHERE listings.id = ?1 AND listings.account = ?2";
+        let digest_len = i64::try_from(DIGEST_LEN).unwrap_or(i64::MAX);
+        let parts = self.row(parts, params![id, owner, digest_len], |row| Ok(row.get::<_, i64>(0)?))?;
+        let Some(parts) = parts else { return Ok(false) };
+        self.change("DELETE FROM listings WHERE id = ?", [id])?;
+        self.count(owner, -1, -parts)?;
+        Ok(true)
+    }
+
+    /// Whether one more of so many parts may be listed for this account.
+    fn room_for(&self, owner: i64, parts: usize) -> Result<Result<(), NotPublished>, CatalogueError> {
+        let pair = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+        let of_account = "SELECT listings, parts FROM accounts WHERE id = ? AND NOT disabled";
+        let Some(of_account) = self.row(of_account, [owner], pair)? else {
+            return Ok(Err(NotPublished::Nobody));
+        };
+        let of_all = self.row("SELECT listings, parts FROM totals", [], pair)?.unwrap_or_default();
+        let parts = i64::try_from(parts).unwrap_or(i64::MAX);
+        let fits = |(listings, listed): (i64, i64), listings_max: u64, parts_max: u64| {
+            listings < listings_max.cast_signed() && listed.saturating_add(parts) <= parts_max.cast_signed()
+        };
+        Ok(if !fits(of_account, LISTINGS_PER_ACCOUNT_MAX, LISTED_PARTS_PER_ACCOUNT_MAX) {
+            Err(NotPublished::AccountFull)
+        } else if !fits(of_all, LISTINGS_MAX, LISTED_PARTS_MAX) {
+            Err(NotPublished::Full)
+        } else {
+            Ok(())
+        })
+    }
+
+    fn insert(
+        &mut self,
+        owner: i64,
+        new: &NewListing<'_>,
+        swarm: SwarmId,
+        now: Duration,
+    ) -> Result<i64, CatalogueError> {
+        let insert = "INSERT INTO listings (account, name, folded, digest, size, part_len, swarm, published) \
+                      VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+        let (name, layout) = (new.name.as_str(), new.layout);
+        let (size, part_len) = (layout.size().cast_signed(), layout.part_len());
+        let digest = new.digest.as_bytes();
+        let swarm = swarm.as_bytes();
+        self.change(insert, params![owner, name, folded(name), digest, size, part_len, swarm, seconds(now)])?;
+        let id = self.0.transaction.last_insert_rowid();
+        let parts: Vec<u8> = new.parts.iter().flat_map(|part| *part.as_bytes()).collect();
+        self.change("INSERT INTO digests (listing, parts) VALUES (?, ?)", params![id, parts])?;
+        self.count(owner, 1, i64::try_from(new.parts.len()).unwrap_or(i64::MAX))?;
+        Ok(id)
+    }
+
+    fn count(&mut self, owner: i64, listings: i64, parts: i64) -> Result<(), CatalogueError> {
+        let of_account = "UPDATE accounts SET listings = listings + ?, parts = parts + ? WHERE id = ?";
+        self.change(of_account, [listings, parts, owner])?;
+        self.change("UPDATE totals SET listings = listings + ?, parts = parts + ?", [listings, parts])?;
+        Ok(())
+    }
+}
+
+fn signed(id: ListingId) -> i64 {
+    // A number that no listing has stays one.
+    i64::try_from(id.0).unwrap_or(i64::MAX)
+}
+
+fn listing_of(row: &Row<'_>) -> Result<Listing, Failure> {
+    let bad = |_| Failure::BadRow;
+    let size = u64::try_from(row.get::<_, i64>(3)?).map_err(|_| Failure::BadRow)?;
+    let part_len = u64::try_from(row.get::<_, i64>(4)?).map_err(|_| Failure::BadRow)?;
+    Ok(Listing {
+        id: ListingId(row.get::<_, i64>(0)?.cast_unsigned()),
+        name: Name::parse(row.get_ref(1)?.as_str()?).map_err(|_| Failure::BadRow)?,
+        digest: Digest::from_bytes(row.get(2)?),
+        layout: Layout::new(size, part_len).map_err(bad)?,
+        swarm: SwarmId::from_bytes(row.get(5)?),
+        published: time(row.get(6)?),
+        account: id_of(row.get(7)?),
+        publisher: name_of(row, 8)?,
+    })
+}

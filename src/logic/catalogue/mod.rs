@@ -1,0 +1,9 @@
+//! What a conductor with a catalogue decides: who may try a password, whose word counts, and who is the best source.
+//!
+//! It does not know the database.
+
+pub mod attempts;
+pub mod counts;
+pub mod score;
+pub mod sessions;
+pub mod standing;
