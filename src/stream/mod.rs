@@ -6,15 +6,12 @@
 //! - [`throttle`]: no faster than the user allows;
 //! - [`listener`]: others may dial;
 //! - [`desk`]: a conductor is asked who else is there;
-//! - [`catalogue`]: a conductor is asked what there is.
+//! - [`catalogue`]: a conductor is asked what there is;
+//! - [`classic`]: a conductor is asked in the classic protocol.
 //!
 //! It does not know what is said on a stream.
 
 pub mod catalogue;
-//! - [`classic`]: the same in the classic protocol.
-//!
-//! It does not know what is said on a stream.
-
 pub mod classic;
 pub mod desk;
 pub mod handshake;
