@@ -21,6 +21,12 @@ struct Arguments {
     /// Where to listen; a port alone means every address, IPv4 and IPv6 [default: 9999]
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<ListenOn>,
+    /// Keep accounts, and what they publish, in this file; it is made if there is none
+    #[arg(long, value_name = "FILE")]
+    catalogue: Option<PathBuf>,
+    /// Let only members announce, list and get that are logged in
+    #[arg(long, requires = "catalogue")]
+    private: bool,
     /// The directory for the log
     #[arg(long, value_name = "DIR", default_value = "logs")]
     logs: PathBuf,
@@ -47,13 +53,24 @@ fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
     let log = log::start("conductor", &arguments.logs)?;
     let signals = signal::watch()?;
     let listen = arguments.listen.unwrap_or(ListenOn::EveryAddress(CONDUCTOR_PORT_DEFAULT));
-    let conductor = Conductor::start(Config::new(listen))?;
+    let config = Config {
+        catalogue: arguments.catalogue.clone(),
+        private: arguments.private,
+        ..Config::new(listen)
+    };
+    let conductor = Conductor::start(config)?;
     if !arguments.quiet {
+        let next = match conductor.fingerprint() {
+            None => format!("next: composer FILE {}", reach(&conductor)),
+            Some(fingerprint) => format!(
+                "its fingerprint: {fingerprint}\nnext: member register NAME --conductor {}",
+                reach(&conductor)
+            ),
+        };
         cli::tell(format!(
-            "conductor: listens on {}, logs to {}; ^C stops it\nnext: composer FILE {}\n",
+            "conductor: listens on {}, logs to {}; ^C stops it\n{next}\n",
             ListenOn::from(conductor.address()),
             text::Escaped(&log.to_string_lossy()),
-            reach(&conductor),
         ))?;
     }
     select! {

@@ -8,10 +8,13 @@ use std::net::{IpAddr, Shutdown, SocketAddr};
 use mio::net::TcpStream;
 use thiserror::Error;
 
+use crate::credential::Challenge;
 use crate::limits::{DESK_READ, DESK_READS_PER_TURN};
 use crate::logic::registry::Ask;
-use crate::wire::WireError;
-use crate::wire::desk::{Decoder, PREAMBLE_LEN, Refusal, Reply, Request, parse_preamble};
+use crate::wire::desk::{
+    self, Announce, Decoder, PREAMBLE_LEN, Proven, Refusal, Reply, Request, Said, parse_preamble,
+};
+use crate::wire::{WireError, catalogue};
 
 /// One connection.
 #[derive(Debug)]
@@ -25,6 +28,7 @@ pub(super) struct Desk {
     /// more than the replies to one read.
     unsent: Vec<u8>,
     stage: Stage,
+    proving: Proving,
     /// Whether it waits for another turn although its socket has nothing new to report.
     pub(super) in_line: bool,
     /// Whether its socket reports that it takes bytes again.
@@ -42,6 +46,46 @@ pub(super) enum Stage {
     Refused,
 }
 
+/// What a desk is asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Question<'a> {
+    /// Somebody announces, without a proof.
+    Announce(&'a Ask),
+    /// Somebody wants to prove what they will say. Only the first time: what was drawn then stays.
+    Challenge,
+    /// The owner of a session says something, if the proof holds.
+    Proven(&'a Claim),
+}
+
+/// Something that is said with a proof, and where.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Claim {
+    pub(super) proven: Proven,
+    /// What was drawn for this connection.
+    pub(super) challenge: Challenge,
+    /// How many proven requests came before on this connection.
+    pub(super) count: u32,
+    /// The address that the asker connected from.
+    pub(super) from: IpAddr,
+    /// The address on which the asker reached this conductor.
+    pub(super) reached_on: IpAddr,
+}
+
+impl Claim {
+    /// The same as an announce that needs no proof any more.
+    pub(super) const fn ask(&self, announce: Announce) -> Ask {
+        Ask { from: self.from, reached_on: self.reached_on, announce }
+    }
+}
+
+/// How far a connection is with proofs.
+#[derive(Clone, Copy, Debug, Default)]
+struct Proving {
+    challenge: Option<Challenge>,
+    /// Proven requests so far, whether or not they were right.
+    count: u32,
+}
+
 /// What a turn led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
@@ -51,6 +95,8 @@ pub(super) enum Turn {
     Stuck,
     /// There may be more to read, but it is others' turn.
     Again,
+    /// It asks for the catalogue; the bytes that came behind the preamble are [`Desk::into_parts`].
+    Elsewhere,
     /// The connection is over.
     Over(End),
 }
@@ -62,6 +108,8 @@ enum Exchanged {
     All,
     /// The socket may have had more.
     Some,
+    /// It is a connection to the catalogue.
+    Elsewhere,
     /// The connection is over.
     Last(End),
 }
@@ -99,7 +147,15 @@ pub(super) struct Buffers {
     replies: Vec<u8>,
 }
 
-/// Makes requests of bytes that end anywhere. The first bytes name the dialect; there is one.
+/// What comes out of the bytes of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heard {
+    Request(Request),
+    /// The connection is one to the catalogue; what follows is not for a desk.
+    Catalogue,
+}
+
+/// Makes requests of bytes that end anywhere. The first bytes name the dialect: that of a desk, or of the catalogue.
 #[derive(Debug)]
 struct Intake {
     preamble: [u8; PREAMBLE_LEN],
@@ -120,6 +176,7 @@ impl Desk {
             intake: Intake::new(),
             unsent: Vec::new(),
             stage,
+            proving: Proving { challenge: None, count: 0 },
             in_line: false,
             tells_when_writable: false,
         }
@@ -163,7 +220,7 @@ impl Desk {
         &mut self,
         buffers: &mut Buffers,
         until_blocked: bool,
-        mut answer: impl FnMut(&Ask) -> Reply,
+        mut answer: impl FnMut(Question<'_>) -> Reply,
     ) -> (usize, Turn) {
         let mut answered = 0;
         // What came meanwhile was told of then.
@@ -172,6 +229,7 @@ impl Desk {
             match self.exchange(buffers, &mut answer, &mut answered) {
                 Ok(Exchanged::All) if !until_blocked => return (answered, Turn::Wait),
                 Ok(Exchanged::All | Exchanged::Some) => {}
+                Ok(Exchanged::Elsewhere) => return (answered, Turn::Elsewhere),
                 Ok(Exchanged::Last(end)) => return (answered, Turn::Over(end)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     return (answered, if self.is_stuck() { Turn::Stuck } else { Turn::Wait });
@@ -197,7 +255,7 @@ impl Desk {
     fn exchange(
         &mut self,
         buffers: &mut Buffers,
-        answer: &mut impl FnMut(&Ask) -> Reply,
+        answer: &mut impl FnMut(Question<'_>) -> Reply,
         answered: &mut usize,
     ) -> io::Result<Exchanged> {
         self.flush()?;
@@ -216,16 +274,26 @@ impl Desk {
         loop {
             match self.intake.next(&mut input) {
                 Ok(None) => break,
-                Ok(Some(Request::Announce(announce))) => {
+                Ok(Some(Heard::Request(Request::Announce(announce)))) => {
                     let ask = Ask { from: self.from.ip(), reached_on: self.reached_on()?, announce };
-                    answer(&ask).append_to(&mut buffers.replies);
+                    answer(Question::Announce(&ask)).append_to(&mut buffers.replies);
                     *answered += 1;
                 }
-                // Whoever asks has a session elsewhere, or none: this conductor keeps no accounts.
-                Ok(Some(Request::Challenge | Request::Proven(_))) => {
-                    Reply::Refused(Refusal::LoginFirst).append_to(&mut buffers.replies);
+                Ok(Some(Heard::Request(Request::Challenge))) => {
+                    self.challenge(answer).append_to(&mut buffers.replies);
+                }
+                Ok(Some(Heard::Request(Request::Proven(proven)))) => {
+                    self.proven(proven, answer)?.append_to(&mut buffers.replies);
+                    *answered += usize::from(matches!(proven.said, Said::Announce(_)));
+                }
+                Ok(Some(Heard::Catalogue)) => {
+                    self.unsent = input.to_vec();
+                    return Ok(Exchanged::Elsewhere);
                 }
                 Err(error) => {
+                    if matches!(error, WireError::Version(_)) {
+                        buffers.replies.extend_from_slice(self.intake.own_preamble());
+                    }
                     over = Some(Exchanged::Last(error.into()));
                     break;
                 }
@@ -236,6 +304,48 @@ impl Desk {
             // What was asked before the nonsense is answered if the socket takes it at once.
             Some(over) => Ok(over),
             None => sent.map(|()| exchanged),
+        }
+    }
+
+    /// What to prove against on this connection: drawn once, so that the count of proofs goes on.
+    fn challenge(&mut self, answer: &mut impl FnMut(Question<'_>) -> Reply) -> Reply {
+        if let Some(challenge) = self.proving.challenge {
+            return Reply::Challenge(challenge);
+        }
+        let reply = answer(Question::Challenge);
+        if let Reply::Challenge(challenge) = reply {
+            self.proving.challenge = Some(challenge);
+        }
+        reply
+    }
+
+    fn proven(
+        &mut self,
+        proven: Proven,
+        answer: &mut impl FnMut(Question<'_>) -> Reply,
+    ) -> io::Result<Reply> {
+        let Some(challenge) = self.proving.challenge else {
+            return Ok(Reply::Refused(Refusal::LoginFirst));
+        };
+        let count = self.proving.count;
+        // A connection that has proven so much begins anew elsewhere.
+        let Some(next) = count.checked_add(1) else { return Ok(Reply::Refused(Refusal::LoginFirst)) };
+        self.proving.count = next;
+        let claim =
+            Claim { proven, challenge, count, from: self.from.ip(), reached_on: self.reached_on()? };
+        Ok(answer(Question::Proven(&claim)))
+    }
+
+    /// The socket, and the bytes behind the preamble of a connection to the catalogue.
+    pub(super) fn into_parts(self) -> (TcpStream, Vec<u8>) {
+        (self.stream, self.unsent)
+    }
+
+    /// Tells who asks for a catalogue why there is none for it now, and that nothing follows.
+    pub(super) fn turn_away(mut self, preamble: &[u8]) {
+        // It is a courtesy, as any refusal.
+        if self.stream.write(preamble).is_ok() {
+            drop(self.stream.shutdown(Shutdown::Write));
         }
     }
 
@@ -295,7 +405,7 @@ impl Intake {
     }
 
     /// Takes one request from the front of `input`, or all of `input` if the request is not whole yet.
-    fn next(&mut self, input: &mut &[u8]) -> Result<Option<Request>, WireError> {
+    fn next(&mut self, input: &mut &[u8]) -> Result<Option<Heard>, WireError> {
         if self.seen < PREAMBLE_LEN {
             self.midway |= !input.is_empty();
             let lacking = (PREAMBLE_LEN - self.seen).min(input.len());
@@ -306,19 +416,32 @@ impl Intake {
             if self.seen < PREAMBLE_LEN {
                 return Ok(None);
             }
+            if self.preamble[..4] == catalogue::MAGIC {
+                catalogue::parse_preamble(&self.preamble)?;
+                return Ok(Some(Heard::Catalogue));
+            }
             parse_preamble(&self.preamble)?;
         }
         self.midway |= !input.is_empty();
         let request = self.decoder.next(input)?;
         self.midway &= request.is_none();
-        Ok(request)
+        Ok(request.map(Heard::Request))
+    }
+
+    /// What this conductor speaks of the dialect in which it is spoken to.
+    fn own_preamble(&self) -> &'static [u8] {
+        const DESK: [u8; PREAMBLE_LEN] = desk::preamble();
+        const CATALOGUE: [u8; PREAMBLE_LEN] = catalogue::preamble();
+        if self.preamble[..4] == catalogue::MAGIC { &CATALOGUE } else { &DESK }
     }
 }
+
+const _: () = assert!(PREAMBLE_LEN == catalogue::PREAMBLE_LEN, "dialects are told by as many bytes");
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::desk::{Announce, Event, preamble};
+    use crate::wire::desk::{Event, preamble};
     use proptest::prelude::*;
 
     fn request(port: u16) -> Request {
@@ -328,7 +451,8 @@ mod tests {
 
     fn all(intake: &mut Intake, mut input: &[u8]) -> Result<Vec<Request>, WireError> {
         let mut requests = Vec::new();
-        while let Some(request) = intake.next(&mut input)? {
+        while let Some(heard) = intake.next(&mut input)? {
+            let Heard::Request(request) = heard else { panic!("{heard:?}") };
             requests.push(request);
         }
         assert!(input.is_empty());
@@ -339,6 +463,10 @@ mod tests {
     fn other_dialects_are_told_by_their_first_bytes() {
         assert_eq!(all(&mut Intake::new(), b"GET / HTTP/1.1\r\n"), Err(WireError::Preamble));
         assert_eq!(all(&mut Intake::new(), b"ORCD\x02"), Err(WireError::Version(2)));
+        assert_eq!(all(&mut Intake::new(), b"ORCA\x02"), Err(WireError::Version(2)));
+        let (mut intake, mut input) = (Intake::new(), b"ORCA\x01and more".as_slice());
+        assert_eq!(intake.next(&mut input), Ok(Some(Heard::Catalogue)));
+        assert_eq!(input, b"and more");
     }
 
     #[test]
