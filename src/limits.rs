@@ -237,6 +237,51 @@ pub const LINK_CONTROL_MAX: usize = 64;
 /// The size of a link's queue: its window full of wants in each direction, their answers, and control.
 pub const LINK_QUEUE: usize = 4 * WINDOW_RUNS_MAX as usize + LINK_CONTROL_MAX;
 
+// --- The classic protocol -------------------------------------------------------------------------------
+
+/// The most addresses in an answer of a classic conductor; the original members take no more either. They are read one by
+/// one and a few of them kept.
+pub const CLASSIC_ADDRESSES_MAX: u64 = 1_000_000;
+/// Questions of one classic link that wait for their answers. The original members ask one at a time; others may be bolder,
+/// and each costs less than 400 bytes.
+pub const CLASSIC_QUESTIONS_MAX: u32 = 16;
+/// What a classic link's reader may tell its writer beyond the other side's questions: that ours was answered.
+pub const CLASSIC_WORDS: usize = CLASSIC_QUESTIONS_MAX as usize + 4;
+/// What is read of a classic link at a time, while no part comes.
+pub const CLASSIC_READ: usize = 16 * KIB;
+/// What of a part is read from the disk and sent at a time.
+pub const CLASSIC_SLICE: usize = 256 * KIB;
+/// How long a classic member's question for a part that is not here waits for the part: whoever is refused asks nothing
+/// more on that link, so it is worth waiting; but not for longer, because meanwhile it asks us for nothing else.
+pub const CLASSIC_KEPT_PATIENCE: Duration = Duration::from_secs(30);
+/// A classic link on which nothing was asked for so long after a refusal ends, so that there can be another one: the
+/// original members look every 10 s for whom to connect to.
+pub const CLASSIC_MUTE_PATIENCE: Duration = Duration::from_secs(10);
+/// How often a classic member is asked which parts it has: it does not tell by itself. The original members ask each other
+/// every 5 s; the shorter, the sooner what one of them got is asked for.
+pub const CLASSIC_LIST_INTERVAL: Duration = Duration::from_secs(2);
+/// The same where one side holds everything: only that the other one does as well is still news.
+pub const CLASSIC_LIST_INTERVAL_COMPLETE: Duration = Duration::from_secs(10);
+/// Which parts are here is told to one link at most so often: for a million of them a short question costs 300 KB and a
+/// sixth of a second.
+pub const CLASSIC_LIST_PAUSE: Duration = Duration::from_secs(1);
+/// How often a member renews its lease at a classic conductor, as the original members do.
+pub const CLASSIC_ASK_INTERVAL: Duration = Duration::from_secs(10);
+/// How often it asks there while it knows nobody, as the original members do.
+pub const CLASSIC_LONELY_INTERVAL: Duration = Duration::from_secs(5);
+/// A conductor that answered in the classic protocol has so long to answer in ours: an original one waits for the end of a
+/// line and never would.
+pub const CLASSIC_NATIVE_PATIENCE: Duration = Duration::from_secs(2);
+/// One that did not is asked in ours again after this long: it may have been replaced.
+pub const CLASSIC_NATIVE_PAUSE: Duration = Duration::from_secs(300);
+/// So many different sources must complain about a member before a classic conductor stops handing it out: nobody proves
+/// who they are, so one or two must not be enough to hide somebody.
+pub const CLASSIC_COMPLAINERS: usize = 3;
+/// For so long it is not handed out, and a complaint counts.
+pub const CLASSIC_COMPLAINT_SPAN: Duration = Duration::from_secs(600);
+/// Members about whom complaints are remembered: about 2 MB.
+pub const CLASSIC_COMPLAINTS_MAX: usize = 10_000;
+
 // --- The wire between members of an ensemble ------------------------------------------------------------
 
 /// The longest name that a member gives itself.
@@ -638,6 +683,14 @@ pub const LISTINGS_PER_PAGE: usize = 100;
 pub const NAMESAKES_MAX: usize = 20;
 /// The most holders of one composition that are told: more than anybody reads.
 pub const HOLDERS_MAX: usize = 200;
+/// How long a member waits for each answer of a catalogue: passwords that wait to be hashed take the longest.
+pub const CATALOGUE_PATIENCE: Duration = Duration::from_secs(30);
+/// What is said to a catalogue is kept until it is so long, or an answer is awaited.
+pub const CATALOGUE_UNSENT_MAX: usize = 256 * KIB;
+/// What is read of a file with what a user knows of one conductor: a fingerprint, an account, a token.
+pub const STATE_FILE_LEN_MAX: u64 = 16 * KIB as u64;
+/// The most files that are looked at for the conductors that a user knows.
+pub const STATE_FILES_MAX: usize = 1_000;
 
 /// Members of whom one run reports at most: as many as it may know.
 pub const REPORTED_MAX: usize = ADDRESSES_MAX;

@@ -25,8 +25,11 @@ struct Arguments {
     #[arg(long, value_name = "FILE")]
     catalogue: Option<PathBuf>,
     /// Let only members announce, list and get that are logged in
-    #[arg(long, requires = "catalogue")]
+    #[arg(long, requires = "catalogue", conflicts_with = "classic")]
     private: bool,
+    /// Speak the classic protocol, too: it is neither sealed nor authenticated
+    #[arg(long)]
+    classic: bool,
     /// The directory for the log
     #[arg(long, value_name = "DIR", default_value = "logs")]
     logs: PathBuf,
@@ -42,6 +45,8 @@ const EXAMPLE: &str = "Example:
   composer album.flac 192.168.1.1   makes album.flac.orch; give it to all members
   member album.flac.orch            on each computer that has or wants album.flac";
 
+const CLASSIC: &str = "the classic protocol is spoken as well: it is neither sealed nor authenticated\n";
+
 fn main() -> ExitCode {
     cli::finish("conductor", run(&Arguments::parse()))
 }
@@ -56,10 +61,12 @@ fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
     let config = Config {
         catalogue: arguments.catalogue.clone(),
         private: arguments.private,
+        classic: arguments.classic,
         ..Config::new(listen)
     };
     let conductor = Conductor::start(config)?;
     if !arguments.quiet {
+        let classic = if arguments.classic { CLASSIC } else { "" };
         let next = match conductor.fingerprint() {
             None => format!("next: composer FILE {}", reach(&conductor)),
             Some(fingerprint) => format!(
@@ -68,7 +75,7 @@ fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
             ),
         };
         cli::tell(format!(
-            "conductor: listens on {}, logs to {}; ^C stops it\n{next}\n",
+            "conductor: listens on {}, logs to {}; ^C stops it\n{classic}{next}\n",
             ListenOn::from(conductor.address()),
             text::Escaped(&log.to_string_lossy()),
         ))?;

@@ -15,8 +15,10 @@ use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::admission::Admission;
 use super::catalogue::front::Heard;
-use super::catalogue::{Known, Ways};
-use super::desk::{Buffers, Desk, End, Question, Stage, Turn};
+use super::catalogue::{Known, Seen, Ways};
+use super::classic::Classic;
+use super::desk::{self, Buffers, Desk, End, Stage, Turn};
+use super::intake::{Asked, Intake};
 use super::journal::Journal;
 use super::standing::Standing;
 use super::{Config, Shared};
@@ -24,10 +26,10 @@ use crate::host::error::SystemAction;
 use crate::host::{HostError, clock, tcp};
 use crate::limits;
 use crate::logic::deadlines::Deadlines;
-use crate::logic::registry::Registry;
+use crate::logic::registry::{Ask, Registry};
 use crate::time::Moment;
 use crate::wire::catalogue;
-use crate::wire::desk::{Refusal, Reply};
+use crate::wire::desk::{Refusal, Reply, Request};
 
 const LISTENER: Token = Token(usize::MAX);
 const WAKER: Token = Token(usize::MAX - 1);
@@ -64,6 +66,8 @@ pub(super) struct Actor {
     again: Vec<u32>,
     buffers: Buffers,
     registry: Registry,
+    /// What the classic protocol needs beside the registry, if it is spoken.
+    classic: Option<Classic>,
     /// With a catalogue only.
     standing: Option<Standing>,
     journal: Journal,
@@ -133,6 +137,8 @@ impl Actor {
             again: Vec::new(),
             buffers: Buffers::new(),
             registry,
+            // Nobody proves anything in it.
+            classic: (config.classic && !config.private).then(Classic::default),
             standing: None,
             journal: Journal::new(),
             shared,
@@ -224,20 +230,38 @@ impl Actor {
     fn serve(&mut self, now: Moment, slot: u32, until_blocked: bool) {
         let Some(desk) = self.desks.at(slot) else { return };
         let was_in_line = desk.in_line;
-        let (registry, journal, standing) = (&mut self.registry, &mut self.journal, &mut self.standing);
-        let (answered, turn) =
-            desk.turn(&mut self.buffers, until_blocked, |question| match (question, standing.as_mut()) {
-                (Question::Announce(ask), None) => {
-                    let answer = registry.answer(now, ask);
-                    journal.answered(now, ask, &answer);
-                    answer.map_or_else(Reply::Refused, Reply::Roster)
+        let (registry, classic, journal) = (&mut self.registry, &mut self.classic, &mut self.journal);
+        let standing = &mut self.standing;
+        let (answered, turn) = desk.turn(&mut self.buffers, until_blocked, |question, proving, out| {
+            let (from, reached_on) = (question.from.ip(), question.reached_on);
+            let ask = |announce| Ask { from, reached_on, announce };
+            match (&question.asked, standing.as_mut()) {
+                (Asked::Native(Request::Announce(announce)), None) => {
+                    let ask = ask(*announce);
+                    let answer = registry.answer(now, &ask);
+                    journal.answered(now, &ask, &answer);
+                    answer.map_or_else(Reply::Refused, Reply::Roster).append_to(out);
                 }
-                (Question::Announce(ask), Some(standing)) => standing.announced(now, registry, journal, ask),
-                // Whoever asks has a session elsewhere, or none: this conductor keeps no accounts.
-                (Question::Challenge | Question::Proven(_), None) => Reply::Refused(Refusal::LoginFirst),
-                (Question::Challenge, Some(_)) => Standing::challenge(),
-                (Question::Proven(claim), Some(standing)) => standing.proven(now, registry, journal, claim),
-            });
+                (Asked::Native(Request::Announce(announce)), Some(standing)) => {
+                    standing.announced(now, registry, journal, &ask(*announce)).append_to(out);
+                }
+                // Whoever asks that has a session elsewhere, or none: this conductor keeps no accounts.
+                (Asked::Native(Request::Challenge | Request::Proven(_)), None) => {
+                    Reply::Refused(Refusal::LoginFirst).append_to(out);
+                }
+                (Asked::Native(Request::Challenge), Some(_)) => Standing::challenge(proving).append_to(out),
+                (Asked::Native(Request::Proven(proven)), Some(standing)) => {
+                    let seen = Seen { from, reached_on };
+                    standing.proven(now, registry, journal, proven, proving, seen).append_to(out);
+                }
+                (Asked::Classic(request), _) => {
+                    if let Some(classic) = classic {
+                        classic.answer(now, registry, journal, question, request, out);
+                    }
+                }
+                (Asked::Catalogue, _) => unreachable!("it is no question to a desk"),
+            }
+        });
         desk.in_line |= turn == Turn::Again;
         if answered > 0 {
             self.shared.answered.fetch_add(answered, Ordering::Relaxed);
@@ -255,9 +279,11 @@ impl Actor {
     /// Gives a connection to the front of the catalogue, or says that there is none.
     fn hand_over(&mut self, now: Moment, slot: u32) {
         let Some(mut desk) = self.desks.close(slot) else { return };
-        let Some(standing) = &self.standing else { return desk.turn_away(&catalogue::NO_CATALOGUE) };
         let from = desk.from();
-        // It is to tell another thread from now on.
+        let Some(standing) = &self.standing else {
+            return desk::turn_away(desk.into_parts().0, &catalogue::NO_CATALOGUE);
+        };
+        // It is to report to another thread from now on.
         if let Err(error) = self.poll.registry().deregister(desk.stream()) {
             return self.journal.ended(now, from, End::Broken(error.kind()));
         }
@@ -265,7 +291,7 @@ impl Actor {
         if let Err(heard) = standing.ways().front.try_send(Heard::Adopt { stream, from, input }) {
             self.journal.turned_away(now, from);
             if let Heard::Adopt { stream, .. } = heard {
-                Desk::new(stream, from, Stage::Refused).turn_away(&catalogue::preamble());
+                desk::turn_away(stream, &catalogue::preamble());
             }
         }
     }
@@ -312,7 +338,7 @@ impl Actor {
     /// Makes room for a connection, or tells it that there is none.
     fn admit(&mut self, now: Moment, stream: TcpStream, from: SocketAddr) {
         let stage = if self.desks.admission.admit(from.ip()) { Stage::Pending } else { Stage::Refused };
-        let mut desk = Desk::new(stream, from, stage);
+        let mut desk = Desk::new(stream, from, stage, Intake::new(self.classic.is_some()));
         if stage == Stage::Refused {
             self.journal.turned_away(now, from);
             desk.refuse();

@@ -8,13 +8,11 @@ use std::net::{IpAddr, Shutdown, SocketAddr};
 use mio::net::TcpStream;
 use thiserror::Error;
 
+use super::intake::{Asked, Intake};
 use crate::credential::Challenge;
 use crate::limits::{DESK_READ, DESK_READS_PER_TURN};
-use crate::logic::registry::Ask;
-use crate::wire::desk::{
-    self, Announce, Decoder, PREAMBLE_LEN, Proven, Refusal, Reply, Request, Said, parse_preamble,
-};
-use crate::wire::{WireError, catalogue};
+use crate::wire::WireError;
+use crate::wire::desk::{Refusal, Reply};
 
 /// One connection.
 #[derive(Debug)]
@@ -24,6 +22,8 @@ pub(super) struct Desk {
     /// The address on which it reached us, once it was needed.
     reached_on: Option<IpAddr>,
     intake: Intake,
+    /// Nothing more is read: the connection is over when the last reply was sent.
+    ending: bool,
     /// Replies that the socket would not take yet. While there are any, nothing is read, so these are never
     /// more than the replies to one read.
     unsent: Vec<u8>,
@@ -33,6 +33,25 @@ pub(super) struct Desk {
     pub(super) in_line: bool,
     /// Whether its socket reports that it takes bytes again.
     pub(super) tells_when_writable: bool,
+}
+
+/// What is asked at a desk, and how it came.
+#[derive(Debug)]
+pub(super) struct Question {
+    /// Where the asker connected from.
+    pub(super) from: SocketAddr,
+    /// The address on which it reached us.
+    pub(super) reached_on: IpAddr,
+    pub(super) asked: Asked,
+}
+
+/// How far a connection is with proofs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Proving {
+    /// What was drawn for it, if it was asked for.
+    pub(super) challenge: Option<Challenge>,
+    /// Proven requests so far, whether or not they were right.
+    pub(super) count: u32,
 }
 
 /// How far a connection has come.
@@ -46,46 +65,6 @@ pub(super) enum Stage {
     Refused,
 }
 
-/// What a desk is asked.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Question<'a> {
-    /// Somebody announces, without a proof.
-    Announce(&'a Ask),
-    /// Somebody wants to prove what they will say. Only the first time: what was drawn then stays.
-    Challenge,
-    /// The owner of a session says something, if the proof holds.
-    Proven(&'a Claim),
-}
-
-/// Something that is said with a proof, and where.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Claim {
-    pub(super) proven: Proven,
-    /// What was drawn for this connection.
-    pub(super) challenge: Challenge,
-    /// How many proven requests came before on this connection.
-    pub(super) count: u32,
-    /// The address that the asker connected from.
-    pub(super) from: IpAddr,
-    /// The address on which the asker reached this conductor.
-    pub(super) reached_on: IpAddr,
-}
-
-impl Claim {
-    /// The same as an announce that needs no proof any more.
-    pub(super) const fn ask(&self, announce: Announce) -> Ask {
-        Ask { from: self.from, reached_on: self.reached_on, announce }
-    }
-}
-
-/// How far a connection is with proofs.
-#[derive(Clone, Copy, Debug, Default)]
-struct Proving {
-    challenge: Option<Challenge>,
-    /// Proven requests so far, whether or not they were right.
-    count: u32,
-}
-
 /// What a turn led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
@@ -95,7 +74,7 @@ pub(super) enum Turn {
     Stuck,
     /// There may be more to read, but it is others' turn.
     Again,
-    /// It asks for the catalogue; the bytes that came behind the preamble are [`Desk::into_parts`].
+    /// It is a connection to the catalogue: see [`Desk::into_parts`].
     Elsewhere,
     /// The connection is over.
     Over(End),
@@ -147,33 +126,23 @@ pub(super) struct Buffers {
     replies: Vec<u8>,
 }
 
-/// What comes out of the bytes of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Heard {
-    Request(Request),
-    /// The connection is one to the catalogue; what follows is not for a desk.
-    Catalogue,
-}
-
-/// Makes requests of bytes that end anywhere. The first bytes name the dialect: that of a desk, or of the catalogue.
-#[derive(Debug)]
-struct Intake {
-    preamble: [u8; PREAMBLE_LEN],
-    /// How many bytes of the preamble have come.
-    seen: usize,
-    decoder: Decoder<Request>,
-    /// Whether a request has begun and not ended.
-    midway: bool,
+/// Tells who asks for a catalogue why there is none for it now, and that nothing follows.
+pub(super) fn turn_away(mut stream: TcpStream, preamble: &[u8]) {
+    // It is a courtesy, as any refusal.
+    if stream.write(preamble).is_ok() {
+        drop(stream.shutdown(Shutdown::Write));
+    }
 }
 
 impl Desk {
     /// A desk for a connection that was accepted.
-    pub(super) const fn new(stream: TcpStream, from: SocketAddr, stage: Stage) -> Desk {
+    pub(super) const fn new(stream: TcpStream, from: SocketAddr, stage: Stage, intake: Intake) -> Desk {
         Desk {
             stream,
             from,
             reached_on: None,
-            intake: Intake::new(),
+            intake,
+            ending: false,
             unsent: Vec::new(),
             stage,
             proving: Proving { challenge: None, count: 0 },
@@ -220,7 +189,7 @@ impl Desk {
         &mut self,
         buffers: &mut Buffers,
         until_blocked: bool,
-        mut answer: impl FnMut(Question<'_>) -> Reply,
+        mut answer: impl FnMut(&Question, &mut Proving, &mut Vec<u8>),
     ) -> (usize, Turn) {
         let mut answered = 0;
         // What came meanwhile was told of then.
@@ -246,7 +215,7 @@ impl Desk {
         match self.stage {
             _ if self.is_stuck() => End::Unread,
             Stage::Refused => End::Finished,
-            Stage::Served if !self.intake.midway => End::Idle,
+            Stage::Served if !self.intake.is_midway() => End::Idle,
             Stage::Pending | Stage::Served => End::Late,
         }
     }
@@ -255,13 +224,16 @@ impl Desk {
     fn exchange(
         &mut self,
         buffers: &mut Buffers,
-        answer: &mut impl FnMut(Question<'_>) -> Reply,
+        answer: &mut impl FnMut(&Question, &mut Proving, &mut Vec<u8>),
         answered: &mut usize,
     ) -> io::Result<Exchanged> {
         self.flush()?;
+        if self.ending {
+            return Ok(Exchanged::Last(End::Finished));
+        }
         let len = self.stream.read(&mut buffers.read)?;
         if len == 0 {
-            let end = if self.intake.midway { End::Cut } else { End::Finished };
+            let end = if self.intake.is_midway() { End::Cut } else { End::Finished };
             return Ok(Exchanged::Last(end));
         }
         let exchanged = if len < DESK_READ { Exchanged::All } else { Exchanged::Some };
@@ -274,79 +246,38 @@ impl Desk {
         loop {
             match self.intake.next(&mut input) {
                 Ok(None) => break,
-                Ok(Some(Heard::Request(Request::Announce(announce)))) => {
-                    let ask = Ask { from: self.from.ip(), reached_on: self.reached_on()?, announce };
-                    answer(Question::Announce(&ask)).append_to(&mut buffers.replies);
-                    *answered += 1;
-                }
-                Ok(Some(Heard::Request(Request::Challenge))) => {
-                    self.challenge(answer).append_to(&mut buffers.replies);
-                }
-                Ok(Some(Heard::Request(Request::Proven(proven)))) => {
-                    self.proven(proven, answer)?.append_to(&mut buffers.replies);
-                    *answered += usize::from(matches!(proven.said, Said::Announce(_)));
-                }
-                Ok(Some(Heard::Catalogue)) => {
+                Ok(Some(Asked::Catalogue)) => {
+                    // What came behind its name goes with the socket.
                     self.unsent = input.to_vec();
                     return Ok(Exchanged::Elsewhere);
                 }
+                Ok(Some(asked)) => {
+                    let question = Question { from: self.from, reached_on: self.reached_on()?, asked };
+                    answer(&question, &mut self.proving, &mut buffers.replies);
+                    *answered += 1;
+                }
                 Err(error) => {
                     if matches!(error, WireError::Version(_)) {
-                        buffers.replies.extend_from_slice(self.intake.own_preamble());
+                        buffers.replies.extend_from_slice(&self.intake.own_preamble());
                     }
                     over = Some(Exchanged::Last(error.into()));
                     break;
                 }
             }
         }
+        self.ending = self.intake.is_over();
         let sent = self.send(&buffers.replies);
         match over {
             // What was asked before the nonsense is answered if the socket takes it at once.
             Some(over) => Ok(over),
+            None if self.ending => sent.map(|()| Exchanged::Last(End::Finished)),
             None => sent.map(|()| exchanged),
         }
     }
 
-    /// What to prove against on this connection: drawn once, so that the count of proofs goes on.
-    fn challenge(&mut self, answer: &mut impl FnMut(Question<'_>) -> Reply) -> Reply {
-        if let Some(challenge) = self.proving.challenge {
-            return Reply::Challenge(challenge);
-        }
-        let reply = answer(Question::Challenge);
-        if let Reply::Challenge(challenge) = reply {
-            self.proving.challenge = Some(challenge);
-        }
-        reply
-    }
-
-    fn proven(
-        &mut self,
-        proven: Proven,
-        answer: &mut impl FnMut(Question<'_>) -> Reply,
-    ) -> io::Result<Reply> {
-        let Some(challenge) = self.proving.challenge else {
-            return Ok(Reply::Refused(Refusal::LoginFirst));
-        };
-        let count = self.proving.count;
-        // A connection that has proven so much begins anew elsewhere.
-        let Some(next) = count.checked_add(1) else { return Ok(Reply::Refused(Refusal::LoginFirst)) };
-        self.proving.count = next;
-        let claim =
-            Claim { proven, challenge, count, from: self.from.ip(), reached_on: self.reached_on()? };
-        Ok(answer(Question::Proven(&claim)))
-    }
-
-    /// The socket, and the bytes behind the preamble of a connection to the catalogue.
+    /// The socket, and the bytes behind the name of the catalogue's dialect.
     pub(super) fn into_parts(self) -> (TcpStream, Vec<u8>) {
         (self.stream, self.unsent)
-    }
-
-    /// Tells who asks for a catalogue why there is none for it now, and that nothing follows.
-    pub(super) fn turn_away(mut self, preamble: &[u8]) {
-        // It is a courtesy, as any refusal.
-        if self.stream.write(preamble).is_ok() {
-            drop(self.stream.shutdown(Shutdown::Write));
-        }
     }
 
     /// Sends the replies, and keeps what the socket does not take now.
@@ -396,103 +327,5 @@ impl End {
 impl Buffers {
     pub(super) const fn new() -> Buffers {
         Buffers { read: [0; DESK_READ], replies: Vec::new() }
-    }
-}
-
-impl Intake {
-    const fn new() -> Intake {
-        Intake { preamble: [0; PREAMBLE_LEN], seen: 0, decoder: Decoder::requests(), midway: false }
-    }
-
-    /// Takes one request from the front of `input`, or all of `input` if the request is not whole yet.
-    fn next(&mut self, input: &mut &[u8]) -> Result<Option<Heard>, WireError> {
-        if self.seen < PREAMBLE_LEN {
-            self.midway |= !input.is_empty();
-            let lacking = (PREAMBLE_LEN - self.seen).min(input.len());
-            let (taken, rest) = input.split_at(lacking);
-            self.preamble[self.seen..self.seen + lacking].copy_from_slice(taken);
-            self.seen += lacking;
-            *input = rest;
-            if self.seen < PREAMBLE_LEN {
-                return Ok(None);
-            }
-            if self.preamble[..4] == catalogue::MAGIC {
-                catalogue::parse_preamble(&self.preamble)?;
-                return Ok(Some(Heard::Catalogue));
-            }
-            parse_preamble(&self.preamble)?;
-        }
-        self.midway |= !input.is_empty();
-        let request = self.decoder.next(input)?;
-        self.midway &= request.is_none();
-        Ok(request.map(Heard::Request))
-    }
-
-    /// What this conductor speaks of the dialect in which it is spoken to.
-    fn own_preamble(&self) -> &'static [u8] {
-        const DESK: [u8; PREAMBLE_LEN] = desk::preamble();
-        const CATALOGUE: [u8; PREAMBLE_LEN] = catalogue::preamble();
-        if self.preamble[..4] == catalogue::MAGIC { &CATALOGUE } else { &DESK }
-    }
-}
-
-const _: () = assert!(PREAMBLE_LEN == catalogue::PREAMBLE_LEN, "dialects are told by as many bytes");
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::wire::desk::{Event, preamble};
-    use proptest::prelude::*;
-
-    fn request(port: u16) -> Request {
-        let announce = Announce { swarm: [7; 32], port, complete: false, left: 1, event: Event::Going };
-        Request::Announce(announce)
-    }
-
-    fn all(intake: &mut Intake, mut input: &[u8]) -> Result<Vec<Request>, WireError> {
-        let mut requests = Vec::new();
-        while let Some(heard) = intake.next(&mut input)? {
-            let Heard::Request(request) = heard else { panic!("{heard:?}") };
-            requests.push(request);
-        }
-        assert!(input.is_empty());
-        Ok(requests)
-    }
-
-    #[test]
-    fn other_dialects_are_told_by_their_first_bytes() {
-        assert_eq!(all(&mut Intake::new(), b"GET / HTTP/1.1\r\n"), Err(WireError::Preamble));
-        assert_eq!(all(&mut Intake::new(), b"ORCD\x02"), Err(WireError::Version(2)));
-        assert_eq!(all(&mut Intake::new(), b"ORCA\x02"), Err(WireError::Version(2)));
-        let (mut intake, mut input) = (Intake::new(), b"ORCA\x01and more".as_slice());
-        assert_eq!(intake.next(&mut input), Ok(Some(Heard::Catalogue)));
-        assert_eq!(input, b"and more");
-    }
-
-    #[test]
-    fn one_read_asks_for_few_replies() {
-        let mut shortest = Vec::new();
-        request(0).append_to(&mut shortest);
-        assert_eq!(DESK_READ.div_ceil(shortest.len()), 10);
-    }
-
-    proptest! {
-        #[test]
-        fn requests_survive_any_cut(
-            ports in proptest::collection::vec(any::<u16>(), 0..5),
-            cuts in proptest::collection::vec(0usize..60, 0..20),
-        ) {
-            let mut stream = preamble().to_vec();
-            ports.iter().for_each(|&port| request(port).append_to(&mut stream));
-            let (mut intake, mut rest, mut seen) = (Intake::new(), stream.as_slice(), Vec::new());
-            for cut in cuts {
-                let (head, tail) = rest.split_at(cut.min(rest.len()));
-                seen.extend(all(&mut intake, head).unwrap());
-                rest = tail;
-            }
-            seen.extend(all(&mut intake, rest).unwrap());
-            prop_assert_eq!(seen, ports.iter().map(|&port| request(port)).collect::<Vec<_>>());
-            prop_assert_eq!(intake.midway, ports.is_empty());
-        }
     }
 }

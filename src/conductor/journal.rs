@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use super::desk::End;
 use crate::identity::SwarmId;
-use crate::limits::{DESK_LINES_MAX, DESK_LINES_SPAN};
+use crate::limits::{CLASSIC_COMPLAINT_SPAN, DESK_LINES_MAX, DESK_LINES_SPAN};
 use crate::logic::ration::Rations;
 use crate::logic::registry::Ask;
-use crate::text::span;
+use crate::text::{Escaped, span};
 use crate::time::Moment;
+use crate::wire::classic::Subject;
 use crate::wire::desk::{Event, Refusal, Roster};
 
 const ANSWERS: usize = 0;
@@ -63,6 +64,33 @@ impl Journal {
                     log::warn!("{}: refused, {}", Asked(ask), reason(*refusal));
                 }
             }
+        }
+    }
+
+    /// Somebody who speaks the classic protocol was told of so many others.
+    pub(super) fn told_classic(
+        &mut self,
+        now: Moment,
+        from: SocketAddr,
+        subject: &Subject,
+        port: u16,
+        members: usize,
+    ) {
+        self.turn_page(now);
+        if log::log_enabled!(log::Level::Info) && self.0.take(ANSWERS) {
+            let member = SocketAddr::new(from.ip().to_canonical(), port);
+            let (name, sha1) = (Escaped(subject.name()), subject.digits());
+            log::info!("classic {name} {sha1} {member}: told {members}");
+        }
+    }
+
+    /// Several complained about this member: it is not handed out for a while.
+    pub(super) fn shunned(&mut self, now: Moment, subject: &Subject, member: SocketAddr) {
+        self.turn_page(now);
+        if self.0.take(REFUSALS) {
+            let (name, sha1) = (Escaped(subject.name()), subject.digits());
+            let while_ = span(CLASSIC_COMPLAINT_SPAN);
+            log::warn!("classic {name} {sha1} {member}: several complained, not handed out for {while_}");
         }
     }
 

@@ -10,7 +10,9 @@
 mod actor;
 mod admission;
 pub mod catalogue;
+mod classic;
 mod desk;
+mod intake;
 mod journal;
 mod standing;
 
@@ -48,6 +50,8 @@ pub struct Config {
     pub bounds: Bounds,
     /// From accept to a whole first request, and from one request to the next.
     pub timeout: Duration,
+    /// Whether it speaks the classic protocol as well, which is neither sealed nor authenticated.
+    pub classic: bool,
     /// The file of its catalogue; without one it keeps nothing but leases, in memory.
     pub catalogue: Option<PathBuf>,
     /// Whether only members that are logged in may announce, list or get. That needs a catalogue.
@@ -76,6 +80,7 @@ impl Config {
             timeout: limits::DESK_TIMEOUT,
             catalogue: None,
             private: false,
+            classic: false,
         }
     }
 }

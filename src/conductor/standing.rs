@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::catalogue::database::Work;
 use super::catalogue::front::Heard;
 use super::catalogue::{Asked, Held, Known, News, Seen, Ticket, Told, Ways};
-use super::desk::Claim;
+use super::desk::Proving;
 use super::journal::Journal;
 use crate::account::AccountId;
 use crate::credential::Challenge;
@@ -19,7 +19,7 @@ use crate::logic::catalogue::sessions::{self, Sessions};
 use crate::logic::catalogue::standing::{Reach, Standings};
 use crate::logic::registry::{Ask, Registry};
 use crate::time::Moment;
-use crate::wire::desk::{Event, Greeted, Refusal, Reply, Report, Said};
+use crate::wire::desk::{Event, Greeted, Proven, Refusal, Reply, Report, Said};
 
 /// See the module.
 pub(super) struct Standing {
@@ -85,10 +85,17 @@ impl Standing {
         }
     }
 
-    /// What to prove against on a new connection.
-    pub(super) fn challenge() -> Reply {
+    /// What to prove against on a connection: drawn once, so that the count of proofs goes on.
+    pub(super) fn challenge(proving: &mut Proving) -> Reply {
+        if let Some(challenge) = proving.challenge {
+            return Reply::Challenge(challenge);
+        }
         match entropy::bytes() {
-            Ok(bytes) => Reply::Challenge(Challenge::from_bytes(bytes)),
+            Ok(bytes) => {
+                let challenge = Challenge::from_bytes(bytes);
+                proving.challenge = Some(challenge);
+                Reply::Challenge(challenge)
+            }
             Err(error) => {
                 log::error!("{error}");
                 Reply::Refused(Refusal::Busy)
@@ -126,22 +133,30 @@ impl Standing {
         now: Moment,
         registry: &mut Registry,
         journal: &mut Journal,
-        claim: &Claim,
+        proven: &Proven,
+        proving: &mut Proving,
+        seen: Seen,
     ) -> Reply {
+        let ask = |announce| Ask { from: seen.from, reached_on: seen.reached_on, announce };
         let wall = clock::wall();
-        let account = self.sessions.verify(wall, &claim.proven, claim.challenge, claim.count);
-        match (claim.proven.said, account) {
+        let count = proving.count;
+        // Right or wrong, it has had its turn. Nobody says more than a u32 counts on one connection.
+        proving.count = count.saturating_add(1);
+        let challenge = proving.challenge.filter(|_| count < u32::MAX);
+        let account =
+            challenge.and_then(|challenge| self.sessions.verify(wall, proven, challenge, count));
+        match (proven.said, account) {
             (Said::Announce(announce), None) => {
-                journal.answered(now, &claim.ask(announce), &Err(Refusal::LoginFirst));
+                journal.answered(now, &ask(announce), &Err(Refusal::LoginFirst));
                 Reply::Refused(Refusal::LoginFirst)
             }
             (Said::Report(_), None) => Reply::Refused(Refusal::LoginFirst),
             (Said::Report(report), Some(account)) => {
-                self.report(registry, claim, account, &report);
+                self.report(registry, seen.reached_on, account, &report);
                 Reply::Noted
             }
             (Said::Announce(announce), Some(account)) => {
-                let ask = claim.ask(announce);
+                let ask = ask(announce);
                 match registry.answer_in_kinds(now, &ask) {
                     Err(refusal) => {
                         journal.answered(now, &ask, &Err(refusal));
@@ -175,11 +190,11 @@ impl Standing {
     }
 
     /// Has a report counted, if it is about somebody else's member that takes part.
-    fn report(&self, registry: &Registry, claim: &Claim, reporter: AccountId, report: &Report) {
-        let home = self.home_of(report.member, claim.reached_on);
+    fn report(&self, registry: &Registry, reached_on: IpAddr, reporter: AccountId, report: &Report) {
+        let home = self.home_of(report.member, reached_on);
         let about = self.standings.of(home).and_then(|standing| standing.account);
         let swarm = SwarmId::from_bytes(report.swarm);
-        let Some(about) = about.filter(|&about| about != reporter && registry.takes_part(swarm, home)) else {
+        let Some(about) = about.filter(|&about| about != reporter && registry.knows(swarm, home)) else {
             return;
         };
         // Bytes that never came are no download.

@@ -166,11 +166,12 @@ impl Registry {
         (0..).zip(&swarm.members).take(most).filter_map(of).collect()
     }
 
-    /// Whether a member of this swarm accepts links there.
+    /// Whether somebody who listens there has a lease in this swarm.
     #[must_use]
-    pub fn takes_part(&self, id: SwarmId, member: SocketAddr) -> bool {
-        let key = |&number: &u32| Key::new(number, member.ip().to_canonical(), member.port());
-        self.by_id.get(&id).is_some_and(|number| self.roll.find(&key(number)).is_some())
+    pub fn knows(&self, id: SwarmId, member: SocketAddr) -> bool {
+        let swarm = self.by_id.get(&id);
+        let key = |&swarm: &u32| Key::new(swarm, member.ip().to_canonical(), member.port());
+        swarm.is_some_and(|swarm| self.roll.find(&key(swarm)).is_some())
     }
 
     /// Drops leases that have run out, a bounded number at a time.
