@@ -780,6 +780,46 @@ pub const REACH_SOURCE_PAUSE: Duration = Duration::from_secs(2);
 /// Tries at a time.
 pub const REACH_TRIES_MAX: usize = 32;
 
+/// Connections to a conductor's catalogue in all. Each costs a file descriptor and, while a message is on its way, up to
+/// 200 KiB.
+pub const CATALOGUE_CONNECTIONS_MAX: usize = 2_048;
+/// The same from one source address: a site behind one address translator whose members all publish at once.
+pub const CATALOGUE_CONNECTIONS_PER_ADDRESS_MAX: usize = 1_024;
+/// Connections that have not yet asked anything; the rest is kept for those that have.
+pub const CATALOGUE_PENDING_MAX: usize = 1_536;
+/// What is taken from the socket of a connection to the catalogue at a time.
+pub const CATALOGUE_READ: usize = 16 * KIB;
+/// How many times one such connection may read before the others have their turn: a record.
+pub const CATALOGUE_READS_PER_TURN: usize = 4;
+/// From accept to the end of the handshake.
+pub const CATALOGUE_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// From one answer to the next whole request, from one message of digests to the next, and until one was taken: somebody
+/// may be reading a list, and the slowest link that still makes sense brings 64 KiB in that time.
+pub const CATALOGUE_REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long the conductor looks for an answer: then something of ours is stuck, and the asker should not be.
+pub const CATALOGUE_ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// From a `Publish` to its last digests: 20 MiB at half a megabit per second.
+pub const CATALOGUE_PUBLISH_TIMEOUT: Duration = Duration::from_secs(6 * 60);
+/// Digests of compositions that are being published, kept in memory until they are written; who wants more is told to come
+/// again. Three of the largest ones, or a thousand of 3,000 parts.
+pub const PUBLISH_BYTES_MAX: usize = 64 * MIB;
+/// Passwords that are hashed at a time: each takes a core and [`PASSWORD_MEMORY_KIB`] of memory.
+pub const HASHINGS_MAX: usize = 4;
+/// Passwords that wait to be hashed: some seconds of work; who comes then is told to come again.
+pub const HASHINGS_WAITING_MAX: usize = 128;
+/// What waits for the thread that owns the database: a question of each connection, and reports.
+pub const DATABASE_QUEUE: usize = 2 * CATALOGUE_CONNECTIONS_MAX;
+/// Questions that are answered with one transaction at most, so that one wait for the disk is enough for all.
+pub const DATABASE_BATCH: usize = 512;
+/// How often it is seen whether another process changed the database: the operator shut somebody out.
+pub const DATABASE_BEAT: Duration = Duration::from_secs(1);
+/// How often what has expired is forgotten.
+pub const DATABASE_FORGET_INTERVAL: Duration = Duration::from_secs(60);
+/// What waits for the conductor's thread from those of its catalogue.
+pub const CONDUCTOR_INBOX: usize = 2 * CATALOGUE_CONNECTIONS_MAX;
+/// How long connecting back to a member may take: who is slower than that is of no use to others.
+pub const REACH_TIMEOUT: Duration = Duration::from_secs(3);
+
 // --- The registry of the conductor ----------------------------------------------------------------------
 
 /// Compositions that a conductor keeps: with one member each about 20 MiB.
@@ -866,6 +906,8 @@ const _: () = {
     assert!(DESKS_PENDING_MAX < DESKS_MAX, "those who asked always find room");
     assert!(DESKS_PENDING_PER_ADDRESS_MAX <= DESKS_PER_ADDRESS_MAX);
     assert!(DESK_READ > DESK_REQUEST_MAX, "one read holds a request");
+    assert!(PUBLISH_BYTES_MAX >= PARTS_MAX as usize * 20, "every composition can be published");
+    assert!(CATALOGUE_PENDING_MAX < CATALOGUE_CONNECTIONS_MAX, "those who asked always find room");
     assert!(MEMBERS_MAX <= ANNOUNCES_PER_SECOND * 600, "the longest interval carries the most members");
     assert!(MEMBERS_MAX < u32::MAX as usize, "members are numbered with 32 bits");
     assert!(LISTINGS_PER_ACCOUNT_MAX < LISTINGS_MAX && LISTED_PARTS_PER_ACCOUNT_MAX < LISTED_PARTS_MAX);

@@ -18,7 +18,7 @@ use orchestra::conductor::{self, Conductor};
 use orchestra::console::{self, About, End, View, Watched, WorkBar};
 use orchestra::host::signal::{self, Signal};
 use orchestra::host::tcp::{self, ListenOn};
-use orchestra::host::{HostError, manifest_file};
+use orchestra::host::manifest_file;
 use orchestra::limits::CONDUCTOR_PORT_DEFAULT;
 use orchestra::manifest::Manifest;
 use orchestra::member::{Config, Member, Outcome};
@@ -233,7 +233,7 @@ fn compose_until_stopped(
 }
 
 /// A conductor at the usual port, or at any if that one is taken.
-fn start_conductor(classic: bool) -> Result<Conductor, HostError> {
+fn start_conductor(classic: bool) -> Result<Conductor, conductor::StartError> {
     let at = |port| conductor::Config { classic, ..conductor::Config::new(ListenOn::EveryAddress(port)) };
     Conductor::start(at(CONDUCTOR_PORT_DEFAULT)).or_else(|_taken| Conductor::start(at(0)))
 }

@@ -9,6 +9,7 @@ use mio::net::TcpStream;
 use thiserror::Error;
 
 use super::intake::{Asked, Intake};
+use crate::credential::Challenge;
 use crate::limits::{DESK_READ, DESK_READS_PER_TURN};
 use crate::wire::WireError;
 use crate::wire::desk::{Refusal, Reply};
@@ -27,6 +28,7 @@ pub(super) struct Desk {
     /// more than the replies to one read.
     unsent: Vec<u8>,
     stage: Stage,
+    proving: Proving,
     /// Whether it waits for another turn although its socket has nothing new to report.
     pub(super) in_line: bool,
     /// Whether its socket reports that it takes bytes again.
@@ -41,6 +43,15 @@ pub(super) struct Question {
     /// The address on which it reached us.
     pub(super) reached_on: IpAddr,
     pub(super) asked: Asked,
+}
+
+/// How far a connection is with proofs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Proving {
+    /// What was drawn for it, if it was asked for.
+    pub(super) challenge: Option<Challenge>,
+    /// Proven requests so far, whether or not they were right.
+    pub(super) count: u32,
 }
 
 /// How far a connection has come.
@@ -63,6 +74,8 @@ pub(super) enum Turn {
     Stuck,
     /// There may be more to read, but it is others' turn.
     Again,
+    /// It is a connection to the catalogue: see [`Desk::into_parts`].
+    Elsewhere,
     /// The connection is over.
     Over(End),
 }
@@ -74,6 +87,8 @@ enum Exchanged {
     All,
     /// The socket may have had more.
     Some,
+    /// It is a connection to the catalogue.
+    Elsewhere,
     /// The connection is over.
     Last(End),
 }
@@ -111,6 +126,14 @@ pub(super) struct Buffers {
     replies: Vec<u8>,
 }
 
+/// Tells who asks for a catalogue why there is none for it now, and that nothing follows.
+pub(super) fn turn_away(mut stream: TcpStream, preamble: &[u8]) {
+    // It is a courtesy, as any refusal.
+    if stream.write(preamble).is_ok() {
+        drop(stream.shutdown(Shutdown::Write));
+    }
+}
+
 impl Desk {
     /// A desk for a connection that was accepted.
     pub(super) const fn new(stream: TcpStream, from: SocketAddr, stage: Stage, intake: Intake) -> Desk {
@@ -122,6 +145,7 @@ impl Desk {
             ending: false,
             unsent: Vec::new(),
             stage,
+            proving: Proving { challenge: None, count: 0 },
             in_line: false,
             tells_when_writable: false,
         }
@@ -165,7 +189,7 @@ impl Desk {
         &mut self,
         buffers: &mut Buffers,
         until_blocked: bool,
-        mut answer: impl FnMut(&Question, &mut Vec<u8>),
+        mut answer: impl FnMut(&Question, &mut Proving, &mut Vec<u8>),
     ) -> (usize, Turn) {
         let mut answered = 0;
         // What came meanwhile was told of then.
@@ -174,6 +198,7 @@ impl Desk {
             match self.exchange(buffers, &mut answer, &mut answered) {
                 Ok(Exchanged::All) if !until_blocked => return (answered, Turn::Wait),
                 Ok(Exchanged::All | Exchanged::Some) => {}
+                Ok(Exchanged::Elsewhere) => return (answered, Turn::Elsewhere),
                 Ok(Exchanged::Last(end)) => return (answered, Turn::Over(end)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     return (answered, if self.is_stuck() { Turn::Stuck } else { Turn::Wait });
@@ -199,7 +224,7 @@ impl Desk {
     fn exchange(
         &mut self,
         buffers: &mut Buffers,
-        answer: &mut impl FnMut(&Question, &mut Vec<u8>),
+        answer: &mut impl FnMut(&Question, &mut Proving, &mut Vec<u8>),
         answered: &mut usize,
     ) -> io::Result<Exchanged> {
         self.flush()?;
@@ -221,12 +246,20 @@ impl Desk {
         loop {
             match self.intake.next(&mut input) {
                 Ok(None) => break,
+                Ok(Some(Asked::Catalogue)) => {
+                    // What came behind its name goes with the socket.
+                    self.unsent = input.to_vec();
+                    return Ok(Exchanged::Elsewhere);
+                }
                 Ok(Some(asked)) => {
                     let question = Question { from: self.from, reached_on: self.reached_on()?, asked };
-                    answer(&question, &mut buffers.replies);
+                    answer(&question, &mut self.proving, &mut buffers.replies);
                     *answered += 1;
                 }
                 Err(error) => {
+                    if matches!(error, WireError::Version(_)) {
+                        buffers.replies.extend_from_slice(&self.intake.own_preamble());
+                    }
                     over = Some(Exchanged::Last(error.into()));
                     break;
                 }
@@ -240,6 +273,11 @@ impl Desk {
             None if self.ending => sent.map(|()| Exchanged::Last(End::Finished)),
             None => sent.map(|()| exchanged),
         }
+    }
+
+    /// The socket, and the bytes behind the name of the catalogue's dialect.
+    pub(super) fn into_parts(self) -> (TcpStream, Vec<u8>) {
+        (self.stream, self.unsent)
     }
 
     /// Sends the replies, and keeps what the socket does not take now.

@@ -1,8 +1,8 @@
 //! From the first bytes of a connection to questions: the first four name the dialect.
 
-use crate::wire::WireError;
 use crate::wire::classic::desk as classic;
-use crate::wire::desk::{Decoder, MAGIC, PREAMBLE_LEN, Request, parse_preamble};
+use crate::wire::desk::{self, Decoder, MAGIC, PREAMBLE_LEN, Request, parse_preamble};
+use crate::wire::{WireError, catalogue};
 
 /// A question, in any dialect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub(super) enum Asked {
     Native(Request),
     /// In the classic protocol. Its answer is the last thing on the connection.
     Classic(classic::Request),
+    /// The connection is one to the catalogue: what follows is not for a desk.
+    Catalogue,
 }
 
 /// Makes questions of bytes that end anywhere.
@@ -26,6 +28,7 @@ enum Dialect {
     Unnamed(Naming),
     Native(Decoder<Request>),
     Classic(classic::Requests),
+    Catalogue,
     /// One question was asked, and there may be no other.
     Over,
 }
@@ -56,6 +59,15 @@ impl Intake {
         matches!(self.dialect, Dialect::Over)
     }
 
+    /// What is spoken here of the dialect in which a version was named that is not.
+    pub(super) const fn own_preamble(&self) -> [u8; PREAMBLE_LEN] {
+        const { assert!(PREAMBLE_LEN == catalogue::PREAMBLE_LEN, "dialects have names of one length") }
+        match &self.dialect {
+            Dialect::Unnamed(naming) if naming.is_of_catalogue() => catalogue::preamble(),
+            _ => desk::preamble(),
+        }
+    }
+
     /// Takes one question from the front of `input`, or all of `input` if the question is not whole yet.
     pub(super) fn next(&mut self, input: &mut &[u8]) -> Result<Option<Asked>, WireError> {
         if let Dialect::Unnamed(naming) = &mut self.dialect {
@@ -76,6 +88,10 @@ impl Intake {
                 let Some(request) = requests.next(input)? else { return Ok(None) };
                 *self = Intake { dialect: Dialect::Over, midway: false };
                 Ok(Some(Asked::Classic(request)))
+            }
+            Dialect::Catalogue => {
+                *self = Intake { dialect: Dialect::Over, midway: false };
+                Ok(Some(Asked::Catalogue))
             }
             Dialect::Over | Dialect::Unnamed(_) => {
                 *input = &[];
@@ -98,14 +114,22 @@ impl Naming {
             requests.next(&mut name.as_slice())?;
             return Ok(Some(Dialect::Classic(requests)));
         }
-        if name != MAGIC {
+        if name != MAGIC && !self.is_of_catalogue() {
             return Err(WireError::Preamble);
         }
         if !self.take(input, PREAMBLE_LEN) {
             return Ok(None);
         }
+        if self.is_of_catalogue() {
+            catalogue::parse_preamble(&self.bytes)?;
+            return Ok(Some(Dialect::Catalogue));
+        }
         parse_preamble(&self.bytes)?;
         Ok(Some(Dialect::Native(Decoder::requests())))
+    }
+
+    const fn is_of_catalogue(&self) -> bool {
+        matches!(&self.bytes, [a, b, c, d, _] if u32::from_be_bytes([*a, *b, *c, *d]) == u32::from_be_bytes(catalogue::MAGIC))
     }
 
     /// Whether so many bytes are there, after taking what was lacking from `input`.
@@ -149,6 +173,7 @@ mod tests {
             assert_eq!(asked(b"GET / HTTP/1.1\r\n"), Err(WireError::Preamble));
             assert_eq!(asked(b"ORCD\x02"), Err(WireError::Version(2)));
             assert_eq!(asked(b"PART\r\n"), Err(WireError::Preamble));
+            assert_eq!(asked(b"ORCA\x02"), Err(WireError::Version(2)));
             assert_eq!(asked(b"DOW"), Ok(vec![]));
         }
     }
@@ -167,6 +192,22 @@ mod tests {
         let mut intake = Intake::new(true);
         all(&mut intake, &CLASSIC[..20]).unwrap();
         assert!(intake.is_midway() && !intake.is_over());
+    }
+
+    #[test]
+    fn what_comes_for_the_catalogue_is_left_to_it() {
+        let (mut intake, mut input) = (Intake::new(true), b"ORCA\x01and more".as_slice());
+        assert_eq!(intake.next(&mut input), Ok(Some(Asked::Catalogue)));
+        assert_eq!(input, b"and more");
+    }
+
+    #[test]
+    fn who_speaks_another_version_is_told_ours() {
+        for (said, ours) in [(b"ORCA\x02", b"ORCA\x01"), (b"ORCD\x09", b"ORCD\x01")] {
+            let mut intake = Intake::new(false);
+            assert_eq!(intake.next(&mut said.as_slice()), Err(WireError::Version(said[4])));
+            assert_eq!(&intake.own_preamble(), ours);
+        }
     }
 
     #[test]

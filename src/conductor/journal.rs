@@ -21,8 +21,17 @@ const ANSWERS: usize = 0;
 const REFUSALS: usize = 1;
 const ENDS: usize = 2;
 const TROUBLES: usize = 3;
+const ACCOUNTS: usize = 4;
+const CHANGES: usize = 5;
 /// What a reader of the log is told that there was more of.
-const KINDS: [&str; 4] = ["announces answered", "refused", "connections closed", "connections not accepted"];
+const KINDS: [&str; 6] = [
+    "announces answered",
+    "refused",
+    "connections closed",
+    "troubles",
+    "logins",
+    "changes of the catalogue",
+];
 
 /// Writes what happened at the desks to the log.
 #[derive(Debug)]
@@ -95,9 +104,40 @@ impl Journal {
 
     /// A connection ended.
     pub(super) fn ended(&mut self, now: Moment, from: SocketAddr, end: End) {
+        if !end.is_harmless() {
+            self.closed(now, from, end);
+        }
+    }
+
+    /// A connection ended in a way that those of honest members do not.
+    pub(super) fn closed(&mut self, now: Moment, from: SocketAddr, why: impl fmt::Display) {
         self.turn_page(now);
-        if !end.is_harmless() && self.0.take(ENDS) {
-            log::warn!("connection from {from}: closed, {end}");
+        if self.0.take(ENDS) {
+            log::warn!("connection from {from}: closed, {why}");
+        }
+    }
+
+    /// Somebody registered, logged in or out, or could not.
+    pub(super) fn account(&mut self, now: Moment, from: SocketAddr, what: impl fmt::Display) {
+        self.turn_page(now);
+        if self.0.take(ACCOUNTS) {
+            log::info!("{from}: {what}");
+        }
+    }
+
+    /// A listing came or went.
+    pub(super) fn changed(&mut self, now: Moment, from: SocketAddr, what: impl fmt::Display) {
+        self.turn_page(now);
+        if self.0.take(CHANGES) {
+            log::info!("{from}: {what}");
+        }
+    }
+
+    /// Something of ours does not work.
+    pub(super) fn trouble(&mut self, now: Moment, what: impl fmt::Display) {
+        self.turn_page(now);
+        if self.0.take(TROUBLES) {
+            log::error!("{what}");
         }
     }
 

@@ -1,10 +1,12 @@
 //! `conductor`: tells the members of each composition of one another.
 
+mod account;
+
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use crossbeam_channel::select;
 
 use orchestra::cli::{self, Exit, Extra};
@@ -21,6 +23,12 @@ struct Arguments {
     /// Where to listen; a port alone means every address, IPv4 and IPv6 [default: 9999]
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<ListenOn>,
+    /// Keep accounts, and what they publish, in this file; it is made if there is none
+    #[arg(long, value_name = "FILE")]
+    catalogue: Option<PathBuf>,
+    /// Let only members announce, list and get that are logged in
+    #[arg(long, requires = "catalogue", conflicts_with = "classic")]
+    private: bool,
     /// Speak the classic protocol, too: it is neither sealed nor authenticated
     #[arg(long)]
     classic: bool,
@@ -31,7 +39,16 @@ struct Arguments {
     #[arg(long)]
     quiet: bool,
     #[command(subcommand)]
-    extra: Option<Extra>,
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Look after the accounts in a catalogue
+    #[command(subcommand)]
+    Account(account::Action),
+    #[command(flatten)]
+    Extra(Extra),
 }
 
 const EXAMPLE: &str = "Example:
@@ -46,20 +63,34 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
-    if let Some(extra) = &arguments.extra {
-        return Ok(extra.print::<Arguments>()?);
+    match &arguments.command {
+        Some(Command::Account(action)) => return account::run(action),
+        Some(Command::Extra(extra)) => return Ok(extra.print::<Arguments>()?),
+        None => {}
     }
     let log = log::start("conductor", &arguments.logs)?;
     let signals = signal::watch()?;
     let listen = arguments.listen.unwrap_or(ListenOn::EveryAddress(CONDUCTOR_PORT_DEFAULT));
-    let conductor = Conductor::start(Config { classic: arguments.classic, ..Config::new(listen) })?;
+    let config = Config {
+        catalogue: arguments.catalogue.clone(),
+        private: arguments.private,
+        classic: arguments.classic,
+        ..Config::new(listen)
+    };
+    let conductor = Conductor::start(config)?;
     if !arguments.quiet {
         let classic = if arguments.classic { CLASSIC } else { "" };
+        let next = match conductor.fingerprint() {
+            None => format!("next: composer FILE {}", reach(&conductor)),
+            Some(fingerprint) => format!(
+                "its fingerprint: {fingerprint}\nnext: member register NAME --conductor {}",
+                reach(&conductor)
+            ),
+        };
         cli::tell(format!(
-            "conductor: listens on {}, logs to {}; ^C stops it\n{classic}next: composer FILE {}\n",
+            "conductor: listens on {}, logs to {}; ^C stops it\n{classic}{next}\n",
             ListenOn::from(conductor.address()),
             text::Escaped(&log.to_string_lossy()),
-            reach(&conductor),
         ))?;
     }
     select! {
