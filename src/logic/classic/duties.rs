@@ -296,7 +296,7 @@ mod tests {
         let mut duties = introduced();
         duties.on_part_asked(NOW, subject(), part(7));
         duties.on_part_asked(NOW, subject(), part(8));
-        let soon = NOW + CLASSIC_KEPT_PATIENCE - Duration::from_millis(1);
+        let soon = NOW + (CLASSIC_KEPT_PATIENCE - Duration::from_millis(1));
         duties.list_due = NOW + CLASSIC_KEPT_PATIENCE * 9;
         assert_eq!((duties.next(soon, none), duties.next_part(none)), (None, None));
         assert_eq!(duties.next_part(|held| held == part(8)), Some(part(8)), "it has come");
