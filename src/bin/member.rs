@@ -92,7 +92,7 @@ struct Options {
     /// Receive at most RATE bytes a second
     #[arg(long, value_name = "RATE", value_parser = cli::limit)]
     down: Option<NonZeroU64>,
-    /// Speak the classic protocol, too: neither sealed nor authenticated
+    /// Classic protocol too: not sealed or authenticated
     #[arg(long)]
     classic: bool,
     /// Where the log goes [default: logs]
