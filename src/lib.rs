@@ -38,6 +38,7 @@ pub mod sim;
 pub mod host;
 pub mod stream;
 
+pub mod catalogue;
 pub mod composer;
 pub mod conductor;
 pub mod ensemble;

@@ -18,7 +18,7 @@ use orchestra::conductor::{self, Conductor};
 use orchestra::console::{self, About, End, View, Watched, WorkBar};
 use orchestra::host::signal::{self, Signal};
 use orchestra::host::tcp::{self, ListenOn};
-use orchestra::host::{HostError, manifest_file};
+use orchestra::host::manifest_file;
 use orchestra::limits::CONDUCTOR_PORT_DEFAULT;
 use orchestra::manifest::Manifest;
 use orchestra::member::{Config, Member, Outcome};
@@ -92,6 +92,9 @@ struct Options {
     /// Receive at most RATE bytes a second
     #[arg(long, value_name = "RATE", value_parser = cli::limit)]
     down: Option<NonZeroU64>,
+    /// Speak the classic protocol, too: neither sealed nor authenticated
+    #[arg(long)]
+    classic: bool,
     /// Where the log goes [default: logs]
     #[arg(long, value_name = "DIR")]
     logs: Option<PathBuf>,
@@ -137,6 +140,7 @@ impl Options {
             verified: false,
             up: self.up,
             down: self.down,
+            classic: self.classic,
         }
     }
 
@@ -167,7 +171,7 @@ fn share(file: &Path, options: &Options) -> Result<Exit, Box<dyn Error>> {
     let (conducting, conductor) = match &options.conductor {
         Some(conductor) => (None, conductor.clone()),
         None => {
-            let conducting = start_conductor()?;
+            let conducting = start_conductor(options.classic)?;
             let conductor = reach(&conducting)?;
             (Some(conducting), conductor)
         }
@@ -229,10 +233,9 @@ fn compose_until_stopped(
 }
 
 /// A conductor at the usual port, or at any if that one is taken.
-fn start_conductor() -> Result<Conductor, HostError> {
-    let usual = conductor::Config::new(ListenOn::EveryAddress(CONDUCTOR_PORT_DEFAULT));
-    Conductor::start(usual)
-        .or_else(|_taken| Conductor::start(conductor::Config::new(ListenOn::EveryAddress(0))))
+fn start_conductor(classic: bool) -> Result<Conductor, conductor::StartError> {
+    let at = |port| conductor::Config { classic, ..conductor::Config::new(ListenOn::EveryAddress(port)) };
+    Conductor::start(at(CONDUCTOR_PORT_DEFAULT)).or_else(|_taken| Conductor::start(at(0)))
 }
 
 /// How others most likely reach this computer's conductor.
@@ -251,6 +254,7 @@ fn about(manifest: &Manifest, path: &Path, dir: &Path) -> About {
         file: dir.join(manifest.name().as_str()),
         listen: (Ipv4Addr::UNSPECIFIED, 0).into(),
         swarm: manifest.swarm_id(),
+        classic: false,
     }
 }
 
@@ -261,7 +265,7 @@ fn show(
     options: &Options,
     signals: &Receiver<Signal>,
 ) -> Result<Exit, Box<dyn Error>> {
-    let about = About { listen: member.address(), ..about };
+    let about = About { listen: member.address(), classic: options.classic, ..about };
     let watched = Watched {
         snapshot: &|| member.snapshot(),
         stop: &|| member.stop(),
@@ -305,7 +309,7 @@ mod tests {
             assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
             assert!(help.trim_end().lines().last().unwrap().starts_with("Example: member "), "{help}");
             let options = ["dir", "listen", "conductor", "member", "leave", "repair", "check-digest", "up"];
-            for option in options.iter().chain(&["down", "logs", "json", "quiet", "help"]) {
+            for option in options.iter().chain(&["down", "classic", "logs", "json", "quiet", "help"]) {
                 assert!(help.contains(&format!("--{option}")), "{option} is missing in\n{help}");
             }
         }

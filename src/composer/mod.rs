@@ -11,8 +11,9 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::address::HostPort;
+use crate::host::atomic::{self, Readers};
 use crate::host::regular::{self, Stamp};
-use crate::host::{HostError, clock, hashing, manifest_file};
+use crate::host::{HostError, clock, hashing};
 use crate::limits::{PART_LEN_MAX, PARTS_MAX};
 use crate::manifest::Manifest;
 use crate::name::{Name, NameError};
@@ -153,7 +154,7 @@ pub fn compose(
     if Stamp::at(&output)?.is_some_and(|there| there.is_same_file(&before)) {
         return Err(ComposeError::OutputIsFile { path: path.to_owned() });
     }
-    manifest_file::check_writable(&output)?;
+    atomic::check_writable(&output)?;
 
     let changed = || ComposeError::Changed { path: path.to_owned() };
     let digests =
@@ -167,7 +168,7 @@ pub fn compose(
         return Err(changed());
     }
     let manifest = Manifest::new(request.conductor.clone(), name, digest, layout, part_digests);
-    manifest_file::write_atomic(&output, manifest.render().as_bytes())?;
+    atomic::write(&output, manifest.render().as_bytes(), Readers::AsBefore)?;
     Ok(Composed { manifest, path: output, elapsed: clock::now().since(started) })
 }
 

@@ -3,6 +3,7 @@
 //! One loop in the main thread looks at the member a few times a second, shows what it sees in one of four
 //! views, and passes the wish to stop on. It owns no state of the member and decides nothing for it.
 
+pub mod catalogue;
 pub mod ensemble;
 mod json;
 mod keys;
@@ -13,6 +14,7 @@ mod notice;
 mod output;
 mod rates;
 mod screen;
+mod table;
 mod words;
 mod work;
 
@@ -57,6 +59,8 @@ pub struct About {
     pub listen: SocketAddr,
     /// What identifies the composition.
     pub swarm: SwarmId,
+    /// Whether the member speaks the classic protocol as well.
+    pub classic: bool,
 }
 
 /// Why watching is over.

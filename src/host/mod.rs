@@ -2,6 +2,7 @@
 //!
 //! They act and report; they decide nothing, and know neither members nor messages.
 
+pub mod atomic;
 pub mod catalogue;
 pub mod clock;
 pub mod computer;
@@ -22,6 +23,7 @@ pub mod regular;
 mod room;
 pub mod shelf;
 pub mod signal;
+pub mod state;
 pub mod store;
 pub mod tcp;
 pub mod terminal;

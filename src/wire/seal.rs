@@ -2,26 +2,52 @@
 //!
 //! Handshake: `NNpsk0_25519_AESGCM_BLAKE2s` (Noise specification, revision 34) by the crate `snow`, with the
 //! link key as pre-shared key and the preamble as prologue, so a changed preamble breaks the handshake.
+//! Whoever asks a conductor's catalogue shares no key with it: there it is `NX_25519_AESGCM_BLAKE2s`, in which the
+//! conductor proves that it has the private half of the public key that it shows.
 //! Records: a `u16` length (big endian), then one Noise transport message of that length.
 //! They are sealed by a cipher of our choice, on the two keys that the handshake yields, because `snow` copies each
 //! record once more than needed; a test opens ours with `snow` and the other way round.
 
 use super::WireError;
 use super::cipher::{Cipher, KEY_LEN, NONCE_LEN, Nonce};
+use crate::credential::CONDUCTOR_KEY_LEN;
 use crate::identity::LinkKey;
 use crate::limits::{LAST_RECORDS, RECORD_LEN_MAX, RECORD_PLAIN_MAX, RECORD_TAG_LEN, RECORDS_PER_KEY_MAX};
 
 /// The length of each of the two handshake messages: an ephemeral key and a tag.
 pub const HANDSHAKE_LEN: usize = 32 + RECORD_TAG_LEN;
+/// The length of what asks a conductor for its key: an ephemeral key.
+pub const CALL_LEN: usize = 32;
+/// The length of its answer: an ephemeral key, the sealed static one with its tag, and a tag.
+pub const CALL_ANSWER_LEN: usize = 32 + (CONDUCTOR_KEY_LEN + RECORD_TAG_LEN) + RECORD_TAG_LEN;
 /// The bytes before a record: its length.
 pub const RECORD_HEADER_LEN: usize = 2;
 
 const PATTERN: &str = "Noise_NNpsk0_25519_AESGCM_BLAKE2s";
+const CALL_PATTERN: &str = "Noise_NX_25519_AESGCM_BLAKE2s";
 /// Where the pre-shared key enters: before the first message.
 const PSK_POSITION: u8 = 0;
 
 /// The dialling side, after its first message.
 pub struct Initiator(snow::HandshakeState);
+
+/// The side that asks a conductor, after its first message.
+pub struct Caller(snow::HandshakeState);
+
+/// The private half of a conductor's static key.
+#[derive(Clone)]
+pub struct ConductorKey([u8; CONDUCTOR_KEY_LEN]);
+
+/// What a conductor's answer opens: its key is looked at before anything is said.
+#[derive(Debug)]
+pub struct Called {
+    /// The public half of the conductor's static key; it has proven that it has the private one.
+    pub key: [u8; CONDUCTOR_KEY_LEN],
+    /// Seals what is asked.
+    pub sealer: Sealer,
+    /// Opens what is answered.
+    pub opener: Opener,
+}
 
 /// Seals what is sent; one direction of a link.
 #[derive(Debug)]
@@ -47,8 +73,76 @@ impl Initiator {
     /// The answer was not made with the same key, prologue and first message.
     pub fn finish(mut self, answer: &[u8; HANDSHAKE_LEN]) -> Result<(Sealer, Opener), WireError> {
         self.0.read_message(answer, &mut [0; HANDSHAKE_LEN]).map_err(|_| WireError::Seal)?;
-        let (to_responder, to_initiator) = self.0.dangerously_get_raw_split();
-        Ok((Sealer(Direction::new(&to_responder)), Opener(Direction::new(&to_initiator))))
+        Ok(of_initiator(self.0))
+    }
+}
+
+impl Caller {
+    /// Begins a handshake with a conductor whose key nobody has seen yet, and returns the message to send.
+    #[must_use]
+    pub fn start(prologue: &[u8]) -> (Caller, [u8; CALL_LEN]) {
+        let mut state = call_builder(prologue).build_initiator().expect("the pattern needs no keys");
+        // snow asks for the room of a tag as well, which this message does not have yet.
+        let mut written = [0; CALL_LEN + RECORD_TAG_LEN];
+        state.write_message(&[], &mut written).expect("the first message fits");
+        let mut message = [0; CALL_LEN];
+        message.copy_from_slice(&written[..CALL_LEN]);
+        (Caller(state), message)
+    }
+
+    /// Ends the handshake with the conductor's answer. Whether its key is the right one is for the caller to check,
+    /// before it says anything.
+    ///
+    /// # Errors
+    /// The answer was not made for the same prologue and first message, or by who lacks the private half of the key.
+    pub fn finish(mut self, answer: &[u8; CALL_ANSWER_LEN]) -> Result<Called, WireError> {
+        self.0.read_message(answer, &mut [0; CALL_ANSWER_LEN]).map_err(|_| WireError::Seal)?;
+        let key = self.0.get_remote_static().and_then(|key| key.try_into().ok()).ok_or(WireError::Seal)?;
+        let (sealer, opener) = of_initiator(self.0);
+        Ok(Called { key, sealer, opener })
+    }
+}
+
+impl ConductorKey {
+    /// The key with these bytes, which were drawn at random.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; CONDUCTOR_KEY_LEN]) -> ConductorKey {
+        ConductorKey(bytes)
+    }
+
+    /// The public half.
+    #[must_use]
+    pub fn public(&self) -> [u8; CONDUCTOR_KEY_LEN] {
+        use snow::resolvers::{CryptoResolver, DefaultResolver};
+        let curve = DefaultResolver.resolve_dh(&snow::params::DHChoice::Curve25519);
+        let mut curve = curve.expect("the curve is one that snow knows");
+        curve.set(&self.0);
+        curve.pubkey().try_into().expect("public keys of this curve have 32 bytes")
+    }
+
+    /// Answers the first message of who asks.
+    ///
+    /// # Errors
+    /// The message is none.
+    pub fn answer(
+        &self,
+        prologue: &[u8],
+        message: &[u8; CALL_LEN],
+    ) -> Result<(Sealer, Opener, [u8; CALL_ANSWER_LEN]), WireError> {
+        let builder = call_builder(prologue).local_private_key(&self.0).expect("the key is set once");
+        let mut state = builder.build_responder().expect("the pattern needs this key only");
+        state.read_message(message, &mut [0; CALL_LEN]).map_err(|_| WireError::Seal)?;
+        let mut answer = [0; CALL_ANSWER_LEN];
+        state.write_message(&[], &mut answer).expect("the answer fits exactly");
+        let (sealer, opener) = of_responder(state);
+        Ok((sealer, opener, answer))
+    }
+}
+
+impl std::fmt::Debug for ConductorKey {
+    /// A secret is never written anywhere.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ConductorKey(..)")
     }
 }
 
@@ -65,8 +159,26 @@ pub fn respond(
     state.read_message(message, &mut [0; HANDSHAKE_LEN]).map_err(|_| WireError::Seal)?;
     let mut answer = [0; HANDSHAKE_LEN];
     state.write_message(&[], &mut answer).expect("the answer fits exactly");
+    let (sealer, opener) = of_responder(state);
+    Ok((sealer, opener, answer))
+}
+
+/// What the side that began seals and opens with.
+fn of_initiator(mut state: snow::HandshakeState) -> (Sealer, Opener) {
     let (to_responder, to_initiator) = state.dangerously_get_raw_split();
-    Ok((Sealer(Direction::new(&to_initiator)), Opener(Direction::new(&to_responder)), answer))
+    (Sealer(Direction::new(&to_responder)), Opener(Direction::new(&to_initiator)))
+}
+
+/// What the side that answered seals and opens with.
+fn of_responder(mut state: snow::HandshakeState) -> (Sealer, Opener) {
+    let (to_responder, to_initiator) = state.dangerously_get_raw_split();
+    (Sealer(Direction::new(&to_initiator)), Opener(Direction::new(&to_responder)))
+}
+
+fn call_builder(prologue: &[u8]) -> snow::Builder<'_> {
+    snow::Builder::new(CALL_PATTERN.parse().expect("the pattern is one that snow knows"))
+        .prologue(prologue)
+        .expect("the prologue is set once")
 }
 
 fn builder<'a>(key: &'a LinkKey, prologue: &'a [u8]) -> snow::Builder<'a> {
@@ -226,6 +338,40 @@ mod tests {
         let (initiator, _) = Initiator::start(&KEY, b"prologue");
         let (_, _, answer) = respond(&KEY, b"prologue", &message).unwrap();
         assert!(initiator.finish(&answer).is_err(), "an answer to somebody else's message");
+    }
+
+    #[test]
+    fn a_caller_sees_the_key_of_who_answers() {
+        let key = ConductorKey::from_bytes([5; 32]);
+        let (caller, message) = Caller::start(b"prologue");
+        let (mut sealer, mut opener, answer) = key.answer(b"prologue", &message).unwrap();
+        let mut called = caller.finish(&answer).unwrap();
+        assert_eq!(called.key, key.public());
+        assert_ne!(called.key, ConductorKey::from_bytes([6; 32]).public());
+        let mut bytes = record(b"asked");
+        called.sealer.seal(&mut bytes).unwrap();
+        assert_eq!(opener.open(&mut bytes[RECORD_HEADER_LEN..]).unwrap(), b"asked");
+        let mut bytes = record(b"answered");
+        sealer.seal(&mut bytes).unwrap();
+        assert_eq!(called.opener.open(&mut bytes[RECORD_HEADER_LEN..]).unwrap(), b"answered");
+        assert_eq!(format!("{key:?}"), "ConductorKey(..)");
+    }
+
+    #[test]
+    fn an_answer_that_was_changed_or_is_for_somebody_else_is_refused() {
+        let key = ConductorKey::from_bytes([5; 32]);
+        for at in [0, 31, 32, 63, 79, 80, CALL_ANSWER_LEN - 1] {
+            let (caller, message) = Caller::start(b"prologue");
+            let (.., mut answer) = key.answer(b"prologue", &message).unwrap();
+            answer[at] ^= 1;
+            assert!(caller.finish(&answer).is_err(), "byte {at}");
+        }
+        let (caller, message) = Caller::start(b"prologue");
+        let (.., answer) = key.answer(b"another", &message).unwrap();
+        assert!(caller.finish(&answer).is_err(), "another prologue");
+        let (caller, _) = Caller::start(b"prologue");
+        let (.., answer) = key.answer(b"prologue", &message).unwrap();
+        assert!(caller.finish(&answer).is_err(), "an answer to somebody else's message");
     }
 
     #[test]

@@ -1,0 +1,492 @@
+//! What a catalogue says, as people read it and as programs do.
+//!
+//! Scripts rely on the names in the objects: fields and events may be added, none is renamed or taken away.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::address::HostPort;
+use crate::catalogue::naming::told_apart;
+use crate::catalogue::{Composition, Details, Entered, Holder, Listed, Listing, News, Published, Reach};
+use crate::cli::shell_word;
+use crate::console::table::{Side, table};
+use crate::console::words::counted;
+use crate::digest::Digest;
+use crate::manifest::Manifest;
+use crate::text::{Escaped, bytes, chain, span};
+
+/// Which page of a list was asked for, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked<'a> {
+    /// What the names contain.
+    pub text: &'a str,
+    /// Which page, from 1.
+    pub page: u32,
+    /// How many listings a page has.
+    pub limit: u32,
+}
+
+impl Asked<'_> {
+    /// How many listings come before the page.
+    #[must_use]
+    pub fn skip(&self) -> u64 {
+        u64::from(self.page.saturating_sub(1)) * u64::from(self.limit)
+    }
+}
+
+/// What is told of news that are no answer: lines for standard error, each with its end.
+#[must_use]
+pub fn news_text(conductor: &HostPort, news: &News<'_>) -> String {
+    match news {
+        News::FirstMet { fingerprint } => format!(
+            "First use of the conductor at {conductor}. Its key, which is remembered from now on:\n  {fingerprint}\n\
+             Compare it with what the conductor printed at its start.\n"
+        ),
+        News::NewKey { fingerprint, before } => format!(
+            "The conductor at {conductor} has the key that you named, which is remembered instead of {before}:\n  \
+             {fingerprint}\n"
+        ),
+        News::NotRemembered(error) => format!("The key is not remembered: {}\n", chain(*error)),
+        News::SessionOver { account } => format!(
+            "The session of {} at {conductor} is over; to log in again: member login {}\n",
+            Escaped(account),
+            Escaped(account)
+        ),
+    }
+}
+
+/// The same as one object; none for what is not for programs.
+#[must_use]
+pub fn news_json(conductor: &HostPort, news: &News<'_>) -> Option<String> {
+    let conductor = conductor.to_string();
+    match news {
+        News::FirstMet { fingerprint } => {
+            Some(render(&Event::ConductorMet { conductor, fingerprint: fingerprint.to_string() }))
+        }
+        News::NewKey { fingerprint, before } => Some(render(&Event::ConductorKeyReplaced {
+            conductor,
+            fingerprint: fingerprint.to_string(),
+            before: before.to_string(),
+        })),
+        News::SessionOver { account } => Some(render(&Event::SessionOver { conductor, account })),
+        News::NotRemembered(_) => None,
+    }
+}
+
+/// Says that somebody is logged in now; `now` in seconds since 1970.
+#[must_use]
+pub fn entered_text(conductor: &HostPort, entered: &Entered, new: bool, now: u64) -> String {
+    let left = span(Duration::from_secs(entered.expires.saturating_sub(now)));
+    let made = if new { "has an account and " } else { "" };
+    format!(
+        "{} {made}is logged in at {conductor}, for {left}.\nNext, for instance: member list, or: member publish FILE\n",
+        Escaped(&entered.account)
+    )
+}
+
+/// The same as one object.
+#[must_use]
+pub fn entered_json(conductor: &HostPort, entered: &Entered, new: bool) -> String {
+    let (conductor, account, expires) = (conductor.to_string(), &entered.account, entered.expires);
+    render(&if new {
+        Event::Registered { conductor, account, expires }
+    } else {
+        Event::LoggedIn { conductor, account, expires }
+    })
+}
+
+/// Says that a session has ended, as one object.
+#[must_use]
+pub fn logged_out_json(conductor: &HostPort, account: &str) -> String {
+    render(&Event::LoggedOut { conductor: conductor.to_string(), account })
+}
+
+/// Says that something is not in the catalogue any more, as one object.
+#[must_use]
+pub fn unpublished_json(conductor: &HostPort, name: &str) -> String {
+    render(&Event::Unpublished { conductor: conductor.to_string(), name })
+}
+
+/// Says what became of a composition that was published, as one object.
+#[must_use]
+pub fn published_json(
+    conductor: &HostPort,
+    manifest: &Manifest,
+    path: &Path,
+    published: &Published,
+) -> String {
+    render(&Event::Published {
+        conductor: conductor.to_string(),
+        composition: manifest.into(),
+        manifest: path.to_string_lossy().into_owned(),
+        already_by: published.already_by.as_deref(),
+        namesakes: published.namesakes.iter().map(Told::from).collect(),
+    })
+}
+
+/// The same for people.
+#[must_use]
+pub fn published_text(conductor: &HostPort, manifest: &Manifest, published: &Published) -> String {
+    let name = manifest.name();
+    let mut text = match &published.already_by {
+        None => format!("{name} is in the catalogue of {conductor}.\n"),
+        Some(by) => {
+            format!("{name} was in the catalogue of {conductor} already, published by {}.\n", Escaped(by))
+        }
+    };
+    let mut called = name.as_str().to_owned();
+    if !published.namesakes.is_empty() {
+        let mine = Listed {
+            composition: Composition {
+                name: name.as_str().to_owned(),
+                digest: *manifest.digest().as_bytes(),
+                size: manifest.layout().size(),
+                part_len: manifest.layout().part_len(),
+            },
+            publisher: String::new(),
+            published: 0,
+            complete: 0,
+            getting: 0,
+        };
+        called = told_apart(&mine, &published.namesakes);
+        text += "Others have the same name:\n";
+        for other in &published.namesakes {
+            text += &format!(
+                "  {}  {}, by {}\n",
+                Escaped(&told_apart(other, std::slice::from_ref(&mine))),
+                bytes(other.composition.size),
+                Escaped(&other.publisher)
+            );
+        }
+    }
+    let called = shell_word(Path::new(&called));
+    text + &format!("To get it elsewhere: member get {called} --conductor {conductor}\n")
+}
+
+/// Says where the manifest is that was fetched, as one object; `written` unless it was there.
+#[must_use]
+pub fn manifest_json(conductor: &HostPort, manifest: &Manifest, path: &Path, written: bool) -> String {
+    render(&Event::Manifest {
+        conductor: conductor.to_string(),
+        composition: manifest.into(),
+        manifest: path.to_string_lossy().into_owned(),
+        written,
+    })
+}
+
+/// A page of the catalogue, and how to see more; `now` in seconds since 1970.
+#[must_use]
+pub fn listing_text(conductor: &HostPort, asked: Asked<'_>, listing: &Listing, now: u64) -> String {
+    if listing.rows.is_empty() {
+        return match (listing.matches, asked.text) {
+            (0, "") => format!("Nothing is published at {conductor} yet; to begin: member publish FILE\n"),
+            (0, text) => format!("Nothing at {conductor} has {} in its name.\n", Escaped(text)),
+            (matches, _) => {
+                let pages = u64::from(matches).div_ceil(asked.limit.max(1).into());
+                format!("There are only {}.\n", counted(pages, "page"))
+            }
+        };
+    }
+    let rows: Vec<_> = listing
+        .rows
+        .iter()
+        .map(|row| {
+            let listed = &row.listed;
+            [
+                Escaped(&row.name).to_string(),
+                bytes(listed.composition.size),
+                listed.complete.to_string(),
+                listed.getting.to_string(),
+                Escaped(&listed.publisher).to_string(),
+                age(now, listed.published),
+            ]
+        })
+        .collect();
+    let columns = [
+        ("NAME", Side::Left),
+        ("SIZE", Side::Right),
+        ("COMPLETE", Side::Right),
+        ("GETTING", Side::Right),
+        ("PUBLISHER", Side::Left),
+        ("AGE", Side::Right),
+    ];
+    let mut text = table(columns, &rows);
+    let (first, last) = (asked.skip() + 1, asked.skip() + listing.rows.len() as u64);
+    if listing.more {
+        text +=
+            &format!("{first} to {last} of {}; to see more: --page {}\n", listing.matches, asked.page + 1);
+    } else if asked.page > 1 {
+        text += &format!("{first} to {last} of {}\n", listing.matches);
+    }
+    text
+}
+
+/// The same, one object a line: each listing, and then the page.
+#[must_use]
+pub fn listing_json(conductor: &HostPort, asked: Asked<'_>, listing: &Listing) -> String {
+    let mut text = String::new();
+    for row in &listing.rows {
+        text += &render(&Event::Listing { called: &row.name, told: Told::from(&row.listed) });
+        text.push('\n');
+    }
+    text + &render(&Event::Page {
+        conductor: conductor.to_string(),
+        page: asked.page,
+        limit: asked.limit,
+        matches: listing.matches,
+        more: listing.more,
+    })
+}
+
+/// All about one composition; `now` in seconds since 1970.
+#[must_use]
+pub fn details_text(details: &Details, now: u64) -> String {
+    let Details { listed, holders } = details;
+    let told = Told::from(listed);
+    let mut text = format!(
+        "{}\n  digest     {}\n  size       {} in {} of {}\n  published  by {}, {} ago\n  holders    {} complete, {} getting\n",
+        Escaped(told.composition.name),
+        told.composition.digest,
+        bytes(listed.composition.size),
+        counted(told.composition.parts, "part"),
+        bytes(listed.composition.part_len.into()),
+        Escaped(&listed.publisher),
+        age(now, listed.published),
+        listed.complete,
+        listed.getting,
+    );
+    if holders.is_empty() {
+        return text;
+    }
+    let rows: Vec<_> = holders.iter().map(holder_row).collect();
+    let columns = [
+        ("ADDRESS", Side::Left),
+        ("HAS", Side::Left),
+        ("ACCOUNT", Side::Left),
+        ("RESPONSE", Side::Right),
+        ("DOWNLOADS", Side::Right),
+        ("FAILURES", Side::Right),
+        ("SCORE", Side::Right),
+    ];
+    text += "\n";
+    text += &table(columns, &rows);
+    let all = u64::from(listed.complete) + u64::from(listed.getting);
+    match all.saturating_sub(holders.len() as u64) {
+        0 => {}
+        more => text += &format!("and {more} more\n"),
+    }
+    text + "The best comes first; a lower score is better.\n"
+}
+
+fn holder_row(holder: &Holder) -> [String; 7] {
+    [
+        holder.address.to_string(),
+        if holder.complete { "all" } else { "a part" }.to_owned(),
+        holder.account.as_deref().map_or("-".to_owned(), |account| Escaped(account).to_string()),
+        match holder.reach {
+            Reach::Unknown => "unknown".to_owned(),
+            Reach::Reached { millis } => format!("{millis} ms"),
+            Reach::Unreachable => "unreachable".to_owned(),
+        },
+        hundredths(holder.downloads.into()),
+        hundredths(holder.failures.into()),
+        hundredths(holder.score),
+    ]
+}
+
+/// The same as one object.
+#[must_use]
+pub fn details_json(conductor: &HostPort, details: &Details) -> String {
+    render(&Event::Details {
+        conductor: conductor.to_string(),
+        told: Told::from(&details.listed),
+        holders: details.holders.iter().map(HolderTold::from).collect(),
+    })
+}
+
+/// Which compositions share the name that was asked for, one object.
+#[must_use]
+pub fn several_json(conductor: &HostPort, namesakes: &[Listed]) -> String {
+    let namesakes = namesakes
+        .iter()
+        .map(|listed| Namesake { called: told_apart(listed, namesakes), told: Told::from(listed) });
+    render(&Event::Several { conductor: conductor.to_string(), namesakes: namesakes.collect() })
+}
+
+/// How long ago something was, in its largest unit.
+fn age(now: u64, then: u64) -> String {
+    let seconds = now.saturating_sub(then);
+    match (seconds / 86_400, seconds / 3_600, seconds / 60) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, minutes) => format!("{minutes} min"),
+        (0, hours, _) => format!("{hours} h"),
+        (days, ..) => format!("{days} d"),
+    }
+}
+
+fn hundredths(value: u64) -> String {
+    format!("{}.{:02}", value / 100, value % 100)
+}
+
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+enum Event<'a> {
+    /// The conductor's key was seen for the first time.
+    ConductorMet { conductor: String, fingerprint: String },
+    /// The user named another key than the remembered one.
+    ConductorKeyReplaced { conductor: String, fingerprint: String, before: String },
+    /// The session has ended; what follows is asked without one.
+    SessionOver { conductor: String, account: &'a str },
+    /// There is an account, and a session; `expires` in seconds since 1970.
+    Registered { conductor: String, account: &'a str, expires: u64 },
+    /// There is a session.
+    LoggedIn { conductor: String, account: &'a str, expires: u64 },
+    /// There is none any more.
+    LoggedOut { conductor: String, account: &'a str },
+    /// It is in the catalogue.
+    Published {
+        conductor: String,
+        #[serde(flatten)]
+        composition: Cut<'a>,
+        /// Where its manifest is.
+        manifest: String,
+        /// Who published it before; absent if nobody did.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        already_by: Option<&'a str>,
+        namesakes: Vec<Told<'a>>,
+    },
+    /// It is not any more.
+    Unpublished { conductor: String, name: &'a str },
+    /// It is about to be fetched from others.
+    Manifest {
+        conductor: String,
+        #[serde(flatten)]
+        composition: Cut<'a>,
+        manifest: String,
+        written: bool,
+    },
+    /// A line of a list.
+    Listing {
+        /// What leads to it and to no other.
+        called: &'a str,
+        #[serde(flatten)]
+        told: Told<'a>,
+    },
+    /// What the lines before belong to.
+    Page { conductor: String, page: u32, limit: u32, matches: u32, more: bool },
+    /// All about one composition.
+    Details {
+        conductor: String,
+        #[serde(flatten)]
+        told: Told<'a>,
+        /// The best first.
+        holders: Vec<HolderTold<'a>>,
+    },
+    /// Several have the name that was asked for.
+    Several { conductor: String, namesakes: Vec<Namesake<'a>> },
+}
+
+/// A composition.
+#[derive(Serialize)]
+struct Cut<'a> {
+    /// As its publisher wrote it, not escaped.
+    name: &'a str,
+    digest: String,
+    size: u64,
+    part_size: u32,
+    parts: u64,
+}
+
+/// A composition in the catalogue.
+#[derive(Serialize)]
+struct Told<'a> {
+    #[serde(flatten)]
+    composition: Cut<'a>,
+    publisher: &'a str,
+    /// In seconds since 1970.
+    published: u64,
+    complete: u32,
+    getting: u32,
+}
+
+#[derive(Serialize)]
+struct Namesake<'a> {
+    called: String,
+    #[serde(flatten)]
+    told: Told<'a>,
+}
+
+#[derive(Serialize)]
+struct HolderTold<'a> {
+    address: String,
+    complete: bool,
+    /// Null if it did not log in.
+    account: Option<&'a str>,
+    reach: &'static str,
+    /// Null unless it can be reached.
+    response_ms: Option<u32>,
+    downloads: f64,
+    failures: f64,
+    /// Less is better.
+    score_ms: f64,
+}
+
+impl<'a> From<&'a Manifest> for Cut<'a> {
+    fn from(manifest: &'a Manifest) -> Cut<'a> {
+        Cut {
+            name: manifest.name().as_str(),
+            digest: manifest.digest().to_string(),
+            size: manifest.layout().size(),
+            part_size: manifest.layout().part_len(),
+            parts: manifest.layout().parts().into(),
+        }
+    }
+}
+
+impl<'a> From<&'a Listed> for Told<'a> {
+    fn from(listed: &'a Listed) -> Told<'a> {
+        let composition = &listed.composition;
+        Told {
+            composition: Cut {
+                name: &composition.name,
+                digest: Digest::from_bytes(composition.digest).to_string(),
+                size: composition.size,
+                part_size: composition.part_len,
+                // Somebody else says how long a part is.
+                parts: composition.size.div_ceil(u64::from(composition.part_len).max(1)),
+            },
+            publisher: &listed.publisher,
+            published: listed.published,
+            complete: listed.complete,
+            getting: listed.getting,
+        }
+    }
+}
+
+impl<'a> From<&'a Holder> for HolderTold<'a> {
+    fn from(holder: &'a Holder) -> HolderTold<'a> {
+        let (reach, response_ms) = match holder.reach {
+            Reach::Unknown => ("unknown", None),
+            Reach::Reached { millis } => ("reached", Some(millis)),
+            Reach::Unreachable => ("unreachable", None),
+        };
+        #[expect(clippy::cast_precision_loss, reason = "nobody reads the sixteenth digit of a score")]
+        let score_ms = holder.score as f64 / 100.0;
+        HolderTold {
+            address: holder.address.to_string(),
+            complete: holder.complete,
+            account: holder.account.as_deref(),
+            reach,
+            response_ms,
+            downloads: f64::from(holder.downloads) / 100.0,
+            failures: f64::from(holder.failures) / 100.0,
+            score_ms,
+        }
+    }
+}
+
+fn render(object: &impl Serialize) -> String {
+    serde_json::to_string(object).expect("numbers, texts and finite fractions are always JSON")
+}

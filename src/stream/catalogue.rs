@@ -1,0 +1,291 @@
+//! A conversation with a conductor's catalogue: sealed, one question at a time, each with its answer.
+//!
+//! The conductor shows its key first; whether it is the right one is for the caller to say, before anything is said to it.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+
+use thiserror::Error;
+
+use crate::address::HostPort;
+use crate::credential::Fingerprint;
+use crate::host::error::NetAction;
+use crate::host::patient::{read_exact, write_all};
+use crate::host::{HostError, clock, dial};
+use crate::limits::{CATALOGUE_PATIENCE, CATALOGUE_UNSENT_MAX, RECORD_PLAIN_MAX, RECORD_TAG_LEN};
+use crate::wire::catalogue::{Decoder, MAGIC, PREAMBLE_LEN, Reply, Request, preamble};
+use crate::wire::seal::{CALL_ANSWER_LEN, Called, Caller, RECORD_HEADER_LEN, record_len};
+use crate::wire::{WireError, desk};
+
+/// What a conductor without a catalogue names as the version of its catalogue.
+const NO_CATALOGUE: u8 = 0;
+
+/// Why a catalogue cannot be asked.
+#[derive(Debug, Error)]
+pub enum CatalogueError {
+    /// The caller gave up.
+    #[error("stopped before the conductor answered")]
+    Stopped,
+    /// Our side of it.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// Nothing came for very long.
+    #[error("{address} does not answer; try again later")]
+    Late {
+        /// Where.
+        address: SocketAddr,
+    },
+    /// It ended the connection in the middle of a conversation.
+    #[error("the conductor at {address} ended the connection; perhaps it was stopped: try again")]
+    Gone {
+        /// Where.
+        address: SocketAddr,
+    },
+    /// It ended the connection without a word.
+    #[error(
+        "{address} ends the connection without a word: it is no conductor, or an older one, or it has too many \
+         connections now"
+    )]
+    Mute {
+        /// Where.
+        address: SocketAddr,
+    },
+    /// A conductor without a catalogue.
+    #[error("the conductor at {address} keeps no catalogue; its operator can start it with --catalogue FILE")]
+    None {
+        /// Where.
+        address: SocketAddr,
+    },
+    /// A conductor whose catalogue speaks another version.
+    #[error(
+        "the conductor at {address} speaks version {version} of the catalogue's protocol, and this program another: \
+         bring the older of both up to date"
+    )]
+    Version {
+        /// Where.
+        address: SocketAddr,
+        /// Its version.
+        version: u8,
+    },
+    /// A conductor of a time before there were catalogues.
+    #[error("the conductor at {address} knows nothing of catalogues: it is an older version")]
+    Older {
+        /// Where.
+        address: SocketAddr,
+    },
+    /// Somebody else, or what is between us changes what is sent.
+    #[error("{address} is not a conductor that we understand")]
+    Foreign {
+        /// Where.
+        address: SocketAddr,
+        /// What it said.
+        source: WireError,
+    },
+}
+
+/// A conductor that has proven which key it has, and was told nothing yet.
+#[derive(Debug)]
+pub struct Met<G> {
+    stream: TcpStream,
+    address: SocketAddr,
+    called: Called,
+    give_up: G,
+}
+
+/// A conversation with a conductor whose key is the right one.
+#[derive(Debug)]
+pub struct Conversation<G> {
+    met: Met<G>,
+    decoder: Decoder<Reply>,
+    /// What was received and opened; what is before `taken` was read.
+    plain: Vec<u8>,
+    taken: usize,
+    /// What goes out next.
+    unsent: Vec<u8>,
+}
+
+/// Meets a conductor at the first of its addresses at which one answers, unless `give_up` says so. Finding the addresses
+/// may take as long as the system's resolver does; everything after that has a deadline.
+///
+/// # Errors
+/// Nobody answers, or nobody who has a catalogue that we understand.
+pub fn meet<G: Fn() -> bool + Copy>(conductor: &HostPort, give_up: G) -> Result<Met<G>, CatalogueError> {
+    let addresses = dial::resolve(conductor.host(), conductor.port())?;
+    let mut trouble = None;
+    for address in addresses {
+        match meet_at(address, give_up) {
+            Ok(met) => return Ok(met),
+            // The first address is the preferred one: its trouble is the one to tell.
+            Err(error) => trouble = trouble.or(Some(error)),
+        }
+    }
+    Err(trouble.expect("resolving yields at least one address"))
+}
+
+fn meet_at<G: Fn() -> bool + Copy>(address: SocketAddr, give_up: G) -> Result<Met<G>, CatalogueError> {
+    let stream = dial::connect(address, give_up)
+        .map_err(|error| if give_up() { CatalogueError::Stopped } else { error.into() })?;
+    dial::prepare(&stream).map_err(HostError::net(NetAction::Talk, address))?;
+    let broken = |error| broken(error, address, give_up);
+    let preamble = preamble();
+    let (caller, message) = Caller::start(&preamble);
+    write_all(&stream, &[preamble.as_slice(), &message].concat(), CATALOGUE_PATIENCE, give_up)
+        .map_err(broken)?;
+    let mut answer = [0; CALL_ANSWER_LEN];
+    let (beginning, rest) = answer.split_at_mut(PREAMBLE_LEN);
+    let deadline = clock::now() + CATALOGUE_PATIENCE;
+    read_exact(&stream, beginning, deadline, give_up).map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => CatalogueError::Mute { address },
+        _ => broken(error),
+    })?;
+    // A preamble and the end, instead of an answer. No answer is as short.
+    read_exact(&stream, rest, deadline, give_up).map_err(|error| {
+        let ended = matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset);
+        if ended { preamble_of(beginning, address) } else { broken(error) }
+    })?;
+    let called = caller.finish(&answer).map_err(|source| CatalogueError::Foreign { address, source })?;
+    Ok(Met { stream, address, called, give_up })
+}
+
+/// What it means that this came instead of an answer.
+fn preamble_of(bytes: &[u8], address: SocketAddr) -> CatalogueError {
+    match (&bytes[..MAGIC.len()], bytes[MAGIC.len()]) {
+        (magic, NO_CATALOGUE) if magic == MAGIC => CatalogueError::None { address },
+        (magic, version) if magic == MAGIC => CatalogueError::Version { address, version },
+        (magic, _) if magic == desk::MAGIC => CatalogueError::Older { address },
+        _ => CatalogueError::Foreign { address, source: WireError::Preamble },
+    }
+}
+
+fn broken(error: io::Error, address: SocketAddr, give_up: impl Fn() -> bool) -> CatalogueError {
+    match error.kind() {
+        _ if give_up() => CatalogueError::Stopped,
+        io::ErrorKind::TimedOut => CatalogueError::Late { address },
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+            CatalogueError::Gone { address }
+        }
+        _ => HostError::net(NetAction::Talk, address)(error).into(),
+    }
+}
+
+impl<G: Fn() -> bool + Copy> Met<G> {
+    /// The fingerprint of the key that it has.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(&self.called.key)
+    }
+
+    /// It is the right one: questions may be asked.
+    #[must_use]
+    pub const fn talk(self) -> Conversation<G> {
+        Conversation {
+            met: self,
+            decoder: Decoder::replies(),
+            plain: Vec::new(),
+            taken: 0,
+            unsent: Vec::new(),
+        }
+    }
+}
+
+impl<G: Fn() -> bool + Copy> Conversation<G> {
+    /// Where the conductor is.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.met.address
+    }
+
+    /// Asks, and waits for the answer, or for the first message of it.
+    ///
+    /// # Errors
+    /// The conductor does not answer, or with something else; there is nothing more to be heard then.
+    pub fn ask(&mut self, request: &Request) -> Result<Reply, CatalogueError> {
+        self.say(request)?;
+        self.hear()
+    }
+
+    /// Says what has no answer of its own. It may be on its way only with the next question.
+    ///
+    /// # Errors
+    /// As of [`Conversation::ask`].
+    pub fn say(&mut self, request: &Request) -> Result<(), CatalogueError> {
+        request.append_to(&mut self.unsent);
+        if self.unsent.len() >= CATALOGUE_UNSENT_MAX { self.send() } else { Ok(()) }
+    }
+
+    /// Waits for the next message of an answer.
+    ///
+    /// # Errors
+    /// As of [`Conversation::ask`].
+    pub fn hear(&mut self) -> Result<Reply, CatalogueError> {
+        let sent = self.send();
+        // Whoever refuses a long question may not read the end of it, but has said why.
+        match (self.next_reply(), sent) {
+            (Err(_), Err(error)) => Err(error),
+            (heard, _) => heard,
+        }
+    }
+
+    fn next_reply(&mut self) -> Result<Reply, CatalogueError> {
+        loop {
+            let mut input = &self.plain[self.taken..];
+            let before = input.len();
+            let reply = self.decoder.next(&mut input);
+            self.taken += before - input.len();
+            if let Some(reply) = reply.map_err(|source| self.foreign(source))? {
+                return Ok(reply);
+            }
+            self.receive()?;
+        }
+    }
+
+    /// It was an answer to something else.
+    #[must_use]
+    pub const fn misled(&self) -> CatalogueError {
+        self.foreign(WireError::Answer)
+    }
+
+    /// The next record, when all before it was read.
+    fn receive(&mut self) -> Result<(), CatalogueError> {
+        let deadline = clock::now() + CATALOGUE_PATIENCE;
+        let mut header = [0; RECORD_HEADER_LEN];
+        self.read(&mut header, deadline)?;
+        let len = record_len(header).map_err(|source| self.foreign(source))?;
+        let mut sealed = std::mem::take(&mut self.plain);
+        sealed.resize(len, 0);
+        self.read(&mut sealed, deadline)?;
+        let address = self.met.address;
+        let opened = self.met.called.opener.open(&mut sealed).map(|plain| plain.len());
+        let len = opened.map_err(|source| CatalogueError::Foreign { address, source })?;
+        sealed.truncate(len);
+        (self.plain, self.taken) = (sealed, 0);
+        Ok(())
+    }
+
+    fn read(&self, buffer: &mut [u8], deadline: crate::time::Moment) -> Result<(), CatalogueError> {
+        read_exact(&self.met.stream, buffer, deadline, self.met.give_up).map_err(|error| self.broken(error))
+    }
+
+    fn send(&mut self) -> Result<(), CatalogueError> {
+        let unsent = std::mem::take(&mut self.unsent);
+        let mut sealed = Vec::with_capacity(unsent.len() + RECORD_HEADER_LEN + RECORD_TAG_LEN);
+        for plain in unsent.chunks(RECORD_PLAIN_MAX) {
+            let start = sealed.len();
+            sealed.extend_from_slice(&[0; RECORD_HEADER_LEN]);
+            sealed.extend_from_slice(plain);
+            sealed.extend_from_slice(&[0; RECORD_TAG_LEN]);
+            let record = &mut sealed[start..];
+            self.met.called.sealer.seal(record).map_err(|source| self.foreign(source))?;
+        }
+        write_all(&self.met.stream, &sealed, CATALOGUE_PATIENCE, self.met.give_up)
+            .map_err(|error| self.broken(error))
+    }
+
+    fn broken(&self, error: io::Error) -> CatalogueError {
+        broken(error, self.met.address, self.met.give_up)
+    }
+
+    const fn foreign(&self, source: WireError) -> CatalogueError {
+        CatalogueError::Foreign { address: self.met.address, source }
+    }
+}
