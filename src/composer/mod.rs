@@ -212,6 +212,7 @@ fn shown(path: &Path) -> String {
 mod tests {
     use super::*;
     use crate::digest::Digest;
+    use crate::host::manifest_file;
     use crate::text::chain;
     use std::ffi::OsStr;
     use std::fs::{self, File, OpenOptions};

@@ -569,7 +569,7 @@ impl Front {
         };
         let next = self.ask_database(slot, Job::Account(name.clone()), Step::Find { name, password });
         if matches!(next, Next::Reply(_)) {
-            self.attempts.dropped(now, from.ip(), &key);
+            self.attempts.dropped(from.ip(), &key);
         }
         next
     }
@@ -621,7 +621,7 @@ impl Front {
             (step, Outcome::Trouble) => {
                 if let Step::Find { name, .. } = step {
                     let from = self.from(slot);
-                    self.attempts.dropped(now, from.ip(), &name.folded());
+                    self.attempts.dropped(from.ip(), &name.folded());
                 }
                 refused(Refusal::Trouble)
             }
@@ -640,7 +640,7 @@ impl Front {
                     Ok(next) => next,
                     Err(Step::Verify { folded, .. }) => {
                         let from = self.from(slot);
-                        self.attempts.dropped(now, from.ip(), &folded);
+                        self.attempts.dropped(from.ip(), &folded);
                         refused(Refusal::Busy)
                     }
                     Err(_) => refused(Refusal::Busy),
