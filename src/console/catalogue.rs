@@ -48,7 +48,7 @@ pub fn news_text(conductor: &HostPort, news: &News<'_>) -> String {
             "The conductor at {conductor} has the key that you named, which is remembered instead of {before}:\n  \
              {fingerprint}\n"
         ),
-        News::NotRemembered(error) => format!("The key is not remembered: {}\n", chain(*error)),
+        News::NotRemembered(error) => format!("This is not remembered: {}\n", chain(*error)),
         News::SessionOver { account } => format!(
             "The session of {} at {conductor} is over; to log in again: member login {}\n",
             Escaped(account),
