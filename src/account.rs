@@ -13,10 +13,10 @@ use thiserror::Error;
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
 
-use crate::limits::{ACCOUNT_NAME_CHARS_MAX, ACCOUNT_NAME_LEN_MAX};
+use crate::limits::{ACCOUNT_NAME_LEN_MAX, ACCOUNT_NAME_MAX};
 use crate::text::{folded, is_deceptive};
 
-/// The name of an account: one to [`ACCOUNT_NAME_CHARS_MAX`] visible characters, and spaces between them.
+/// The name of an account: one to [`ACCOUNT_NAME_MAX`] visible characters, and spaces between them.
 ///
 /// It can be shown as it is: nothing in it moves a cursor or hides.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -32,8 +32,8 @@ pub enum BadAccountName {
     /// It is empty.
     #[error("a name was expected, not an empty one")]
     Empty,
-    /// It is longer than [`ACCOUNT_NAME_CHARS_MAX`] characters.
-    #[error("a name has at most {ACCOUNT_NAME_CHARS_MAX} characters")]
+    /// It is longer than [`ACCOUNT_NAME_MAX`] characters.
+    #[error("a name has at most {ACCOUNT_NAME_MAX} characters")]
     TooLong,
     /// It has a character that cannot be seen, or that no two computers show alike.
     #[error("a name has only characters that can be seen, not {}", .0.escape_unicode())]
@@ -73,7 +73,7 @@ impl AccountName {
             return Err(BadAccountName::TooLong);
         }
         let name: String = text.nfc().collect();
-        if name.chars().nth(ACCOUNT_NAME_CHARS_MAX).is_some() {
+        if name.chars().nth(ACCOUNT_NAME_MAX).is_some() {
             return Err(BadAccountName::TooLong);
         }
         let first = name.chars().next().ok_or(BadAccountName::Empty)?;
@@ -203,8 +203,8 @@ mod tests {
 
     #[test]
     fn the_length_counts_characters() {
-        let longest = "é".repeat(ACCOUNT_NAME_CHARS_MAX);
-        assert_eq!(AccountName::parse(&"e\u{301}".repeat(ACCOUNT_NAME_CHARS_MAX)).unwrap().as_str(), longest);
+        let longest = "é".repeat(ACCOUNT_NAME_MAX);
+        assert_eq!(AccountName::parse(&"e\u{301}".repeat(ACCOUNT_NAME_MAX)).unwrap().as_str(), longest);
         assert_eq!(AccountName::parse(&format!("{longest}x")), Err(BadAccountName::TooLong));
         assert_eq!(AccountName::parse(&"x".repeat(1 << 20)), Err(BadAccountName::TooLong));
     }

@@ -652,43 +652,9 @@ pub const REPORTED_MAX: usize = ADDRESSES_MAX;
 /// Reports that go with one announce: a page of proofs, checked in microseconds.
 pub const REPORTS_PER_ANNOUNCE: usize = 32;
 
-// --- The registry of the conductor ----------------------------------------------------------------------
-
-/// Compositions that a conductor keeps: with one member each about 20 MiB.
-pub const SWARMS_MAX: usize = 100_000;
-/// Members of one composition.
-pub const SWARM_MEMBERS_MAX: usize = 50_000;
-/// Members in all: at about 60 bytes each, 60 MB.
-pub const MEMBERS_MAX: usize = 1_000_000;
-/// The possible intervals between two announces of a member; the load decides which one.
-pub const ANNOUNCE_INTERVALS: [Duration; 6] = [
-    Duration::from_secs(10),
-    Duration::from_secs(30),
-    Duration::from_secs(60),
-    Duration::from_secs(120),
-    Duration::from_secs(300),
-    Duration::from_secs(600),
-];
-/// Announces per second that the intervals aim at: a hundredth of what one core can answer.
-pub const ANNOUNCES_PER_SECOND: usize = 2_000;
-/// A swarm with fewer members than this announces at the shortest interval, so that its members meet soon.
-pub const SWARM_SMALL: usize = 8;
-/// Intervals are drawn from this many hundredths around their middle, so that members do not come in herds.
-pub const ANNOUNCE_JITTER_PERCENT: u32 = 10;
-/// A lease lasts this many halves of the interval: two announces may be lost before the entry goes.
-pub const LEASE_HALF_INTERVALS: u32 = 5;
-/// Leases that one announce may expire: more than it can create, so expiry keeps up by itself.
-pub const EXPIRIES_PER_ANNOUNCE: usize = 4;
-/// Leases that one tick may expire: well under a millisecond of work.
-pub const EXPIRIES_PER_TICK: usize = 1_024;
-
-// --- The catalogue of the conductor ---------------------------------------------------------------------
-
-/// The longest name of an account, in characters: one line beside others.
-pub const ACCOUNT_NAME_CHARS_MAX: usize = 64;
 /// The longest name of an account in bytes, as many as that many characters can have.
-pub const ACCOUNT_NAME_LEN_MAX: usize = 4 * ACCOUNT_NAME_CHARS_MAX;
-/// Accounts that a catalogue keeps: a big university. Each costs about 300 bytes on the disk.
+pub const ACCOUNT_NAME_LEN_MAX: usize = 4 * ACCOUNT_NAME_MAX;
+/// Accounts that a catalogue keeps: a big university.
 pub const ACCOUNTS_MAX: u64 = 100_000;
 /// The memory that hashing a password takes, in KiB: what OWASP recommends for argon2id with [`PASSWORD_PASSES`].
 pub const PASSWORD_MEMORY_KIB: u32 = 19 * 1_024;
@@ -702,19 +668,16 @@ pub const PASSWORD_COSTS_MAX: (u32, u32, u32) = (256 * 1_024, 16, 16);
 pub const SESSION_SPAN: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// Sessions of one account, on as many computers; with one more the oldest ends.
 pub const SESSIONS_PER_ACCOUNT_MAX: u64 = 32;
-/// Sessions in all. The desk keeps them in memory, about 30 MB of them.
+/// Sessions in all: the desk keeps them in memory.
 pub const SESSIONS_MAX: u64 = 200_000;
 /// Compositions that a catalogue lists.
 pub const LISTINGS_MAX: u64 = 100_000;
 /// Of one account.
 pub const LISTINGS_PER_ACCOUNT_MAX: u64 = 10_000;
-/// Digests of parts that a catalogue keeps, of all listings: 4 GiB on the disk, or 50 parts of each of [`LISTINGS_MAX`] a
-/// hundred times over.
+/// Digests of parts that a catalogue keeps, of all listings: 4 GiB on the disk, enough for [`PARTS_DEFAULT_MAX`] of each.
 pub const LISTED_PARTS_MAX: u64 = (4 << 30) / 20;
 /// Of one account: 512 MiB, so that eight liars are needed to fill it.
 pub const LISTED_PARTS_PER_ACCOUNT_MAX: u64 = (512 << 20) / 20;
-/// Listings on one page.
-pub const LIST_PAGE_MAX: usize = 100;
 /// Reports of one account about another one that count on one day, each about another composition: as many as make a
 /// reputation, see [`COUNT_MAX`].
 pub const REPORTS_ABOUT_MAX: u64 = 10;
@@ -755,7 +718,7 @@ pub const COUNT_HALF_LIFE: Duration = Duration::from_secs(7 * 24 * 3_600);
 pub const COUNT_MAX: f64 = 10.0;
 /// The response time of those whom nobody measured: after those that are near, before those that are known to be bad.
 pub const RESPONSE_UNKNOWN: Duration = Duration::from_millis(250);
-/// Addresses whose standing a conductor keeps: about 300 bytes each, 30 MB. What is not among them counts as unknown.
+/// Addresses whose standing a conductor keeps in memory. What is not among them counts as unknown.
 pub const STANDINGS_MAX: usize = 100_000;
 /// Of one source: more than the members on a computer, and few enough that it takes a hundred sources to push out others.
 pub const STANDINGS_PER_SOURCE_MAX: usize = 1_024;
@@ -771,6 +734,36 @@ pub const REACH_RETRY_MAX: Duration = Duration::from_secs(30 * 60);
 pub const REACH_SOURCE_PAUSE: Duration = Duration::from_secs(2);
 /// Tries at a time.
 pub const REACH_TRIES_MAX: usize = 32;
+
+// --- The registry of the conductor ----------------------------------------------------------------------
+
+/// Compositions that a conductor keeps: with one member each about 20 MiB.
+pub const SWARMS_MAX: usize = 100_000;
+/// Members of one composition.
+pub const SWARM_MEMBERS_MAX: usize = 50_000;
+/// Members in all: at about 60 bytes each, 60 MB.
+pub const MEMBERS_MAX: usize = 1_000_000;
+/// The possible intervals between two announces of a member; the load decides which one.
+pub const ANNOUNCE_INTERVALS: [Duration; 6] = [
+    Duration::from_secs(10),
+    Duration::from_secs(30),
+    Duration::from_secs(60),
+    Duration::from_secs(120),
+    Duration::from_secs(300),
+    Duration::from_secs(600),
+];
+/// Announces per second that the intervals aim at: a hundredth of what one core can answer.
+pub const ANNOUNCES_PER_SECOND: usize = 2_000;
+/// A swarm with fewer members than this announces at the shortest interval, so that its members meet soon.
+pub const SWARM_SMALL: usize = 8;
+/// Intervals are drawn from this many hundredths around their middle, so that members do not come in herds.
+pub const ANNOUNCE_JITTER_PERCENT: u32 = 10;
+/// A lease lasts this many halves of the interval: two announces may be lost before the entry goes.
+pub const LEASE_HALF_INTERVALS: u32 = 5;
+/// Leases that one announce may expire: more than it can create, so expiry keeps up by itself.
+pub const EXPIRIES_PER_ANNOUNCE: usize = 4;
+/// Leases that one tick may expire: well under a millisecond of work.
+pub const EXPIRIES_PER_TICK: usize = 1_024;
 
 // --- Signals and the terminal ---------------------------------------------------------------------------
 
@@ -832,6 +825,11 @@ const _: () = {
     assert!(MEMBERS_MAX < u32::MAX as usize, "members are numbered with 32 bits");
     assert!(LISTINGS_PER_ACCOUNT_MAX < LISTINGS_MAX && LISTED_PARTS_PER_ACCOUNT_MAX < LISTED_PARTS_MAX);
     assert!(PARTS_MAX as u64 <= LISTED_PARTS_PER_ACCOUNT_MAX, "every composition can be published");
+    assert!(
+        LISTINGS_MAX * PARTS_DEFAULT_MAX as u64 <= LISTED_PARTS_MAX,
+        "parts are short only where somebody wants it"
+    );
+    assert!(LISTINGS_PER_ACCOUNT_MAX * PARTS_DEFAULT_MAX as u64 <= LISTED_PARTS_PER_ACCOUNT_MAX);
     assert!(
         STANDING_SPAN.as_secs() > ANNOUNCE_INTERVALS[5].as_secs() * LEASE_HALF_INTERVALS as u64 / 2,
         "a standing lasts longer than a lease"

@@ -10,7 +10,7 @@ use super::sessions::EndedSessions;
 use super::{CatalogueError, Reader, Writer, id_of, seconds, time};
 use crate::account::{AccountId, AccountName, Counts};
 use crate::host::password::PasswordHash;
-use crate::limits::{ACCOUNTS_MAX, LIST_PAGE_MAX};
+use crate::limits::{ACCOUNTS_MAX, LISTINGS_PER_PAGE};
 
 /// An account, as who logs in needs it.
 #[derive(Clone, Debug)]
@@ -72,7 +72,7 @@ impl Reader<'_> {
         })
     }
 
-    /// Accounts in the order of their names, those after this one, at most [`LIST_PAGE_MAX`].
+    /// Accounts in the order of their names, those after this one, at most [`LISTINGS_PER_PAGE`].
     ///
     /// # Errors
     /// The database fails.
@@ -85,7 +85,7 @@ impl Reader<'_> {
                         (SELECT count(*) FROM sessions WHERE account = accounts.id AND expires > ?1) \
                         FROM accounts WHERE folded > ?2 ORDER BY folded LIMIT ?3";
         let after = after.map(AccountName::folded).unwrap_or_default();
-        let most = i64::try_from(LIST_PAGE_MAX).unwrap_or(i64::MAX);
+        let most = i64::try_from(LISTINGS_PER_PAGE).unwrap_or(i64::MAX);
         self.rows(accounts, params![seconds(now), after, most], |row| {
             Ok(AccountLine {
                 id: id_of(row.get(0)?),

@@ -44,6 +44,7 @@ const FIRST: &str = "
         failures REAL NOT NULL DEFAULT 0,
         counted INTEGER NOT NULL DEFAULT 0
     ) STRICT;
+    CREATE INDEX accounts_disabled ON accounts (id) WHERE disabled;
     CREATE TABLE sessions (
         id BLOB PRIMARY KEY,
         account INTEGER NOT NULL REFERENCES accounts (id),
@@ -65,7 +66,7 @@ const FIRST: &str = "
         published INTEGER NOT NULL,
         UNIQUE (account, swarm, name)
     ) STRICT;
-    CREATE INDEX listings_folded ON listings (folded, id);
+    CREATE INDEX listings_folded ON listings (folded, id, account);
     CREATE INDEX listings_swarm ON listings (swarm);
     CREATE TABLE digests (              -- of parts; apart, so that a list does not walk over them
         listing INTEGER PRIMARY KEY REFERENCES listings (id) ON DELETE CASCADE,

@@ -12,8 +12,8 @@ use crate::account::{AccountId, AccountName};
 use crate::digest::{DIGEST_LEN, Digest};
 use crate::identity::SwarmId;
 use crate::limits::{
-    LIST_PAGE_MAX, LISTED_PARTS_MAX, LISTED_PARTS_PER_ACCOUNT_MAX, LISTINGS_MAX, LISTINGS_PER_ACCOUNT_MAX,
-    NAMESAKES_MAX, SEARCH_LEN_MAX,
+    LISTED_PARTS_MAX, LISTED_PARTS_PER_ACCOUNT_MAX, LISTINGS_MAX, LISTINGS_PER_ACCOUNT_MAX,
+    LISTINGS_PER_PAGE, NAMESAKES_MAX, SEARCH_LEN_MAX,
 };
 use crate::name::Name;
 use crate::part::Layout;
@@ -61,17 +61,17 @@ pub struct NewListing<'a> {
     pub parts: &'a [Digest],
 }
 
-/// What was published.
+/// What became of a composition that was published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Published {
     /// The listing.
     pub id: ListingId,
     /// Whether it was not there before; else nothing changed.
     pub is_new: bool,
-    /// Who else publishes the same content, the first of them.
-    pub also_by: Option<AccountName>,
-    /// How many listings of this name, in whatever spelling, have another content; at most [`NAMESAKES_MAX`].
-    pub namesakes: usize,
+    /// Which other account publishes the same content under this name, if one does; it stays theirs.
+    pub already_by: Option<AccountName>,
+    /// The first listings of this name, in whatever spelling, that have other contents; at most [`NAMESAKES_MAX`].
+    pub namesakes: Vec<Listing>,
 }
 
 /// Why nothing was published.
@@ -95,12 +95,14 @@ pub struct Page {
     pub listings: Vec<Listing>,
     /// Whether there are more after them.
     pub has_more: bool,
+    /// How many there are in all, on all pages.
+    pub matches: u64,
 }
 
 /// The place in the order of listings right after one of them, which stays a place if that is gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct After {
-    /// Its name, as it was listed.
+    /// Its name, in whatever spelling.
     pub name: String,
     /// Its number.
     pub id: ListingId,
@@ -136,19 +138,19 @@ impl After {
     /// The place right after this listing.
     #[must_use]
     pub fn listing(listing: &Listing) -> After {
-        After { name: listing.name.as_str().to_owned(), id: listing.id }
+        After { name: folded(listing.name.as_str()), id: listing.id }
     }
 }
 
 impl Reader<'_> {
     /// Listings with this text anywhere in their names, in whatever spelling, in the order of names; at most `most`, and
-    /// never more than [`LIST_PAGE_MAX`]. No name has a text in it that is longer than [`SEARCH_LEN_MAX`].
+    /// never more than [`LISTINGS_PER_PAGE`]. No name has a text in it that is longer than [`SEARCH_LEN_MAX`].
     ///
     /// # Errors
     /// The database fails.
     pub fn list(&self, text: &str, after: Option<&After>, most: usize) -> Result<Page, CatalogueError> {
-        let most = most.clamp(1, LIST_PAGE_MAX);
-        let mut page = Page { listings: Vec::new(), has_more: false };
+        let most = most.clamp(1, LISTINGS_PER_PAGE);
+        let mut page = Page { listings: Vec::new(), has_more: false, matches: 0 };
         if text.len() > SEARCH_LEN_MAX {
             return Ok(page);
         }
@@ -160,10 +162,15 @@ impl Reader<'_> {
              AND NOT accounts.disabled ORDER BY listings.folded, listings.id LIMIT ?4"
         );
         let (name, id) = after.map_or_else(Default::default, |after| (folded(&after.name), signed(after.id)));
+        let text = folded(text);
         let one_more = i64::try_from(most + 1).unwrap_or(i64::MAX);
-        page.listings = self.rows(&list, params![name, id, folded(text), one_more], listing_of)?;
+        page.listings = self.rows(&list, params![name, id, text, one_more], listing_of)?;
         page.has_more = page.listings.len() > most;
         page.listings.truncate(most);
+        // Few accounts are shut out, so nothing is looked up for each listing.
+        let matches = "SELECT count(*) FROM listings INDEXED BY listings_folded WHERE instr(folded, ?) > 0 \
+                       AND account NOT IN (SELECT id FROM accounts WHERE disabled)";
+        page.matches = self.value::<i64>(matches, [text])?.cast_unsigned();
         Ok(page)
     }
 
@@ -183,7 +190,10 @@ impl Reader<'_> {
         Ok(match found.len() {
             0 => Found::None,
             1 => Found::One(Box::new(found.remove(0))),
-            _ => Found::Several(found),
+            _ => {
+                found.truncate(NAMESAKES_MAX);
+                Found::Several(found)
+            }
         })
     }
 
@@ -204,7 +214,8 @@ impl Reader<'_> {
              GROUP BY listings.digest ORDER BY 10 LIMIT ?5"
         );
         let by = by.map(|account| account.number().cast_signed());
-        let most = i64::try_from(NAMESAKES_MAX).unwrap_or(i64::MAX);
+        // One more than is told, because one of them may be the one that they are namesakes of.
+        let most = i64::try_from(NAMESAKES_MAX + 1).unwrap_or(i64::MAX);
         self.rows(&find, params![folded, exact, digest.to_ascii_uppercase(), by, most], listing_of)
     }
 
@@ -234,7 +245,8 @@ impl Reader<'_> {
 }
 
 impl Writer<'_> {
-    /// Publishes a composition. The same content under the same name is published once by each account.
+    /// Publishes a composition. The same content under the same name is listed once, as that of the account that published
+    /// it first.
     ///
     /// # Errors
     /// The database fails. That there is no room is no error of it.
@@ -250,27 +262,26 @@ impl Writer<'_> {
         assert_eq!(new.parts.len(), new.layout.parts() as usize, "every part has one digest");
         let swarm = SwarmId::derive(new.digest, new.layout, new.parts);
         let (owner, name) = (account.number().cast_signed(), new.name.as_str());
-        let known = "SELECT id FROM listings WHERE account = ? AND swarm = ? AND name = ?";
-        let known =
-            self.row(known, params![owner, swarm.as_bytes(), name], |row| Ok(row.get::<_, i64>(0)?))?;
-        let (id, is_new) = match known {
-            Some(id) => (id, false),
-            None => match self.room_for(owner, new.parts.len())? {
-                Err(full) => return Ok(Err(full)),
-                Ok(()) => (self.insert(owner, new, swarm, now)?, true),
-            },
+        let room = self.room_for(owner, new.parts.len())?;
+        if room == Err(NotPublished::Nobody) {
+            return Ok(Err(NotPublished::Nobody));
+        }
+        let known = "SELECT listings.id, accounts.id, accounts.name FROM listings \
+                     CROSS JOIN accounts ON accounts.id = listings.account \
+                     WHERE listings.swarm = ?1 AND listings.name = ?2 AND NOT accounts.disabled \
+                     ORDER BY accounts.id = ?3 DESC, listings.id LIMIT 1";
+        let known = self.row(known, params![swarm.as_bytes(), name, owner], |row| {
+            Ok((ListingId(row.get::<_, i64>(0)?.cast_unsigned()), id_of(row.get(1)?), name_of(row, 2)?))
+        })?;
+        let (id, is_new, already_by) = match (known, room) {
+            (Some((id, by, by_name)), _) => (id, false, Some(by_name).filter(|_| by != account)),
+            (None, Err(full)) => return Ok(Err(full)),
+            (None, Ok(())) => (self.insert(owner, new, swarm, now)?, true, None),
         };
-        let also_by = "SELECT accounts.name FROM listings CROSS JOIN accounts ON accounts.id = listings.account \
-                       WHERE listings.swarm = ? AND listings.account <> ? AND NOT accounts.disabled \
-                       ORDER BY listings.id LIMIT 1";
-        let also_by = self.row(also_by, params![swarm.as_bytes(), owner], |row| name_of(row, 0))?;
-        let namesakes = "SELECT count(*) FROM (SELECT 1 FROM listings INDEXED BY listings_folded \
-                         CROSS JOIN accounts ON accounts.id = listings.account \
-                         WHERE folded = ? AND digest <> ? AND NOT accounts.disabled LIMIT ?)";
-        let most = i64::try_from(NAMESAKES_MAX).unwrap_or(i64::MAX);
-        let namesakes: i64 = self.value(namesakes, params![folded(name), new.digest.as_bytes(), most])?;
-        let namesakes = usize::try_from(namesakes).unwrap_or(NAMESAKES_MAX);
-        Ok(Ok(Published { id: ListingId(id.cast_unsigned()), is_new, also_by, namesakes }))
+        let mut namesakes = self.namesakes(&folded(name), None, "", None)?;
+        namesakes.retain(|other| other.digest != new.digest);
+        namesakes.truncate(NAMESAKES_MAX);
+        Ok(Ok(Published { id, is_new, already_by, namesakes }))
     }
 
     /// Takes back what this account published; whether it was there.
@@ -316,7 +327,7 @@ impl Writer<'_> {
         new: &NewListing<'_>,
         swarm: SwarmId,
         now: Duration,
-    ) -> Result<i64, CatalogueError> {
+    ) -> Result<ListingId, CatalogueError> {
         let insert = "INSERT INTO listings (account, name, folded, digest, size, part_len, swarm, published) \
                       VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
         let (name, layout) = (new.name.as_str(), new.layout);
@@ -328,7 +339,7 @@ impl Writer<'_> {
         let parts: Vec<u8> = new.parts.iter().flat_map(|part| *part.as_bytes()).collect();
         self.change("INSERT INTO digests (listing, parts) VALUES (?, ?)", params![id, parts])?;
         self.count(owner, 1, i64::try_from(new.parts.len()).unwrap_or(i64::MAX))?;
-        Ok(id)
+        Ok(ListingId(id.cast_unsigned()))
     }
 
     fn count(&mut self, owner: i64, listings: i64, parts: i64) -> Result<(), CatalogueError> {

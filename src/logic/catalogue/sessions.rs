@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::account::AccountId;
-use crate::credential::{Challenge, Proof, SessionId, SessionKey};
+use crate::credential::{Challenge, SessionId, SessionKey};
 use crate::limits::SESSIONS_MAX;
+use crate::wire::desk::Proven;
 
 /// A session.
 #[derive(Clone, Debug)]
@@ -18,21 +19,6 @@ pub struct Session {
     pub account: AccountId,
     /// When it ends by itself, since 1970.
     pub expires: Duration,
-}
-
-/// What is said on a connection with its proof.
-#[derive(Clone, Copy, Debug)]
-pub struct Claim<'a> {
-    /// The session that it is said in.
-    pub session: SessionId,
-    /// The proof of that.
-    pub proof: &'a Proof,
-    /// What was drawn for the connection.
-    pub challenge: Challenge,
-    /// How many proven requests came before on the connection.
-    pub count: u32,
-    /// What is said, as it came.
-    pub said: &'a [u8],
 }
 
 /// See the module.
@@ -73,12 +59,18 @@ impl Sessions {
         self.known.retain(|_, session| session.expires > wall);
     }
 
-    /// Who says so, if the proof is right and the session goes on at this time, since 1970.
+    /// Who says this, as the proven request number `count` (from 0) on the connection with this challenge; nobody if the
+    /// proof is wrong, or the session is over at this time, since 1970.
     #[must_use]
-    pub fn verify(&self, wall: Duration, claim: &Claim<'_>) -> Option<AccountId> {
-        let session = self.known.get(&claim.session).filter(|session| session.expires > wall)?;
-        let is_right = session.key.verify(claim.proof, claim.challenge, claim.count, claim.said);
-        is_right.then_some(session.account)
+    pub fn verify(
+        &self,
+        wall: Duration,
+        proven: &Proven,
+        challenge: Challenge,
+        count: u32,
+    ) -> Option<AccountId> {
+        let session = self.known.get(&proven.session).filter(|session| session.expires > wall)?;
+        proven.holds(&session.key, challenge, count).then_some(session.account)
     }
 
     /// How many are known.
@@ -98,6 +90,7 @@ impl Sessions {
 mod tests {
     use super::*;
     use crate::credential::SessionToken;
+    use crate::wire::desk::{Announce, Event, Said};
 
     const WALL: Duration = Duration::from_secs(1_800_000_000);
     const HERE: Challenge = Challenge::from_bytes([7; 16]);
@@ -111,10 +104,14 @@ mod tests {
         Session { key: token(number).key(), account, expires: WALL + Duration::from_secs(1) }
     }
 
+    fn said() -> Said {
+        let announce = Announce { swarm: [1; 32], port: 2, complete: false, left: 3, event: Event::Started };
+        Said::Announce(announce)
+    }
+
     fn verified(sessions: &Sessions, wall: Duration, who: u8, count: u32) -> Option<AccountId> {
-        let proof = token(who).key().prove(HERE, 0, b"said");
-        let session = token(who).id();
-        sessions.verify(wall, &Claim { session, proof: &proof, challenge: HERE, count, said: b"said" })
+        let proof = Proven::new(&token(who).speaker(), HERE, 0, said());
+        sessions.verify(wall, &proof, HERE, count)
     }
 
     #[test]
@@ -143,8 +140,9 @@ mod tests {
     fn the_key_of_one_session_proves_nothing_of_another() {
         let mut sessions = Sessions::new();
         sessions.replace([1, 2].map(|number| (token(number).id(), session(number))));
-        let proof = token(1).key().prove(HERE, 0, b"said");
-        let claim = Claim { session: token(2).id(), proof: &proof, challenge: HERE, count: 0, said: b"said" };
-        assert_eq!(sessions.verify(WALL, &claim), None);
+        let mut proven = Proven::new(&token(1).speaker(), HERE, 0, said());
+        assert!(sessions.verify(WALL, &proven, HERE, 0).is_some());
+        proven.session = token(2).id();
+        assert_eq!(sessions.verify(WALL, &proven, HERE, 0), None);
     }
 }

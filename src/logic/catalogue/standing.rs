@@ -17,6 +17,7 @@ use crate::limits::{
 };
 use crate::logic::addresses::{normalised, source_of};
 use crate::time::Moment;
+use crate::wire::desk;
 
 /// How an address stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,21 @@ pub enum Reach {
     },
     /// It did not, at the last try.
     Unreached,
+}
+
+impl Reach {
+    /// The same, as it is told.
+    #[must_use]
+    pub fn told(self) -> desk::Reach {
+        match self {
+            Reach::Untried => desk::Reach::Unknown,
+            Reach::Reached { response } => {
+                let millis = response.as_micros().div_ceil(1_000);
+                desk::Reach::Reached { millis: u32::try_from(millis).unwrap_or(u32::MAX) }
+            }
+            Reach::Unreached => desk::Reach::Unreachable,
+        }
+    }
 }
 
 /// See the module.
