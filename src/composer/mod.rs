@@ -211,6 +211,7 @@ fn shown(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::manifest_file;
     use crate::digest::Digest;
     use crate::text::chain;
     use std::ffi::OsStr;

@@ -349,7 +349,7 @@ mod tests {
                 // The caller says nothing to who has no key.
                 assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0);
             });
-            let error = chain(&meet(&place, || false).unwrap_err());
+            let error = chain(&meet(&place, || false).err().unwrap());
             assert!(error.contains(says), "{error}");
             thread.join().unwrap();
         }
