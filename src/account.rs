@@ -225,7 +225,7 @@ mod tests {
             let Ok(name) = AccountName::parse(&text) else { return Ok(()) };
             prop_assert!(name.as_str().len() <= ACCOUNT_NAME_LEN_MAX);
             prop_assert_eq!(AccountName::parse(name.as_str()), Ok(name.clone()));
-            prop_assert_eq!(crate::text::folded(&name.folded()), name.folded());
+            prop_assert_eq!(folded(&name.folded()), name.folded());
         }
     }
 }

@@ -50,7 +50,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let outside = dir.path().join("outside");
         fs::write(&outside, "x").unwrap();
-        std::os::unix::fs::symlink(&outside, dir.path().join(NAME)).unwrap();
+        std::os::unix::fs::symlink(&outside, dir.path().join("index.room")).unwrap();
         assert!(!is_missing(&dir.path().join("index.room")));
         assert_eq!(fs::read(&outside).unwrap(), b"x");
     }

@@ -52,6 +52,8 @@ struct Entry {
     tries: u32,
     /// When the next one may begin.
     due: Moment,
+    /// When the latest one might, but for a source that is known.
+    before: Moment,
     /// When it is forgotten.
     until: Moment,
 }
@@ -96,7 +98,7 @@ impl Attempts {
         let source = source_of(from);
         self.names.forget(name);
         // Other tries from there stay wrong: whoever has an account of their own gains nothing by using it in between.
-        self.sources.take_back(now, &source);
+        self.sources.take_back(&source);
         if !self.known.contains_key(name) && self.known.len() >= ATTEMPTS_MAX {
             let oldest = self.known.iter().min_by_key(|(_, known)| known.last).map(|(name, _)| name.clone());
             oldest.map(|name| self.known.remove(&name));
@@ -112,9 +114,9 @@ impl Attempts {
     }
 
     /// The password was not looked at after all.
-    pub fn dropped(&mut self, now: Moment, from: IpAddr, name: &str) {
-        self.names.take_back(now, name);
-        self.sources.take_back(now, &source_of(from));
+    pub fn dropped(&mut self, from: IpAddr, name: &str) {
+        self.names.take_back(name);
+        self.sources.take_back(&source_of(from));
     }
 
     fn is_known(&self, source: IpAddr, name: &str) -> bool {
@@ -140,7 +142,8 @@ impl<K: Ord + Clone> Table<K> {
         while self.order.first().is_some_and(|(until, _)| *until <= now) {
             self.forget_first();
         }
-        let tries = self.remove(&key).map_or(0, |entry| entry.tries).saturating_add(1);
+        let (tries, before) = self.remove(&key).map_or((0, now), |entry| (entry.tries, entry.due));
+        let tries = tries.saturating_add(1);
         if self.entries.len() >= ATTEMPTS_MAX {
             self.forget_first();
         }
@@ -151,11 +154,11 @@ impl<K: Ord + Clone> Table<K> {
         let due = now + pause;
         // Twice as long for twice as many.
         let until = due + ATTEMPTS_SPAN.saturating_mul(tries.min(self.free * 4)) / self.free;
-        self.insert(key, Entry { tries, due, until });
+        self.insert(key, Entry { tries, due, before, until });
     }
 
     /// One try does not count, and the next one need not wait for it.
-    fn take_back<Q: Ord + ?Sized>(&mut self, now: Moment, key: &Q)
+    fn take_back<Q: Ord + ?Sized>(&mut self, key: &Q)
     where
         K: std::borrow::Borrow<Q>,
     {
@@ -163,8 +166,7 @@ impl<K: Ord + Clone> Table<K> {
         let key = key.clone();
         let Some(entry) = self.remove(&key) else { return };
         if entry.tries > 1 {
-            let due = entry.due.min(now);
-            self.insert(key, Entry { tries: entry.tries - 1, due, until: entry.until });
+            self.insert(key, Entry { tries: entry.tries - 1, due: entry.before, ..entry });
         }
     }
 
@@ -192,5 +194,210 @@ impl<K: Ord + Clone> Table<K> {
     fn insert(&mut self, key: K, entry: Entry) {
         self.order.insert((entry.until, key.clone()));
         self.entries.insert(key, entry);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const START: Moment = Moment::from_micros(1_000_000);
+
+    fn ip(host: u32) -> IpAddr {
+        std::net::Ipv4Addr::from_bits(0x0a00_0000 | host).into()
+    }
+
+    /// How many of so many tries with wrong passwords are looked at, one each `step`.
+    fn looked_at(
+        attempts: &mut Attempts,
+        count: u32,
+        step: Duration,
+        who: impl Fn(u32) -> (IpAddr, String),
+    ) -> u32 {
+        let mut now = START;
+        let mut looked_at = 0;
+        for number in 0..count {
+            let (from, name) = who(number);
+            looked_at += u32::from(attempts.begin(now, from, &name).is_ok());
+            now = now + step;
+        }
+        looked_at
+    }
+
+    #[test]
+    fn a_guesser_is_slowed_down_from_one_source() {
+        // One a second for a day, each for another name.
+        let guess = |number| (ip(1), format!("name {number}"));
+        let tries = looked_at(&mut Attempts::new(), 86_400, Duration::from_secs(1), guess);
+        assert!(tries <= ATTEMPTS_FREE_PER_SOURCE + 11 + 96, "{tries}");
+    }
+
+    #[test]
+    fn a_guesser_is_slowed_down_for_one_name() {
+        let guess = |number| (ip(number), "alice".to_owned());
+        let tries = looked_at(&mut Attempts::new(), 86_400, Duration::from_secs(1), guess);
+        let span = u32::try_from(ATTEMPTS_ACCOUNT_PAUSE_MAX.as_secs()).unwrap();
+        assert!((86_400 / span..86_400 / span + 20).contains(&tries), "{tries}");
+    }
+
+    #[test]
+    fn ten_thousand_wrong_passwords_at_once_are_refused() {
+        let guess = |_| (ip(1), "alice".to_owned());
+        let tries = looked_at(&mut Attempts::new(), 10_000, Duration::ZERO, guess);
+        assert_eq!(tries, ATTEMPTS_FREE_PER_ACCOUNT + 1, "before any was found to be wrong");
+        let addresses = |number: u32| {
+            let ip = std::net::Ipv6Addr::from_bits(0x2001_0db8_u128 << 96 | u128::from(number));
+            (IpAddr::V6(ip), format!("name {number}"))
+        };
+        let tries = looked_at(&mut Attempts::new(), 10_000, Duration::ZERO, addresses);
+        assert_eq!(tries, ATTEMPTS_FREE_PER_SOURCE + 1, "whoever has one address of a /64 has them all");
+    }
+
+    #[test]
+    fn pauses_double_up_to_the_bound_and_are_told() {
+        let mut attempts = Attempts::new();
+        let mut now = START;
+        let mut pauses = Vec::new();
+        for _ in 0..ATTEMPTS_FREE_PER_ACCOUNT + 6 {
+            assert_eq!(attempts.begin(now, ip(1), "alice"), Ok(()));
+            let pause = attempts.begin(now, ip(1), "alice").err().unwrap_or_default();
+            assert!(
+                pause.is_zero() || attempts.begin(now + pause / 2, ip(1), "alice") == Err(pause - pause / 2)
+            );
+            pauses.push(pause.as_secs());
+            now = now + pause;
+            if pause.is_zero() {
+                // The look whether there is a pause was a try.
+                attempts.dropped(ip(1), "alice");
+            }
+        }
+        assert_eq!(pauses, [0, 0, 0, 0, 0, 1, 2, 4, 8, 8, 8]);
+    }
+
+    #[test]
+    fn an_owner_gets_in_while_others_try_the_name() {
+        let mut attempts = Attempts::new();
+        attempts.begin(START, ip(1), "alice").unwrap();
+        attempts.right(START, ip(1), "alice");
+        for number in 2..1_000 {
+            drop(attempts.begin(START, ip(number), "alice"));
+        }
+        assert!(attempts.begin(START, ip(1_000), "alice").is_err());
+        assert_eq!(attempts.begin(START, ip(1), "alice"), Ok(()), "she was there before");
+        attempts.dropped(ip(1), "alice");
+        let pause = attempts.begin(START, ip(1_000), "alice").unwrap_err();
+        assert!(pause <= ATTEMPTS_ACCOUNT_PAUSE_MAX, "and anywhere soon");
+        attempts.begin(START, ip(1), "alice").unwrap();
+        attempts.right(START, ip(1), "alice");
+        assert_eq!(attempts.begin(START, ip(1_000), "alice"), Ok(()), "the right password ends it");
+    }
+
+    #[test]
+    fn an_account_of_their_own_is_no_help_to_a_guesser() {
+        let mut attempts = Attempts::new();
+        let (mut now, mut wrong) = (START, 0);
+        for _ in 0..86_400 / 2 {
+            if attempts.begin(now, ip(1), "victim").is_ok() {
+                wrong += 1;
+            }
+            now = now + Duration::from_secs(1);
+            if attempts.begin(now, ip(1), "mallory").is_ok() {
+                attempts.right(now, ip(1), "mallory");
+            }
+            now = now + Duration::from_secs(1);
+        }
+        assert!(wrong <= ATTEMPTS_FREE_PER_SOURCE + 11 + 96, "{wrong}");
+    }
+
+    #[test]
+    fn made_up_names_do_not_make_it_forget() {
+        let mut attempts = Attempts::new();
+        let mut now = START;
+        for number in 0..20 {
+            now = now + ATTEMPTS_ACCOUNT_PAUSE_MAX;
+            attempts.begin(now, ip(number), "alice").unwrap();
+        }
+        for number in 0..3 * u32::try_from(ATTEMPTS_MAX).unwrap() {
+            attempts.begin(now, ip(1_000 + number), &format!("name {number}")).unwrap();
+        }
+        assert!(attempts.begin(now, ip(1), "alice").is_err());
+        assert!(
+            attempts.names.entries.len() <= ATTEMPTS_MAX && attempts.sources.entries.len() <= ATTEMPTS_MAX
+        );
+    }
+
+    #[test]
+    fn those_who_log_in_are_bounded_too() {
+        let mut attempts = Attempts::new();
+        let most = u32::try_from(ATTEMPTS_MAX).unwrap();
+        for number in 0..most + 10 {
+            let now = START + Duration::from_secs(number.into());
+            let from = ip(number % 50);
+            attempts.right(now, from, &format!("name {number}"));
+            attempts.right(now, from, "alice");
+        }
+        assert_eq!(attempts.known.len(), ATTEMPTS_MAX);
+        assert_eq!(attempts.known["alice"].sources.len(), ATTEMPTS_KNOWN_SOURCES);
+        assert!(!attempts.known.contains_key("name 0") && attempts.known.contains_key("name 100"));
+    }
+
+    #[test]
+    fn after_a_while_all_is_forgotten() {
+        let mut attempts = Attempts::new();
+        for _ in 0..20 {
+            drop(attempts.begin(START, ip(1), "alice"));
+        }
+        let later = START + ATTEMPTS_SPAN * 10;
+        attempts.begin(later, ip(2), "bob").unwrap();
+        assert_eq!((attempts.names.entries.len(), attempts.sources.entries.len()), (1, 1));
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Act {
+        Begin(u32, u8),
+        Right(u32, u8),
+        Dropped(u32, u8),
+        Pass(u64),
+    }
+
+    fn act() -> impl Strategy<Value = Act> {
+        let who = || (0..4_u32, 0..4_u8);
+        prop_oneof![
+            4 => who().prop_map(|(from, name)| Act::Begin(from, name)),
+            1 => who().prop_map(|(from, name)| Act::Right(from, name)),
+            1 => who().prop_map(|(from, name)| Act::Dropped(from, name)),
+            1 => (0..5_000_000_u64).prop_map(Act::Pass),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn in_whatever_order(acts in prop::collection::vec(act(), 0..300)) {
+            let (mut attempts, mut now) = (Attempts::new(), START);
+            for act in acts {
+                match act {
+                    Act::Begin(from, name) => {
+                        let begun = attempts.begin(now, ip(from), &name.to_string());
+                        if let Err(pause) = begun {
+                            prop_assert!(pause <= ATTEMPTS_SOURCE_PAUSE_MAX && !pause.is_zero());
+                            prop_assert!(attempts.begin(now, ip(from), &name.to_string()) == Err(pause), "nothing was counted");
+                        }
+                    }
+                    Act::Right(from, name) => attempts.right(now, ip(from), &name.to_string()),
+                    Act::Dropped(from, name) => attempts.dropped(ip(from), &name.to_string()),
+                    Act::Pass(micros) => now = now + Duration::from_micros(micros),
+                }
+                for (entries, order) in [
+                    (attempts.names.entries.len(), attempts.names.order.len()),
+                    (attempts.sources.entries.len(), attempts.sources.order.len()),
+                ] {
+                    prop_assert_eq!(entries, order);
+                }
+                for (until, name) in &attempts.names.order {
+                    prop_assert_eq!(attempts.names.entries[name].until, *until);
+                }
+            }
+        }
     }
 }

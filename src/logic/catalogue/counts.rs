@@ -61,7 +61,8 @@ mod tests {
             for count in [counts.downloads, counts.failures] {
                 prop_assert!((0.0..=COUNT_MAX).contains(&count));
             }
-            prop_assert!(if has_failed { counts.failures } else { counts.downloads } >= 1.0);
+            let count = if has_failed { counts.failures } else { counts.downloads };
+            prop_assert!(count >= 1.0);
         }
     }
 }

@@ -352,3 +352,239 @@ impl Standings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const START: Moment = Moment::from_micros(1_000_000);
+    const WALL: Duration = Duration::from_secs(1_800_000_000);
+    const ALICE: AccountId = AccountId::from_number(1);
+    const NEAR: Duration = Duration::from_millis(2);
+
+    fn place(host: u8, port: u16) -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, host], port))
+    }
+
+    /// All that is to be tried now, which then is.
+    fn tries(standings: &mut Standings, now: Moment, response: Option<Duration>) -> Vec<SocketAddr> {
+        let mut tried = Vec::new();
+        while let Some(address) = standings.next_try(now) {
+            standings.tried(now, address, response);
+            tried.push(address);
+        }
+        tried
+    }
+
+    #[test]
+    fn whoever_announces_is_tried_and_told() {
+        let mut standings = Standings::new();
+        standings.announced(START, place(1, 1), Some(ALICE));
+        standings.announced(START, place(2, 1), None);
+        standings.announced(START, place(3, 0), None);
+        assert_eq!(standings.of(place(1, 1)), Some(Standing { account: Some(ALICE), reach: Reach::Untried }));
+        assert_eq!(standings.next_try(START), Some(place(1, 1)));
+        assert_eq!(standings.next_try(START), Some(place(2, 1)));
+        assert_eq!(standings.next_try(START), None, "each once, and nobody who accepts no links");
+        standings.tried(START, place(1, 1), Some(NEAR));
+        standings.tried(START, place(2, 1), None);
+        assert_eq!(standings.of(place(1, 1)).unwrap().reach, Reach::Reached { response: NEAR });
+        assert_eq!(standings.of("[::ffff:10.0.0.2]:1".parse().unwrap()).unwrap().reach, Reach::Unreached);
+        assert_eq!(standings.of(place(9, 9)), None);
+        let soon = START + REACH_RETRY_MIN;
+        assert_eq!(standings.deadline(), Some(soon));
+        assert_eq!(tries(&mut standings, soon, None), [place(2, 1)], "a port may have been opened");
+        assert_eq!(tries(&mut standings, soon + REACH_RETRY_MIN, None), [], "ever more seldom");
+        assert_eq!(tries(&mut standings, START + REACH_AGAIN, None).len(), 2);
+    }
+
+    #[test]
+    fn what_is_told_is_rounded_up() {
+        let response = Duration::from_micros(1_001);
+        assert_eq!(Reach::Reached { response }.told(), desk::Reach::Reached { millis: 2 });
+        assert_eq!(
+            Reach::Reached { response: Duration::MAX }.told(),
+            desk::Reach::Reached { millis: u32::MAX }
+        );
+        assert_eq!(
+            (Reach::Untried.told(), Reach::Unreached.told()),
+            (desk::Reach::Unknown, desk::Reach::Unreachable)
+        );
+    }
+
+    #[test]
+    fn nobody_looks_for_open_ports_with_a_conductor() {
+        let mut standings = Standings::new();
+        for port in 1..=u16::MAX {
+            standings.announced(START, place(1, port), None);
+        }
+        assert_eq!(standings.len(), STANDINGS_PER_SOURCE_MAX);
+        standings.announced(START, place(2, 1), None);
+        let mut tried = Vec::new();
+        for second in 0..60 {
+            tried.extend(tries(&mut standings, START + Duration::from_secs(second), None));
+        }
+        let of_one = tried.iter().filter(|address| address.ip() == place(1, 1).ip()).count();
+        assert_eq!(of_one as u64, 60 / REACH_SOURCE_PAUSE.as_secs());
+        assert!(tried.contains(&place(2, 1)), "others have their turn");
+        standings.check_invariants();
+    }
+
+    #[test]
+    fn coming_and_going_is_not_tried_more_often() {
+        let mut standings = Standings::new();
+        let mut tried = 0;
+        for second in 0..REACH_RETRY_MIN.as_secs() {
+            let now = START + Duration::from_secs(second);
+            standings.announced(now, place(1, 1), None);
+            tried += tries(&mut standings, now, Some(NEAR)).len();
+            standings.left(now, place(1, 1));
+            assert_eq!(standings.of(place(1, 1)), None);
+            standings.tick(now);
+        }
+        assert_eq!(tried, 1);
+        standings.tick(START + REACH_AGAIN);
+        standings.tick(START + REACH_AGAIN + REACH_SOURCE_PAUSE);
+        assert!(standings.is_empty() && standings.sources.is_empty() && standings.idle.is_empty());
+    }
+
+    #[test]
+    fn who_does_not_announce_is_forgotten() {
+        let mut standings = Standings::new();
+        standings.announced(START, place(1, 1), None);
+        tries(&mut standings, START, Some(NEAR));
+        standings.announced(START + STANDING_SPAN / 2, place(1, 1), None);
+        standings.tick(START + STANDING_SPAN);
+        assert_eq!(standings.len(), 1, "it announced meanwhile");
+        standings.tick(START + STANDING_SPAN * 3);
+        assert_eq!((standings.len(), standings.deadline()), (0, None));
+    }
+
+    #[test]
+    fn few_are_tried_at_a_time_and_late_results_do_no_harm() {
+        let mut standings = Standings::new();
+        for host in 0..100 {
+            standings.announced(START, place(host, 1), None);
+        }
+        let first: Vec<SocketAddr> = std::iter::from_fn(|| standings.next_try(START)).collect();
+        assert_eq!(first.len(), REACH_TRIES_MAX);
+        assert!(standings.deadline().unwrap() > START, "the next one waits for a result");
+        standings.left(START, first[0]);
+        standings.tried(START, first[0], Some(NEAR));
+        standings.tried(START, first[0], None);
+        standings.tried(START, place(200, 1), Some(NEAR));
+        assert_eq!(standings.of(first[0]), None);
+        standings.announced(START, first[0], None);
+        assert_eq!(standings.of(first[0]).unwrap().reach, Reach::Reached { response: NEAR }, "it came back");
+        assert!(standings.next_try(START).is_some_and(|address| address != first[0]));
+    }
+
+    #[test]
+    fn a_crowd_pushes_out_those_who_announced_longest_ago() {
+        let mut standings = Standings::new();
+        let crowd = |number: u32| {
+            let ip = std::net::Ipv4Addr::from_bits(0x0b00_0000 | number);
+            SocketAddr::new(ip.into(), 1)
+        };
+        standings.announced(START, place(1, 1), None);
+        let later = START + Duration::from_secs(1);
+        for number in 0..u32::try_from(STANDINGS_MAX).unwrap() {
+            standings.announced(later, crowd(number), None);
+        }
+        assert_eq!((standings.len(), standings.of(place(1, 1))), (STANDINGS_MAX, None));
+        assert!(standings.of(crowd(0)).is_some());
+    }
+
+    #[test]
+    fn the_best_come_first() {
+        let mut standings = Standings::new();
+        let counts = |downloads, failures| Counts { downloads, failures, at: WALL };
+        let [near, trusted, failing, stranger, unreached] = [1, 2, 3, 4, 5].map(|host| place(host, 1));
+        for (number, (address, result)) in [
+            (near, Some(Some(Duration::from_millis(20)))),
+            (trusted, Some(Some(Duration::from_millis(30)))),
+            (failing, Some(Some(Duration::from_millis(200)))),
+            (stranger, None),
+            (unreached, Some(None)),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            standings.announced(START, address, Some(AccountId::from_number(number as u64)));
+            assert_eq!(standings.next_try(START), Some(address));
+            if let Some(result) = result {
+                standings.tried(START, address, result);
+            }
+        }
+        standings.set_counts(AccountId::from_number(1), counts(5.0, 0.0));
+        standings.set_counts(AccountId::from_number(2), counts(0.0, 5.0));
+        standings.set_counts(AccountId::from_number(4), counts(10.0, 0.0));
+        let unknown = place(6, 1);
+        let mut addresses = [unreached, unknown, stranger, failing, near, trusted];
+        standings.order(WALL, &mut addresses);
+        assert_eq!(addresses, [trusted, near, unknown, stranger, failing, unreached]);
+        // Later nobody remembers how it went.
+        standings.order(WALL + crate::limits::COUNT_HALF_LIFE * 30, &mut addresses);
+        assert_eq!(addresses, [near, trusted, failing, unknown, stranger, unreached]);
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Act {
+        Announced(u8, u16, bool),
+        Left(u8, u16),
+        Try,
+        Tried(u8, u16, bool),
+        Pass(u64),
+    }
+
+    fn act() -> impl Strategy<Value = Act> {
+        let who = || (0..3_u8, 0..4_u16);
+        prop_oneof![
+            3 => (who(), any::<bool>()).prop_map(|((host, port), proven)| Act::Announced(host, port, proven)),
+            2 => who().prop_map(|(host, port)| Act::Left(host, port)),
+            3 => Just(Act::Try),
+            3 => (who(), any::<bool>()).prop_map(|((host, port), is_reached)| Act::Tried(host, port, is_reached)),
+            2 => (0..REACH_RETRY_MIN.as_secs() * 4).prop_map(Act::Pass),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn in_whatever_order(acts in prop::collection::vec(act(), 0..300)) {
+            let (mut standings, mut now) = (Standings::new(), START);
+            let (mut here, mut tried_at) = (BTreeSet::new(), BTreeMap::new());
+            for act in acts {
+                match act {
+                    Act::Announced(host, port, proven) => {
+                        standings.announced(now, place(host, port), proven.then_some(ALICE));
+                        if port > 0 {
+                            here.insert(place(host, port));
+                        }
+                    }
+                    Act::Left(host, port) => {
+                        standings.left(now, place(host, port));
+                        here.remove(&place(host, port));
+                    }
+                    Act::Try => {
+                        if let Some(address) = standings.next_try(now) {
+                            prop_assert!(here.contains(&address), "only who announced");
+                            let before = tried_at.insert(address, now);
+                            prop_assert!(before.is_none_or(|before| now.since(before) >= REACH_RETRY_MIN), "seldom");
+                        }
+                    }
+                    Act::Tried(host, port, is_reached) => {
+                        standings.tried(now, place(host, port), is_reached.then_some(NEAR));
+                    }
+                    Act::Pass(seconds) => {
+                        now = now + Duration::from_secs(seconds);
+                        standings.tick(now);
+                        here.retain(|&address| standings.of(address).is_some());
+                    }
+                }
+                standings.check_invariants();
+                prop_assert_eq!(here.len(), here.iter().filter(|&&address| standings.of(address).is_some()).count());
+            }
+        }
+    }
+}

@@ -1,10 +1,12 @@
 //! `conductor`: tells the members of each composition of one another.
 
+mod account;
+
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use crossbeam_channel::select;
 
 use orchestra::cli::{self, Exit, Extra};
@@ -28,7 +30,16 @@ struct Arguments {
     #[arg(long)]
     quiet: bool,
     #[command(subcommand)]
-    extra: Option<Extra>,
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Look after the accounts in a catalogue
+    #[command(subcommand)]
+    Account(account::Action),
+    #[command(flatten)]
+    Extra(Extra),
 }
 
 const EXAMPLE: &str = "Example:
@@ -41,8 +52,10 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
-    if let Some(extra) = &arguments.extra {
-        return Ok(extra.print::<Arguments>()?);
+    match &arguments.command {
+        Some(Command::Account(action)) => return account::run(action),
+        Some(Command::Extra(extra)) => return Ok(extra.print::<Arguments>()?),
+        None => {}
     }
     let log = log::start("conductor", &arguments.logs)?;
     let signals = signal::watch()?;
