@@ -108,6 +108,7 @@ fn play(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
             repair: false,
             check_digest: false,
             verified: false,
+            classic: false,
             up: None,
             down: None,
         })

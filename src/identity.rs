@@ -4,6 +4,7 @@
 //! its name or conductor, which a user may edit.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use crate::digest::Digest;
 use crate::part::Layout;
@@ -11,6 +12,8 @@ use crate::part::Layout;
 const ID_CONTEXT: &str = "orchestra 2026-11 swarm id v1";
 const KEY_CONTEXT: &str = "orchestra 2026-11 swarm key v1";
 const TOKEN_CONTEXT: &str = "orchestra 2026-11 rendezvous token v1";
+const CLASSIC_SWARM_CONTEXT: &str = "orchestra 2026-11 classic swarm v1";
+const CLASSIC_MEMBER_CONTEXT: &str = "orchestra 2026-11 classic member v1";
 
 /// What a conductor knows a composition by. It reveals neither content nor key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,6 +36,15 @@ impl SwarmId {
     #[must_use]
     pub fn derive(whole: Digest, layout: Layout, parts: &[Digest]) -> SwarmId {
         SwarmId(derive(ID_CONTEXT, whole, layout, parts))
+    }
+
+    /// What a conductor knows a composition by whose members it meets in the classic protocol: they tell the name and the
+    /// checksum of it, and nothing else. It never travels.
+    #[must_use]
+    pub fn of_classic(name: &str, sha1: &str) -> SwarmId {
+        let mut hasher = blake3::Hasher::new_derive_key(CLASSIC_SWARM_CONTEXT);
+        hasher.update(sha1.as_bytes()).update(name.as_bytes());
+        SwarmId(*hasher.finalize().as_bytes())
     }
 
     /// The id with these bytes.
@@ -94,6 +106,18 @@ impl Token {
 }
 
 impl MemberId {
+    /// A classic member has no id: all links with one host count as links with one member.
+    #[must_use]
+    pub fn of_classic(host: IpAddr) -> MemberId {
+        let octets = match host.to_canonical() {
+            IpAddr::V4(host) => host.to_ipv6_mapped().octets(),
+            IpAddr::V6(host) => host.octets(),
+        };
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&blake3::derive_key(CLASSIC_MEMBER_CONTEXT, &octets)[..16]);
+        MemberId(bytes)
+    }
+
     /// The id with these bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> MemberId {

@@ -237,6 +237,51 @@ pub const LINK_CONTROL_MAX: usize = 64;
 /// The size of a link's queue: its window full of wants in each direction, their answers, and control.
 pub const LINK_QUEUE: usize = 4 * WINDOW_RUNS_MAX as usize + LINK_CONTROL_MAX;
 
+// --- The classic protocol -------------------------------------------------------------------------------
+
+/// The most addresses in an answer of a classic conductor; the original members take no more either. They are read one by
+/// one and a few of them kept.
+pub const CLASSIC_ADDRESSES_MAX: u64 = 1_000_000;
+/// Questions of one classic link that wait for their answers. The original members ask one at a time; others may be bolder,
+/// and each costs less than 400 bytes.
+pub const CLASSIC_QUESTIONS_MAX: u32 = 16;
+/// What a classic link's reader may tell its writer beyond the other side's questions: that ours was answered.
+pub const CLASSIC_WORDS: usize = CLASSIC_QUESTIONS_MAX as usize + 4;
+/// What is read of a classic link at a time, while no part comes.
+pub const CLASSIC_READ: usize = 16 * KIB;
+/// What of a part is read from the disk and sent at a time.
+pub const CLASSIC_SLICE: usize = 256 * KIB;
+/// How long a classic member's question for a part that is not here waits for the part: whoever is refused asks nothing
+/// more on that link, so it is worth waiting; but not for longer, because meanwhile it asks us for nothing else.
+pub const CLASSIC_KEPT_PATIENCE: Duration = Duration::from_secs(30);
+/// A classic link on which nothing was asked for so long after a refusal ends, so that there can be another one: the
+/// original members look every 10 s for whom to connect to.
+pub const CLASSIC_MUTE_PATIENCE: Duration = Duration::from_secs(10);
+/// How often a classic member is asked which parts it has: it does not tell by itself. The original members ask each other
+/// every 5 s; the shorter, the sooner what one of them got is asked for.
+pub const CLASSIC_LIST_INTERVAL: Duration = Duration::from_secs(2);
+/// The same where one side holds everything: only that the other one does as well is still news.
+pub const CLASSIC_LIST_INTERVAL_COMPLETE: Duration = Duration::from_secs(10);
+/// Which parts are here is told to one link at most so often: for a million of them a short question costs 300 KB and a
+/// sixth of a second.
+pub const CLASSIC_LIST_PAUSE: Duration = Duration::from_secs(1);
+/// How often a member renews its lease at a classic conductor, as the original members do.
+pub const CLASSIC_ASK_INTERVAL: Duration = Duration::from_secs(10);
+/// How often it asks there while it knows nobody, as the original members do.
+pub const CLASSIC_LONELY_INTERVAL: Duration = Duration::from_secs(5);
+/// A conductor that answered in the classic protocol has so long to answer in ours: an original one waits for the end of a
+/// line and never would.
+pub const CLASSIC_NATIVE_PATIENCE: Duration = Duration::from_secs(2);
+/// One that did not is asked in ours again after this long: it may have been replaced.
+pub const CLASSIC_NATIVE_PAUSE: Duration = Duration::from_secs(300);
+/// So many different sources must complain about a member before a classic conductor stops handing it out: nobody proves
+/// who they are, so one or two must not be enough to hide somebody.
+pub const CLASSIC_COMPLAINERS: usize = 3;
+/// For so long it is not handed out, and a complaint counts.
+pub const CLASSIC_COMPLAINT_SPAN: Duration = Duration::from_secs(600);
+/// Members about whom complaints are remembered: about 2 MB.
+pub const CLASSIC_COMPLAINTS_MAX: usize = 10_000;
+
 // --- The wire between members of an ensemble ------------------------------------------------------------
 
 /// The longest name that a member gives itself.
@@ -735,6 +780,46 @@ pub const REACH_SOURCE_PAUSE: Duration = Duration::from_secs(2);
 /// Tries at a time.
 pub const REACH_TRIES_MAX: usize = 32;
 
+/// Connections to a conductor's catalogue in all. Each costs a file descriptor and, while a message is on its way, up to
+/// 200 KiB.
+pub const CATALOGUE_CONNECTIONS_MAX: usize = 2_048;
+/// The same from one source address: a site behind one address translator whose members all publish at once.
+pub const CATALOGUE_CONNECTIONS_PER_ADDRESS_MAX: usize = 1_024;
+/// Connections that have not yet asked anything; the rest is kept for those that have.
+pub const CATALOGUE_PENDING_MAX: usize = 1_536;
+/// What is taken from the socket of a connection to the catalogue at a time.
+pub const CATALOGUE_READ: usize = 16 * KIB;
+/// How many times one such connection may read before the others have their turn: a record.
+pub const CATALOGUE_READS_PER_TURN: usize = 4;
+/// From accept to the end of the handshake.
+pub const CATALOGUE_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// From one answer to the next whole request, from one message of digests to the next, and until one was taken: somebody
+/// may be reading a list, and the slowest link that still makes sense brings 64 KiB in that time.
+pub const CATALOGUE_REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long the conductor looks for an answer: then something of ours is stuck, and the asker should not be.
+pub const CATALOGUE_ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// From a `Publish` to its last digests: 20 MiB at half a megabit per second.
+pub const CATALOGUE_PUBLISH_TIMEOUT: Duration = Duration::from_secs(6 * 60);
+/// Digests of compositions that are being published, kept in memory until they are written; who wants more is told to come
+/// again. Three of the largest ones, or a thousand of 3,000 parts.
+pub const PUBLISH_BYTES_MAX: usize = 64 * MIB;
+/// Passwords that are hashed at a time: each takes a core and [`PASSWORD_MEMORY_KIB`] of memory.
+pub const HASHINGS_MAX: usize = 4;
+/// Passwords that wait to be hashed: some seconds of work; who comes then is told to come again.
+pub const HASHINGS_WAITING_MAX: usize = 128;
+/// What waits for the thread that owns the database: a question of each connection, and reports.
+pub const DATABASE_QUEUE: usize = 2 * CATALOGUE_CONNECTIONS_MAX;
+/// Questions that are answered with one transaction at most, so that one wait for the disk is enough for all.
+pub const DATABASE_BATCH: usize = 512;
+/// How often it is seen whether another process changed the database: the operator shut somebody out.
+pub const DATABASE_BEAT: Duration = Duration::from_secs(1);
+/// How often what has expired is forgotten.
+pub const DATABASE_FORGET_INTERVAL: Duration = Duration::from_secs(60);
+/// What waits for the conductor's thread from those of its catalogue.
+pub const CONDUCTOR_INBOX: usize = 2 * CATALOGUE_CONNECTIONS_MAX;
+/// How long connecting back to a member may take: who is slower than that is of no use to others.
+pub const REACH_TIMEOUT: Duration = Duration::from_secs(3);
+
 // --- The registry of the conductor ----------------------------------------------------------------------
 
 /// Compositions that a conductor keeps: with one member each about 20 MiB.
@@ -821,6 +906,8 @@ const _: () = {
     assert!(DESKS_PENDING_MAX < DESKS_MAX, "those who asked always find room");
     assert!(DESKS_PENDING_PER_ADDRESS_MAX <= DESKS_PER_ADDRESS_MAX);
     assert!(DESK_READ > DESK_REQUEST_MAX, "one read holds a request");
+    assert!(PUBLISH_BYTES_MAX >= PARTS_MAX as usize * 20, "every composition can be published");
+    assert!(CATALOGUE_PENDING_MAX < CATALOGUE_CONNECTIONS_MAX, "those who asked always find room");
     assert!(MEMBERS_MAX <= ANNOUNCES_PER_SECOND * 600, "the longest interval carries the most members");
     assert!(MEMBERS_MAX < u32::MAX as usize, "members are numbered with 32 bits");
     assert!(LISTINGS_PER_ACCOUNT_MAX < LISTINGS_MAX && LISTED_PARTS_PER_ACCOUNT_MAX < LISTED_PARTS_MAX);

@@ -200,6 +200,7 @@ fn program_in_the_terminal() {
         file: "a.flac".into(),
         listen: "127.0.0.1:10001".parse().unwrap(),
         swarm: SwarmId::from_bytes([0; 32]),
+        classic: false,
     };
     let start = Instant::now();
     let beats = Cell::new(0);

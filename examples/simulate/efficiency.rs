@@ -40,15 +40,15 @@ impl Point {
 }
 
 /// Runs and prints all of it.
-pub(crate) fn run(members: Option<usize>, svg: Option<&Path>) -> ExitCode {
-    let sizes = members.map_or(SIZES.to_vec(), |members| vec![members]);
+pub(crate) fn run(members: &[usize], svg: Option<&Path>) -> ExitCode {
+    let sizes = if members.is_empty() { &SIZES } else { members };
     println!(
         "| speeds | members | bound | hops | took | of the bound | goal | sharer sent | steps | a step |"
     );
     println!("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
     let mut points = Vec::new();
     for speeds in [Speeds::Equal, Speeds::Mixed] {
-        for &members in &sizes {
+        for &members in sizes {
             match play(members, speeds) {
                 Ok(point) => {
                     show(&point);

@@ -40,9 +40,9 @@ struct Arguments {
     /// Every seed that ever failed
     #[arg(long)]
     kept: bool,
-    /// As many members in each run (with --efficiency: those who get)
+    /// As many members in each run (with --efficiency: those who get; may be repeated)
     #[arg(long)]
-    members: Option<usize>,
+    members: Vec<usize>,
     /// End at the first seed that fails
     #[arg(long)]
     until_wrong: bool,
@@ -60,7 +60,7 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if arguments.efficiency {
-        return efficiency::run(arguments.members, arguments.svg.as_deref());
+        return efficiency::run(&arguments.members, arguments.svg.as_deref());
     }
     let mut tally = Tally::new(&arguments);
     let whatever = arguments.seed.is_none() && arguments.seeds.is_none() && arguments.span.is_none();
@@ -98,7 +98,7 @@ struct Tally {
 impl Tally {
     fn new(arguments: &Arguments) -> Tally {
         Tally {
-            members: arguments.members,
+            members: arguments.members.first().copied(),
             trace: arguments.trace,
             until_wrong: arguments.until_wrong,
             runs: 0,

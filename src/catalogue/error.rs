@@ -54,7 +54,9 @@ pub enum ClientError {
         shown: Fingerprint,
     },
     /// There is no session.
-    #[error("not logged in at {conductor}; first, type: member login NAME, or to make an account: member register NAME")]
+    #[error(
+        "not logged in at {conductor}; first, type: member login NAME, or to make an account: member register NAME"
+    )]
     NotLoggedIn {
         /// Where.
         conductor: HostPort,
@@ -110,7 +112,9 @@ fn refused(refusal: Refusal, conductor: &HostPort, about: &str) -> String {
         ),
         Refusal::TryAgainIn { seconds } => {
             let wait = span(Duration::from_secs(seconds.into()));
-            format!("too many wrong passwords came to {conductor} from here or for {about}; try again in {wait}")
+            format!(
+                "too many wrong passwords came to {conductor} from here or for {about}; try again in {wait}"
+            )
         }
         Refusal::NameTaken => format!(
             "somebody at {conductor} has the name {about}; choose another one, or if it is you: member login NAME"
@@ -130,9 +134,13 @@ fn refused(refusal: Refusal, conductor: &HostPort, about: &str) -> String {
         Refusal::NotFound => {
             format!("nothing is published as {about} at {conductor}; to see what there is: member list")
         }
-        Refusal::NotYours => format!("only who published {about} can take it out of the catalogue of {conductor}"),
+        Refusal::NotYours => {
+            format!("only who published {about} can take it out of the catalogue of {conductor}")
+        }
         Refusal::BadComposition => {
-            format!("{conductor} does not take {about}: its name, sizes or digests are not those of a composition")
+            format!(
+                "{conductor} does not take {about}: its name, sizes or digests are not those of a composition"
+            )
         }
         Refusal::AccountsFull => format!("{conductor} has as many accounts as it can have; ask its operator"),
         Refusal::ListingsFull => format!(
@@ -149,12 +157,7 @@ fn refused(refusal: Refusal, conductor: &HostPort, about: &str) -> String {
 fn several(about: &str, namesakes: &[Listed]) -> String {
     let of = |listed: &Listed| {
         let name = told_apart(listed, namesakes);
-        format!(
-            "{} ({}, by {})",
-            Escaped(&name),
-            bytes(listed.composition.size),
-            Escaped(&listed.publisher)
-        )
+        format!("{} ({}, by {})", Escaped(&name), bytes(listed.composition.size), Escaped(&listed.publisher))
     };
     let named: Vec<String> = namesakes.iter().map(of).collect();
     format!("several compositions have the name {}; say which one: {}", Escaped(about), named.join(", "))

@@ -9,8 +9,8 @@ mod place;
 mod trust;
 
 pub use self::error::ClientError;
-pub use self::place::{BadPlace, Place};
 use self::naming::{is_same_name, readings};
+pub use self::place::{BadPlace, Place};
 use self::trust::{Distrust, Trust, judge};
 use crate::address::HostPort;
 use crate::credential::{Fingerprint, Speaker};
@@ -25,8 +25,8 @@ use crate::manifest::Manifest;
 use crate::name::Name;
 use crate::part::Layout;
 use crate::stream::catalogue::{self, Conversation};
-pub use crate::wire::catalogue::{Composition, Details, Holder, Listed, Published, Refusal};
 use crate::wire::catalogue::{self as wire, Digests, Query, Reply, Request, Wanted};
+pub use crate::wire::catalogue::{Composition, Details, Holder, Listed, Published, Refusal};
 pub use crate::wire::desk::Reach;
 
 /// Says whether the user wants no more; looked at while something is waited for.
@@ -416,7 +416,8 @@ enum Memory {
 /// cannot be read.
 #[must_use]
 pub fn speaker(state: &StateDir, conductor: &HostPort) -> Option<Speaker> {
-    let known = state.read(conductor).inspect_err(|error| log::warn!("{}", crate::text::chain(error))).ok()??;
+    let known =
+        state.read(conductor).inspect_err(|error| log::warn!("{}", crate::text::chain(error))).ok()??;
     known.session(clock::wall().as_secs()).map(|login| login.token.speaker())
 }
 
@@ -429,11 +430,8 @@ fn row(window: &[Listed], at: usize) -> Row {
     };
     let beside = at.saturating_sub(NAMESAKES_MAX)..window.len().min(at + 1 + NAMESAKES_MAX);
     let twins: Vec<Listed> = window[beside].iter().filter(is_twin).cloned().collect();
-    let name = if twins.is_empty() {
-        listed.composition.name.clone()
-    } else {
-        naming::told_apart(listed, &twins)
-    };
+    let name =
+        if twins.is_empty() { listed.composition.name.clone() } else { naming::told_apart(listed, &twins) };
     Row { listed: listed.clone(), name }
 }
 

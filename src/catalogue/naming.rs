@@ -65,7 +65,9 @@ mod tests {
         assert_eq!(read("song.mp3"), [pair("song.mp3", "")]);
         assert_eq!(read("song@2953289A"), [pair("song", "2953289a"), pair("song@2953289A", "")]);
         assert_eq!(read("a@b@2953"), [pair("a@b", "2953"), pair("a@b@2953", "")]);
-        for name in ["me@home", "me@abc", "@2953289a", "song@", "song@2953 ", &format!("x@{}", "a".repeat(41))] {
+        for name in
+            ["me@home", "me@abc", "@2953289a", "song@", "song@2953 ", &format!("x@{}", "a".repeat(41))]
+        {
             assert_eq!(read(name), [pair(name, "")]);
         }
     }

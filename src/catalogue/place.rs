@@ -63,7 +63,10 @@ mod tests {
         assert_eq!((pinned.to_string(), pinned.pin), (text, Some(pin)));
         let shouted = format!("nas#{}", pin.to_string().to_uppercase().replace('-', ""));
         assert_eq!(shouted.parse::<Place>().unwrap().pin, Some(pin));
-        assert_eq!("nas#".parse::<Place>(), Err(BadPlace::Fingerprint(BadLetters::Len { expected: 32, found: 0 })));
+        assert_eq!(
+            "nas#".parse::<Place>(),
+            Err(BadPlace::Fingerprint(BadLetters::Len { expected: 32, found: 0 }))
+        );
         assert!(matches!("#abc".parse::<Place>(), Err(BadPlace::Fingerprint(_))));
         assert!(matches!(format!("#{pin}").parse::<Place>(), Err(BadPlace::Conductor(_))));
     }

@@ -1,7 +1,7 @@
 //! The conductor's thread: a loop over the sockets that are ready.
 //!
-//! Owns every socket, the registry and the journal. Nothing that it does for one event grows with the number
-//! of connections or members.
+//! Owns every socket of its desks, the registry and the journal, and, with a catalogue, what is known of sessions and
+//! members there. Nothing that it does for one event grows with the number of connections or members.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
@@ -14,16 +14,22 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::admission::Admission;
-use super::desk::{Buffers, Desk, End, Stage, Turn};
+use super::catalogue::front::Heard;
+use super::catalogue::{Known, Seen, Ways};
+use super::classic::Classic;
+use super::desk::{self, Buffers, Desk, End, Stage, Turn};
+use super::intake::{Asked, Intake};
 use super::journal::Journal;
+use super::standing::Standing;
 use super::{Config, Shared};
 use crate::host::error::SystemAction;
 use crate::host::{HostError, clock, tcp};
 use crate::limits;
 use crate::logic::deadlines::Deadlines;
-use crate::logic::registry::Registry;
+use crate::logic::registry::{Ask, Registry};
 use crate::time::Moment;
-use crate::wire::desk::Reply;
+use crate::wire::catalogue;
+use crate::wire::desk::{Refusal, Reply, Request};
 
 const LISTENER: Token = Token(usize::MAX);
 const WAKER: Token = Token(usize::MAX - 1);
@@ -60,6 +66,10 @@ pub(super) struct Actor {
     again: Vec<u32>,
     buffers: Buffers,
     registry: Registry,
+    /// What the classic protocol needs beside the registry, if it is spoken.
+    classic: Option<Classic>,
+    /// With a catalogue only.
+    standing: Option<Standing>,
     journal: Journal,
     shared: Arc<Shared>,
 }
@@ -93,13 +103,18 @@ impl Actor {
         registry: Registry,
         config: &Config,
         shared: Arc<Shared>,
-    ) -> io::Result<(Actor, Waker)> {
+    ) -> io::Result<(Actor, Arc<Waker>)> {
         if let Err(error) = tcp::shrink_buffers(&listener, limits::DESK_SOCKET_BUFFER) {
             log::warn!("the system keeps its own buffer sizes: {error}");
         }
         let mut caps = config.caps;
-        let files = tcp::allow_open_files(caps.desks + limits::DESKS_REFUSED_MAX + limits::FILES_RESERVED);
-        let room = files.saturating_sub(limits::DESKS_REFUSED_MAX + limits::FILES_RESERVED).max(1);
+        let of_catalogue = match config.catalogue {
+            Some(_) => limits::CATALOGUE_CONNECTIONS_MAX + limits::REACH_TRIES_MAX,
+            None => 0,
+        };
+        let others = limits::DESKS_REFUSED_MAX + limits::FILES_RESERVED + of_catalogue;
+        let files = tcp::allow_open_files(caps.desks + others);
+        let room = files.saturating_sub(others).max(1);
         if room < caps.desks {
             log::warn!("the system allows {files} open files, so at most {room} connections are served");
             caps.desks = room;
@@ -107,7 +122,7 @@ impl Actor {
         let mut listener = TcpListener::from_std(listener);
         let poll = Poll::new()?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
-        let waker = Waker::new(poll.registry(), WAKER)?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let actor = Actor {
             poll,
             listener,
@@ -122,10 +137,18 @@ impl Actor {
             again: Vec::new(),
             buffers: Buffers::new(),
             registry,
+            // Nobody proves anything in it.
+            classic: (config.classic && !config.private).then(Classic::default),
+            standing: None,
             journal: Journal::new(),
             shared,
         };
         Ok((actor, waker))
+    }
+
+    /// From now on there is a catalogue.
+    pub(super) fn attach(&mut self, ways: Ways, known: Known) {
+        self.standing = Some(Standing::new(ways, known));
     }
 
     /// Answers until it is told to stop.
@@ -144,6 +167,9 @@ impl Actor {
                 return Ok(());
             }
             let now = clock::now();
+            if let Some(standing) = &mut self.standing {
+                standing.hear(now, &self.registry);
+            }
             for slot in std::mem::take(&mut self.again) {
                 if let Some(desk) = self.desks.at(slot) {
                     desk.in_line = false;
@@ -157,6 +183,9 @@ impl Actor {
             if self.registry.deadline().is_some_and(|deadline| deadline <= now) {
                 self.registry.tick(now);
             }
+            if let Some(standing) = &mut self.standing {
+                standing.tick(now);
+            }
             self.journal.turn_page(now);
             self.publish();
         }
@@ -164,15 +193,17 @@ impl Actor {
 
     /// How long to wait for readiness at most.
     fn patience(&self, now: Moment) -> Duration {
-        if !self.again.is_empty() || self.accepting == Accepting::Ready {
+        let has_news = self.standing.as_ref().is_some_and(Standing::has_news);
+        if has_news || !self.again.is_empty() || self.accepting == Accepting::Ready {
             return Duration::ZERO;
         }
         let rest = match self.accepting {
             Accepting::Resting(until) => Some(until),
             Accepting::Drained | Accepting::Ready => None,
         };
+        let standing = self.standing.as_ref().and_then(Standing::deadline);
         let deadlines =
-            [self.desks.deadlines.next(), self.registry.deadline(), self.journal.deadline(), rest];
+            [self.desks.deadlines.next(), self.registry.deadline(), self.journal.deadline(), standing, rest];
         deadlines
             .into_iter()
             .flatten()
@@ -199,11 +230,37 @@ impl Actor {
     fn serve(&mut self, now: Moment, slot: u32, until_blocked: bool) {
         let Some(desk) = self.desks.at(slot) else { return };
         let was_in_line = desk.in_line;
-        let (registry, journal) = (&mut self.registry, &mut self.journal);
-        let (answered, turn) = desk.turn(&mut self.buffers, until_blocked, |ask| {
-            let answer = registry.answer(now, ask);
-            journal.answered(now, ask, &answer);
-            answer.map_or_else(Reply::Refused, Reply::Roster)
+        let (registry, classic, journal) = (&mut self.registry, &mut self.classic, &mut self.journal);
+        let standing = &mut self.standing;
+        let (answered, turn) = desk.turn(&mut self.buffers, until_blocked, |question, proving, out| {
+            let (from, reached_on) = (question.from.ip(), question.reached_on);
+            let ask = |announce| Ask { from, reached_on, announce };
+            match (&question.asked, standing.as_mut()) {
+                (Asked::Native(Request::Announce(announce)), None) => {
+                    let ask = ask(*announce);
+                    let answer = registry.answer(now, &ask);
+                    journal.answered(now, &ask, &answer);
+                    answer.map_or_else(Reply::Refused, Reply::Roster).append_to(out);
+                }
+                (Asked::Native(Request::Announce(announce)), Some(standing)) => {
+                    standing.announced(now, registry, journal, &ask(*announce)).append_to(out);
+                }
+                // Whoever asks that has a session elsewhere, or none: this conductor keeps no accounts.
+                (Asked::Native(Request::Challenge | Request::Proven(_)), None) => {
+                    Reply::Refused(Refusal::LoginFirst).append_to(out);
+                }
+                (Asked::Native(Request::Challenge), Some(_)) => Standing::challenge(proving).append_to(out),
+                (Asked::Native(Request::Proven(proven)), Some(standing)) => {
+                    let seen = Seen { from, reached_on };
+                    standing.proven(now, registry, journal, proven, proving, seen).append_to(out);
+                }
+                (Asked::Classic(request), _) => {
+                    if let Some(classic) = classic {
+                        classic.answer(now, registry, journal, question, request, out);
+                    }
+                }
+                (Asked::Catalogue, _) => unreachable!("it is no question to a desk"),
+            }
         });
         desk.in_line |= turn == Turn::Again;
         if answered > 0 {
@@ -214,7 +271,28 @@ impl Actor {
             Turn::Again if !was_in_line => self.again.push(slot),
             Turn::Wait | Turn::Again => {}
             Turn::Stuck => self.watch_for_room(now, slot),
+            Turn::Elsewhere => self.hand_over(now, slot),
             Turn::Over(end) => self.close(now, slot, end),
+        }
+    }
+
+    /// Gives a connection to the front of the catalogue, or says that there is none.
+    fn hand_over(&mut self, now: Moment, slot: u32) {
+        let Some(mut desk) = self.desks.close(slot) else { return };
+        let from = desk.from();
+        let Some(standing) = &self.standing else {
+            return desk::turn_away(desk.into_parts().0, &catalogue::NO_CATALOGUE);
+        };
+        // It is to report to another thread from now on.
+        if let Err(error) = self.poll.registry().deregister(desk.stream()) {
+            return self.journal.ended(now, from, End::Broken(error.kind()));
+        }
+        let (stream, input) = desk.into_parts();
+        if let Err(heard) = standing.ways().front.try_send(Heard::Adopt { stream, from, input }) {
+            self.journal.turned_away(now, from);
+            if let Heard::Adopt { stream, .. } = heard {
+                desk::turn_away(stream, &catalogue::preamble());
+            }
         }
     }
 
@@ -260,7 +338,7 @@ impl Actor {
     /// Makes room for a connection, or tells it that there is none.
     fn admit(&mut self, now: Moment, stream: TcpStream, from: SocketAddr) {
         let stage = if self.desks.admission.admit(from.ip()) { Stage::Pending } else { Stage::Refused };
-        let mut desk = Desk::new(stream, from, stage);
+        let mut desk = Desk::new(stream, from, stage, Intake::new(self.classic.is_some()));
         if stage == Stage::Refused {
             self.journal.turned_away(now, from);
             desk.refuse();

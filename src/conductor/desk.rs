@@ -8,10 +8,11 @@ use std::net::{IpAddr, Shutdown, SocketAddr};
 use mio::net::TcpStream;
 use thiserror::Error;
 
+use super::intake::{Asked, Intake};
+use crate::credential::Challenge;
 use crate::limits::{DESK_READ, DESK_READS_PER_TURN};
-use crate::logic::registry::Ask;
 use crate::wire::WireError;
-use crate::wire::desk::{Decoder, PREAMBLE_LEN, Refusal, Reply, Request, parse_preamble};
+use crate::wire::desk::{Refusal, Reply};
 
 /// One connection.
 #[derive(Debug)]
@@ -21,14 +22,36 @@ pub(super) struct Desk {
     /// The address on which it reached us, once it was needed.
     reached_on: Option<IpAddr>,
     intake: Intake,
+    /// Nothing more is read: the connection is over when the last reply was sent.
+    ending: bool,
     /// Replies that the socket would not take yet. While there are any, nothing is read, so these are never
     /// more than the replies to one read.
     unsent: Vec<u8>,
     stage: Stage,
+    proving: Proving,
     /// Whether it waits for another turn although its socket has nothing new to report.
     pub(super) in_line: bool,
     /// Whether its socket reports that it takes bytes again.
     pub(super) tells_when_writable: bool,
+}
+
+/// What is asked at a desk, and how it came.
+#[derive(Debug)]
+pub(super) struct Question {
+    /// Where the asker connected from.
+    pub(super) from: SocketAddr,
+    /// The address on which it reached us.
+    pub(super) reached_on: IpAddr,
+    pub(super) asked: Asked,
+}
+
+/// How far a connection is with proofs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Proving {
+    /// What was drawn for it, if it was asked for.
+    pub(super) challenge: Option<Challenge>,
+    /// Proven requests so far, whether or not they were right.
+    pub(super) count: u32,
 }
 
 /// How far a connection has come.
@@ -51,6 +74,8 @@ pub(super) enum Turn {
     Stuck,
     /// There may be more to read, but it is others' turn.
     Again,
+    /// It is a connection to the catalogue: see [`Desk::into_parts`].
+    Elsewhere,
     /// The connection is over.
     Over(End),
 }
@@ -62,6 +87,8 @@ enum Exchanged {
     All,
     /// The socket may have had more.
     Some,
+    /// It is a connection to the catalogue.
+    Elsewhere,
     /// The connection is over.
     Last(End),
 }
@@ -99,27 +126,26 @@ pub(super) struct Buffers {
     replies: Vec<u8>,
 }
 
-/// Makes requests of bytes that end anywhere. The first bytes name the dialect; there is one.
-#[derive(Debug)]
-struct Intake {
-    preamble: [u8; PREAMBLE_LEN],
-    /// How many bytes of the preamble have come.
-    seen: usize,
-    decoder: Decoder<Request>,
-    /// Whether a request has begun and not ended.
-    midway: bool,
+/// Tells who asks for a catalogue why there is none for it now, and that nothing follows.
+pub(super) fn turn_away(mut stream: TcpStream, preamble: &[u8]) {
+    // It is a courtesy, as any refusal.
+    if stream.write(preamble).is_ok() {
+        drop(stream.shutdown(Shutdown::Write));
+    }
 }
 
 impl Desk {
     /// A desk for a connection that was accepted.
-    pub(super) const fn new(stream: TcpStream, from: SocketAddr, stage: Stage) -> Desk {
+    pub(super) const fn new(stream: TcpStream, from: SocketAddr, stage: Stage, intake: Intake) -> Desk {
         Desk {
             stream,
             from,
             reached_on: None,
-            intake: Intake::new(),
+            intake,
+            ending: false,
             unsent: Vec::new(),
             stage,
+            proving: Proving { challenge: None, count: 0 },
             in_line: false,
             tells_when_writable: false,
         }
@@ -163,7 +189,7 @@ impl Desk {
         &mut self,
         buffers: &mut Buffers,
         until_blocked: bool,
-        mut answer: impl FnMut(&Ask) -> Reply,
+        mut answer: impl FnMut(&Question, &mut Proving, &mut Vec<u8>),
     ) -> (usize, Turn) {
         let mut answered = 0;
         // What came meanwhile was told of then.
@@ -172,6 +198,7 @@ impl Desk {
             match self.exchange(buffers, &mut answer, &mut answered) {
                 Ok(Exchanged::All) if !until_blocked => return (answered, Turn::Wait),
                 Ok(Exchanged::All | Exchanged::Some) => {}
+                Ok(Exchanged::Elsewhere) => return (answered, Turn::Elsewhere),
                 Ok(Exchanged::Last(end)) => return (answered, Turn::Over(end)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     return (answered, if self.is_stuck() { Turn::Stuck } else { Turn::Wait });
@@ -188,7 +215,7 @@ impl Desk {
         match self.stage {
             _ if self.is_stuck() => End::Unread,
             Stage::Refused => End::Finished,
-            Stage::Served if !self.intake.midway => End::Idle,
+            Stage::Served if !self.intake.is_midway() => End::Idle,
             Stage::Pending | Stage::Served => End::Late,
         }
     }
@@ -197,13 +224,16 @@ impl Desk {
     fn exchange(
         &mut self,
         buffers: &mut Buffers,
-        answer: &mut impl FnMut(&Ask) -> Reply,
+        answer: &mut impl FnMut(&Question, &mut Proving, &mut Vec<u8>),
         answered: &mut usize,
     ) -> io::Result<Exchanged> {
         self.flush()?;
+        if self.ending {
+            return Ok(Exchanged::Last(End::Finished));
+        }
         let len = self.stream.read(&mut buffers.read)?;
         if len == 0 {
-            let end = if self.intake.midway { End::Cut } else { End::Finished };
+            let end = if self.intake.is_midway() { End::Cut } else { End::Finished };
             return Ok(Exchanged::Last(end));
         }
         let exchanged = if len < DESK_READ { Exchanged::All } else { Exchanged::Some };
@@ -216,27 +246,38 @@ impl Desk {
         loop {
             match self.intake.next(&mut input) {
                 Ok(None) => break,
-                Ok(Some(Request::Announce(announce))) => {
-                    let ask = Ask { from: self.from.ip(), reached_on: self.reached_on()?, announce };
-                    answer(&ask).append_to(&mut buffers.replies);
+                Ok(Some(Asked::Catalogue)) => {
+                    // What came behind its name goes with the socket.
+                    self.unsent = input.to_vec();
+                    return Ok(Exchanged::Elsewhere);
+                }
+                Ok(Some(asked)) => {
+                    let question = Question { from: self.from, reached_on: self.reached_on()?, asked };
+                    answer(&question, &mut self.proving, &mut buffers.replies);
                     *answered += 1;
                 }
-                // Whoever asks has a session elsewhere, or none: this conductor keeps no accounts.
-                Ok(Some(Request::Challenge | Request::Proven(_))) => {
-                    Reply::Refused(Refusal::LoginFirst).append_to(&mut buffers.replies);
-                }
                 Err(error) => {
+                    if matches!(error, WireError::Version(_)) {
+                        buffers.replies.extend_from_slice(&self.intake.own_preamble());
+                    }
                     over = Some(Exchanged::Last(error.into()));
                     break;
                 }
             }
         }
+        self.ending = self.intake.is_over();
         let sent = self.send(&buffers.replies);
         match over {
             // What was asked before the nonsense is answered if the socket takes it at once.
             Some(over) => Ok(over),
+            None if self.ending => sent.map(|()| Exchanged::Last(End::Finished)),
             None => sent.map(|()| exchanged),
         }
+    }
+
+    /// The socket, and the bytes behind the name of the catalogue's dialect.
+    pub(super) fn into_parts(self) -> (TcpStream, Vec<u8>) {
+        (self.stream, self.unsent)
     }
 
     /// Sends the replies, and keeps what the socket does not take now.
@@ -286,85 +327,5 @@ impl End {
 impl Buffers {
     pub(super) const fn new() -> Buffers {
         Buffers { read: [0; DESK_READ], replies: Vec::new() }
-    }
-}
-
-impl Intake {
-    const fn new() -> Intake {
-        Intake { preamble: [0; PREAMBLE_LEN], seen: 0, decoder: Decoder::requests(), midway: false }
-    }
-
-    /// Takes one request from the front of `input`, or all of `input` if the request is not whole yet.
-    fn next(&mut self, input: &mut &[u8]) -> Result<Option<Request>, WireError> {
-        if self.seen < PREAMBLE_LEN {
-            self.midway |= !input.is_empty();
-            let lacking = (PREAMBLE_LEN - self.seen).min(input.len());
-            let (taken, rest) = input.split_at(lacking);
-            self.preamble[self.seen..self.seen + lacking].copy_from_slice(taken);
-            self.seen += lacking;
-            *input = rest;
-            if self.seen < PREAMBLE_LEN {
-                return Ok(None);
-            }
-            parse_preamble(&self.preamble)?;
-        }
-        self.midway |= !input.is_empty();
-        let request = self.decoder.next(input)?;
-        self.midway &= request.is_none();
-        Ok(request)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::wire::desk::{Announce, Event, preamble};
-    use proptest::prelude::*;
-
-    fn request(port: u16) -> Request {
-        let announce = Announce { swarm: [7; 32], port, complete: false, left: 1, event: Event::Going };
-        Request::Announce(announce)
-    }
-
-    fn all(intake: &mut Intake, mut input: &[u8]) -> Result<Vec<Request>, WireError> {
-        let mut requests = Vec::new();
-        while let Some(request) = intake.next(&mut input)? {
-            requests.push(request);
-        }
-        assert!(input.is_empty());
-        Ok(requests)
-    }
-
-    #[test]
-    fn other_dialects_are_told_by_their_first_bytes() {
-        assert_eq!(all(&mut Intake::new(), b"GET / HTTP/1.1\r\n"), Err(WireError::Preamble));
-        assert_eq!(all(&mut Intake::new(), b"ORCD\x02"), Err(WireError::Version(2)));
-    }
-
-    #[test]
-    fn one_read_asks_for_few_replies() {
-        let mut shortest = Vec::new();
-        request(0).append_to(&mut shortest);
-        assert_eq!(DESK_READ.div_ceil(shortest.len()), 10);
-    }
-
-    proptest! {
-        #[test]
-        fn requests_survive_any_cut(
-            ports in proptest::collection::vec(any::<u16>(), 0..5),
-            cuts in proptest::collection::vec(0usize..60, 0..20),
-        ) {
-            let mut stream = preamble().to_vec();
-            ports.iter().for_each(|&port| request(port).append_to(&mut stream));
-            let (mut intake, mut rest, mut seen) = (Intake::new(), stream.as_slice(), Vec::new());
-            for cut in cuts {
-                let (head, tail) = rest.split_at(cut.min(rest.len()));
-                seen.extend(all(&mut intake, head).unwrap());
-                rest = tail;
-            }
-            seen.extend(all(&mut intake, rest).unwrap());
-            prop_assert_eq!(seen, ports.iter().map(|&port| request(port)).collect::<Vec<_>>());
-            prop_assert_eq!(intake.midway, ports.is_empty());
-        }
     }
 }

@@ -9,19 +9,29 @@ use std::time::Duration;
 
 use super::desk::End;
 use crate::identity::SwarmId;
-use crate::limits::{DESK_LINES_MAX, DESK_LINES_SPAN};
+use crate::limits::{CLASSIC_COMPLAINT_SPAN, DESK_LINES_MAX, DESK_LINES_SPAN};
 use crate::logic::ration::Rations;
 use crate::logic::registry::Ask;
-use crate::text::span;
+use crate::text::{Escaped, span};
 use crate::time::Moment;
+use crate::wire::classic::Subject;
 use crate::wire::desk::{Event, Refusal, Roster};
 
 const ANSWERS: usize = 0;
 const REFUSALS: usize = 1;
 const ENDS: usize = 2;
 const TROUBLES: usize = 3;
+const ACCOUNTS: usize = 4;
+const CHANGES: usize = 5;
 /// What a reader of the log is told that there was more of.
-const KINDS: [&str; 4] = ["announces answered", "refused", "connections closed", "connections not accepted"];
+const KINDS: [&str; 6] = [
+    "announces answered",
+    "refused",
+    "connections closed",
+    "troubles",
+    "logins",
+    "changes of the catalogue",
+];
 
 /// Writes what happened at the desks to the log.
 #[derive(Debug)]
@@ -57,6 +67,33 @@ impl Journal {
         }
     }
 
+    /// Somebody who speaks the classic protocol was told of so many others.
+    pub(super) fn told_classic(
+        &mut self,
+        now: Moment,
+        from: SocketAddr,
+        subject: &Subject,
+        port: u16,
+        members: usize,
+    ) {
+        self.turn_page(now);
+        if log::log_enabled!(log::Level::Info) && self.0.take(ANSWERS) {
+            let member = SocketAddr::new(from.ip().to_canonical(), port);
+            let (name, sha1) = (Escaped(subject.name()), subject.digits());
+            log::info!("classic {name} {sha1} {member}: told {members}");
+        }
+    }
+
+    /// Several complained about this member: it is not handed out for a while.
+    pub(super) fn shunned(&mut self, now: Moment, subject: &Subject, member: SocketAddr) {
+        self.turn_page(now);
+        if self.0.take(REFUSALS) {
+            let (name, sha1) = (Escaped(subject.name()), subject.digits());
+            let while_ = span(CLASSIC_COMPLAINT_SPAN);
+            log::warn!("classic {name} {sha1} {member}: several complained, not handed out for {while_}");
+        }
+    }
+
     /// A connection was refused.
     pub(super) fn turned_away(&mut self, now: Moment, from: SocketAddr) {
         self.turn_page(now);
@@ -67,9 +104,40 @@ impl Journal {
 
     /// A connection ended.
     pub(super) fn ended(&mut self, now: Moment, from: SocketAddr, end: End) {
+        if !end.is_harmless() {
+            self.closed(now, from, end);
+        }
+    }
+
+    /// A connection ended in a way that those of honest members do not.
+    pub(super) fn closed(&mut self, now: Moment, from: SocketAddr, why: impl fmt::Display) {
         self.turn_page(now);
-        if !end.is_harmless() && self.0.take(ENDS) {
-            log::warn!("connection from {from}: closed, {end}");
+        if self.0.take(ENDS) {
+            log::warn!("connection from {from}: closed, {why}");
+        }
+    }
+
+    /// Somebody registered, logged in or out, or could not.
+    pub(super) fn account(&mut self, now: Moment, from: SocketAddr, what: impl fmt::Display) {
+        self.turn_page(now);
+        if self.0.take(ACCOUNTS) {
+            log::info!("{from}: {what}");
+        }
+    }
+
+    /// A listing came or went.
+    pub(super) fn changed(&mut self, now: Moment, from: SocketAddr, what: impl fmt::Display) {
+        self.turn_page(now);
+        if self.0.take(CHANGES) {
+            log::info!("{from}: {what}");
+        }
+    }
+
+    /// Something of ours does not work.
+    pub(super) fn trouble(&mut self, now: Moment, what: impl fmt::Display) {
+        self.turn_page(now);
+        if self.0.take(TROUBLES) {
+            log::error!("{what}");
         }
     }
 

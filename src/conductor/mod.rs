@@ -4,24 +4,34 @@
 //! socket, for the next deadline, or to be woken, and for nothing else. Thousands of strangers may hold
 //! connections open; none of them costs a thread, and none can keep the others waiting.
 //!
-//! It knows neither manifests nor parts, and never dials anybody.
+//! It knows neither manifests nor parts, and never dials anybody. Only with a catalogue, which adds threads of its own,
+//! it keeps what members publish, and connects back to where members connected from, to see whether others can reach them.
 
 mod actor;
 mod admission;
+pub mod catalogue;
+mod classic;
 mod desk;
+mod intake;
 mod journal;
+mod standing;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, bounded};
 use mio::Waker;
+use thiserror::Error;
 
 use self::actor::Actor;
 pub use self::admission::Caps;
+use self::catalogue::Annex;
+use crate::credential::Fingerprint;
+use crate::host::catalogue::CatalogueError;
 use crate::host::error::{NetAction, SystemAction};
 use crate::host::tcp::{self, ListenOn};
 use crate::host::thread::{self, Thread};
@@ -30,7 +40,7 @@ use crate::limits;
 use crate::logic::registry::{Bounds, Registry};
 
 /// What a conductor is to do.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// Where it accepts connections.
     pub listen: ListenOn,
@@ -40,13 +50,38 @@ pub struct Config {
     pub bounds: Bounds,
     /// From accept to a whole first request, and from one request to the next.
     pub timeout: Duration,
+    /// Whether it speaks the classic protocol as well, which is neither sealed nor authenticated.
+    pub classic: bool,
+    /// The file of its catalogue; without one it keeps nothing but leases, in memory.
+    pub catalogue: Option<PathBuf>,
+    /// Whether only members that are logged in may announce, list or get. That needs a catalogue.
+    pub private: bool,
+}
+
+/// Why a conductor does not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The system does not let it.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// Its catalogue cannot be used.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
 }
 
 impl Config {
     /// A conductor at this place, with the usual bounds.
     #[must_use]
     pub fn new(listen: ListenOn) -> Config {
-        Config { listen, caps: Caps::default(), bounds: Bounds::default(), timeout: limits::DESK_TIMEOUT }
+        Config {
+            listen,
+            caps: Caps::default(),
+            bounds: Bounds::default(),
+            timeout: limits::DESK_TIMEOUT,
+            catalogue: None,
+            private: false,
+            classic: false,
+        }
     }
 }
 
@@ -55,7 +90,8 @@ impl Config {
 pub struct Conductor {
     address: SocketAddr,
     shared: Arc<Shared>,
-    waker: Waker,
+    waker: Arc<Waker>,
+    annex: Option<Annex>,
     ended: Receiver<Infallible>,
     /// None once it has been joined.
     thread: Option<Thread<Result<(), HostError>>>,
@@ -72,6 +108,10 @@ pub struct Stats {
     pub connections: usize,
     /// Announces answered since the start; refusals count as answers.
     pub answered: usize,
+    /// Open connections to its catalogue.
+    pub catalogue_connections: usize,
+    /// Passwords hashed since the start.
+    pub hashed: usize,
 }
 
 /// What the handle and the thread share: a wish that is never taken back, and numbers that stand for
@@ -83,14 +123,17 @@ struct Shared {
     swarms: AtomicUsize,
     connections: AtomicUsize,
     answered: AtomicUsize,
+    catalogue_connections: AtomicUsize,
+    hashed: Arc<AtomicUsize>,
 }
 
 impl Conductor {
     /// Listens, and answers from then on.
     ///
     /// # Errors
-    /// The address cannot be listened on, or the system grants no thread, readiness queue or random seed.
-    pub fn start(config: Config) -> Result<Conductor, HostError> {
+    /// The address cannot be listened on, the system grants no thread, readiness queue or random seed, or the catalogue
+    /// cannot be used.
+    pub fn start(config: Config) -> Result<Conductor, StartError> {
         let listener = tcp::listen(config.listen)?;
         let address = listener
             .local_addr()
@@ -98,15 +141,26 @@ impl Conductor {
             .map_err(HostError::net(NetAction::Listen, config.listen))?;
         let registry = Registry::new(entropy::seed()?, config.bounds);
         let shared = Arc::new(Shared::default());
-        let (actor, waker) = Actor::new(listener, registry, &config, Arc::clone(&shared))
+        let (mut actor, waker) = Actor::new(listener, registry, &config, Arc::clone(&shared))
             .map_err(HostError::system(SystemAction::WaitForSockets))?;
+        let annex = match &config.catalogue {
+            None => None,
+            Some(path) => {
+                let started = catalogue::start(path, config.private, Arc::clone(&waker), &shared);
+                // Threads that have started go.
+                let (annex, ways, known) =
+                    started.inspect_err(|_| shared.stop.store(true, Ordering::Relaxed))?;
+                actor.attach(ways, known);
+                Some(annex)
+            }
+        };
         let (alive, ended) = bounded(0);
         let thread = thread::spawn("conductor", move || {
             let _alive = alive;
             actor.run()
         })?;
         log::info!("listens on {address}");
-        Ok(Conductor { address, shared, waker, ended, thread: Some(thread) })
+        Ok(Conductor { address, shared, waker, annex, ended, thread: Some(thread) })
     }
 
     /// The address that it listens on, with the port that the system chose if none was asked for.
@@ -129,7 +183,15 @@ impl Conductor {
             swarms: self.shared.swarms.load(Ordering::Relaxed),
             connections: self.shared.connections.load(Ordering::Relaxed),
             answered: self.shared.answered.load(Ordering::Relaxed),
+            catalogue_connections: self.shared.catalogue_connections.load(Ordering::Relaxed),
+            hashed: self.shared.hashed.load(Ordering::Relaxed),
         }
+    }
+
+    /// What people know the key of its catalogue by; none if it has none.
+    #[must_use]
+    pub fn fingerprint(&self) -> Option<Fingerprint> {
+        self.annex.as_ref().map(Annex::fingerprint)
     }
 
     /// Disconnects when the conductor has ended, for whatever reason.
@@ -156,7 +218,17 @@ impl Conductor {
     /// Its thread panicked.
     pub fn join(mut self) -> Result<(), HostError> {
         let thread = self.thread.take().expect("only joining takes the thread, and joining ends the handle");
-        thread.join().expect("the conductor's thread does not panic")
+        let outcome = thread.join().expect("the conductor's thread does not panic");
+        self.end_annex();
+        outcome
+    }
+
+    /// Ends the threads of the catalogue, after the conductor's own.
+    fn end_annex(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        if let Some(mut annex) = self.annex.take() {
+            annex.join();
+        }
     }
 }
 
@@ -169,5 +241,6 @@ impl Drop for Conductor {
             Ok(Err(error)) => log::error!("{error}"),
             Err(_) => log::error!("the conductor's thread panicked"),
         }
+        self.end_annex();
     }
 }

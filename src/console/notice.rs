@@ -42,6 +42,7 @@ mod tests {
             file: "a".into(),
             listen: "[::]:10001".parse().unwrap(),
             swarm: SwarmId::from_bytes([0; 32]),
+            classic: false,
         };
         let mut notices = Notices::default();
         let mut told =

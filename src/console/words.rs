@@ -48,8 +48,9 @@ pub(super) fn counted(count: impl Into<u64>, noun: &str) -> String {
 
 /// The first line.
 pub(super) fn start(about: &About, snapshot: &Snapshot) -> String {
+    let classic = if about.classic { ", classic (neither sealed nor authenticated)" } else { "" };
     format!(
-        "{}: {} in {}, listening on {}",
+        "{}: {} in {}, listening on {}{classic}",
         Escaped(&about.name),
         bytes(snapshot.bytes_total),
         counted(snapshot.parts_total, "part"),

@@ -60,7 +60,9 @@ pub struct Login {
 #[derive(Debug, Error)]
 pub enum StateError {
     /// Nothing says where the user's files are.
-    #[error("cannot tell where to keep what is known of conductors; set $HOME or $XDG_STATE_HOME to a folder")]
+    #[error(
+        "cannot tell where to keep what is known of conductors; set $HOME or $XDG_STATE_HOME to a folder"
+    )]
     NoPlace,
     /// The system refuses.
     #[error("cannot use what is known of conductors, which $XDG_STATE_HOME would put elsewhere")]
@@ -167,8 +169,7 @@ impl StateDir {
                 entries.take(STATE_FILES_MAX).map(|entry| entry.map(|entry| entry.path())).collect()
             }),
         };
-        let mut paths: Vec<PathBuf> =
-            listed.map_err(HostError::file(FileAction::Read, &self.conductors))?;
+        let mut paths: Vec<PathBuf> = listed.map_err(HostError::file(FileAction::Read, &self.conductors))?;
         paths.retain(|path| path.to_string_lossy().ends_with(SUFFIX));
         paths.sort();
         let found: Result<Vec<_>, StateError> = paths.iter().map(|path| read_file(path)).collect();
@@ -355,10 +356,7 @@ mod tests {
         };
         assert_eq!(at(&[("HOME", "/h")]), Some("/h/.local/state/orchestra".into()));
         assert_eq!(at(&[("HOME", "/h"), ("XDG_STATE_HOME", "/s")]), Some("/s/orchestra".into()));
-        assert_eq!(
-            at(&[("HOME", "/h"), ("XDG_STATE_HOME", "s")]),
-            Some("/h/.local/state/orchestra".into())
-        );
+        assert_eq!(at(&[("HOME", "/h"), ("XDG_STATE_HOME", "s")]), Some("/h/.local/state/orchestra".into()));
         assert_eq!(at(&[("HOME", "")]), None);
         assert_eq!(at(&[]), None);
     }

@@ -29,6 +29,7 @@ pub mod asked;
 pub mod backoff;
 pub mod bucket;
 pub mod catalogue;
+pub mod classic;
 pub mod deadlines;
 pub mod giving;
 pub mod named;

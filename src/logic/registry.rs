@@ -116,6 +116,14 @@ impl Registry {
     /// # Errors
     /// As many compositions or members as fit are kept; nothing has changed.
     pub fn answer(&mut self, now: Moment, ask: &Ask) -> Result<Roster, Refusal> {
+        self.answer_in_kinds(now, ask).map(|(roster, _)| roster)
+    }
+
+    /// The same, and how many of the addresses at the front of the roster are those of complete members.
+    ///
+    /// # Errors
+    /// As of [`answer`](Registry::answer).
+    pub fn answer_in_kinds(&mut self, now: Moment, ask: &Ask) -> Result<(Roster, usize), Refusal> {
         self.expire(now, limits::EXPIRIES_PER_ANNOUNCE);
         let id = SwarmId::from_bytes(ask.announce.swarm);
         let from = ask.from.to_canonical();
@@ -133,6 +141,37 @@ impl Registry {
         };
         self.recount_if_small();
         reply
+    }
+
+    /// How many members of a swarm hold every part, and how many still get some.
+    #[must_use]
+    pub fn count(&self, id: SwarmId) -> (u32, u32) {
+        self.by_id.get(&id).map_or((0, 0), |&number| {
+            let swarm = &self.swarms[number as usize];
+            (swarm.complete, place_of(swarm.members.len()) - swarm.complete)
+        })
+    }
+
+    /// Where members of a swarm accept links, as they announced, and whether they hold every part; those that do come
+    /// first, and there are at most so many.
+    #[must_use]
+    pub fn holders(&self, id: SwarmId, most: usize) -> Vec<(SocketAddr, bool)> {
+        let Some(&number) = self.by_id.get(&id) else { return Vec::new() };
+        let swarm = &self.swarms[number as usize];
+        let of = |(place, &slot): (u32, &u32)| {
+            let mut addresses = Vec::with_capacity(1);
+            self.roll.at(slot).key.home().append_to(&mut addresses);
+            addresses.pop().map(|address| (address, place < swarm.complete))
+        };
+        (0..).zip(&swarm.members).take(most).filter_map(of).collect()
+    }
+
+    /// Whether somebody who listens there has a lease in this swarm.
+    #[must_use]
+    pub fn knows(&self, id: SwarmId, member: SocketAddr) -> bool {
+        let swarm = self.by_id.get(&id);
+        let key = |&swarm: &u32| Key::new(swarm, member.ip().to_canonical(), member.port());
+        swarm.is_some_and(|swarm| self.roll.find(&key(swarm)).is_some())
     }
 
     /// Drops leases that have run out, a bounded number at a time.
@@ -304,11 +343,12 @@ impl Registry {
         self.roll.set_place(members[b], place_of(b));
     }
 
-    /// What the asker is told about the swarm; `asker` is its slot, if it has one.
-    fn roster(&mut self, now: Moment, id: SwarmId, asker: Option<u32>, ask: &Ask) -> Roster {
+    /// What the asker is told about the swarm, and how many of the addresses, at the front, are those of complete members;
+    /// `asker` is its slot, if it has one.
+    fn roster(&mut self, now: Moment, id: SwarmId, asker: Option<u32>, ask: &Ask) -> (Roster, usize) {
         let Some(&number) = self.by_id.get(&id) else {
             let interval_ms = self.jittered(limits::ANNOUNCE_INTERVALS[0]);
-            return Roster { interval_ms, complete: 0, getting: 0, members: Vec::new() };
+            return (Roster { interval_ms, complete: 0, getting: 0, members: Vec::new() }, 0);
         };
         let swarm = &self.swarms[number as usize];
         let (border, end) = (swarm.complete as usize, swarm.members.len());
@@ -322,14 +362,16 @@ impl Registry {
         };
         let mut members = Vec::with_capacity(of_complete + of_getting);
         self.draw(now, number, &complete, of_complete, ask, &mut members);
+        let border = members.len();
         self.draw(now, number, &getting, of_getting, ask, &mut members);
         let interval = limits::ANNOUNCE_INTERVALS[usize::from(self.interval_class(number))];
-        Roster {
+        let roster = Roster {
             interval_ms: self.jittered(interval),
             complete: place_of(complete.others),
             getting: place_of(getting.others),
             members,
-        }
+        };
+        (roster, border)
     }
 
     /// Appends the addresses of `wanted` others of this kind, drawn uniformly: the first steps of a shuffle.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crossbeam_channel::Sender;
 
 use super::buffers::Buffers;
+use super::classic::Classic;
 use super::director;
 use super::files::FlushCounter;
 use super::given::GivenBook;
@@ -30,6 +31,8 @@ pub(super) struct Context {
     pub(super) me: MemberId,
     /// The port on which this member accepts links.
     pub(super) port: u16,
+    /// What the classic protocol needs, if it is spoken.
+    pub(super) classic: Option<Classic>,
     pub(super) store: Store,
     pub(super) buffers: Buffers,
     pub(super) verifiers: Verifiers,

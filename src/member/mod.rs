@@ -33,6 +33,7 @@
 //! So each side always keeps reading, and each side's writes always move.
 
 mod buffers;
+mod classic;
 mod context;
 mod director;
 mod files;
@@ -55,6 +56,7 @@ use crossbeam_channel::{Receiver, Sender};
 use thiserror::Error;
 
 use self::buffers::Buffers;
+use self::classic::Classic;
 use self::context::Context;
 pub use self::director::MemberError;
 use self::director::{Director, Event};
@@ -78,6 +80,7 @@ use crate::manifest::Manifest;
 use crate::stream::Throttle;
 use crate::text::chain;
 use crate::time::Moment;
+use crate::wire::classic::Subject;
 
 /// What a member needs to know to begin.
 #[derive(Clone, Debug)]
@@ -106,6 +109,8 @@ pub struct Config {
     pub up: Option<NonZeroU64>,
     /// Bytes per second to receive at most.
     pub down: Option<NonZeroU64>,
+    /// Speak the classic protocol as well, which is neither sealed nor authenticated.
+    pub classic: bool,
 }
 
 /// How a member left.
@@ -163,6 +168,7 @@ impl Member {
             key: config.manifest.swarm_key(),
             me: MemberId::from_bytes(entropy::bytes()?),
             port: address.port(),
+            classic: config.classic.then(|| Classic::new(subject_of(&config.manifest))),
             store,
             buffers: Buffers::new(layout.part_len().max(RUN_BYTES_U32) as usize),
             verifiers,
@@ -256,6 +262,10 @@ impl Drop for Member {
             self.join_threads();
         }
     }
+}
+
+fn subject_of(manifest: &Manifest) -> Subject {
+    Subject::new(manifest.name(), manifest.digest())
 }
 
 fn place(config: &Config) -> Place {

@@ -4,15 +4,17 @@
 //! inbox.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 
+use super::classic;
 use super::context::Context;
 use super::director::Event;
 use crate::address::HostPort;
 use crate::credential::Speaker;
-use crate::host::HostError;
 use crate::host::thread::Thread;
+use crate::host::{HostError, entropy};
 use crate::limits::{DESK_TIMEOUT, LEAVE_GRACE};
 use crate::stream::desk::{self, DeskError};
 use crate::wire::desk::{Announce, Event as About, Greeted, Refusal, Report, Roster};
@@ -38,6 +40,14 @@ pub(super) enum Answer {
     Silent(DeskError),
 }
 
+/// The conductor, as it is asked in our dialect.
+#[derive(Debug)]
+pub(super) struct Native {
+    pub(super) conductor: HostPort,
+    /// What proves who announces, as long as the conductor accepts it.
+    speaker: Option<Speaker>,
+}
+
 /// Starts the scout; asks go in by the channel, answers to the director.
 pub(super) fn start(
     context: &Arc<Context>,
@@ -45,36 +55,46 @@ pub(super) fn start(
     speaker: Option<Speaker>,
 ) -> Result<(Sender<Ask>, Thread), HostError> {
     let (sender, receiver) = crossbeam_channel::bounded(1);
-    let thread = context.spawn("scout", move |context| run(context, &conductor, speaker, &receiver))?;
+    let seed = entropy::seed()?;
+    let native = Native { conductor, speaker };
+    let thread = context.spawn("scout", move |context| match &context.classic {
+        Some(classic) => classic::scout::run(context, classic, native, seed, &receiver),
+        None => run(context, native, &receiver),
+    })?;
     Ok((sender, thread))
 }
 
-fn run(context: &Context, conductor: &HostPort, mut speaker: Option<Speaker>, asks: &Receiver<Ask>) {
-    for Ask { announce, reports } in asks {
-        let leaves = announce.event == About::Left;
+fn run(context: &Context, mut native: Native, asks: &Receiver<Ask>) {
+    for ask in asks {
         // Who leaves says goodbye, but waits for nothing else.
-        let patience = if leaves { LEAVE_GRACE } else { DESK_TIMEOUT };
-        let give_up = || context.is_stopping() && !leaves;
-        let proven = speaker
-            .as_ref()
-            .map(|speaker| desk::announce(conductor, announce, Some((speaker, &reports)), patience, give_up));
-        let answer = match proven {
-            Some(Ok(Err(Refusal::LoginFirst))) => {
-                log::warn!("the session at {conductor} is over, or it keeps no accounts: going on without");
-                speaker = None;
-                None
+        let patience = if ask.announce.event == About::Left { LEAVE_GRACE } else { DESK_TIMEOUT };
+        context.report(Event::Scout(native.answer(context, &ask, patience)));
+    }
+}
+
+impl Native {
+    /// What the conductor answers within this time.
+    pub(super) fn answer(&mut self, context: &Context, ask: &Ask, patience: Duration) -> Answer {
+        let give_up = || context.is_stopping() && ask.announce.event != About::Left;
+        let announce = |proof| desk::announce(&self.conductor, ask.announce, proof, patience, give_up);
+        if let Some(speaker) = &self.speaker {
+            match announce(Some((speaker, &ask.reports[..]))) {
+                Ok(Ok(greeted)) => return Answer::Greeted(greeted),
+                Ok(Err(Refusal::LoginFirst)) => {}
+                Ok(Err(refusal)) => return Answer::Refused(refusal),
+                Err(error) => return Answer::Silent(error),
             }
-            Some(Ok(Ok(greeted))) => Some(Answer::Greeted(greeted)),
-            Some(Ok(Err(refusal))) => Some(Answer::Refused(refusal)),
-            Some(Err(error)) => Some(Answer::Silent(error)),
-            None => None,
+            log::warn!(
+                "the session at {} is over, or it keeps no accounts: going on without",
+                self.conductor
+            );
+        }
+        let answer = match announce(None) {
+            Ok(Ok(greeted)) => Answer::Roster(greeted.roster),
+            Ok(Err(refusal)) => Answer::Refused(refusal),
+            Err(error) => return Answer::Silent(error),
         };
-        let answer =
-            answer.unwrap_or_else(|| match desk::announce(conductor, announce, None, patience, give_up) {
-                Ok(Ok(greeted)) => Answer::Roster(greeted.roster),
-                Ok(Err(refusal)) => Answer::Refused(refusal),
-                Err(error) => Answer::Silent(error),
-            });
-        context.report(Event::Scout(answer));
+        self.speaker = None;
+        answer
     }
 }

@@ -13,12 +13,9 @@ use crate::host::error::NetAction;
 use crate::host::patient::{read_exact, write_all};
 use crate::host::{HostError, clock, dial};
 use crate::limits::{CATALOGUE_PATIENCE, CATALOGUE_UNSENT_MAX, RECORD_PLAIN_MAX, RECORD_TAG_LEN};
-use crate::wire::catalogue::{Decoder, MAGIC, PREAMBLE_LEN, Reply, Request, VERSION, preamble};
+use crate::wire::catalogue::{Decoder, MAGIC, NO_CATALOGUE, PREAMBLE_LEN, Reply, Request, VERSION, preamble};
 use crate::wire::seal::{CALL_ANSWER_LEN, Called, Caller, RECORD_HEADER_LEN, record_len};
 use crate::wire::{WireError, desk};
-
-/// What a conductor without a catalogue names as the version of its catalogue.
-const NO_CATALOGUE: u8 = 0;
 
 /// Why a catalogue cannot be asked.
 #[derive(Debug, Error)]
@@ -156,7 +153,7 @@ fn meet_at<G: Fn() -> bool + Copy>(address: SocketAddr, give_up: G) -> Result<Me
 /// What it means that this came instead of an answer.
 fn preamble_of(bytes: &[u8], address: SocketAddr) -> CatalogueError {
     match (&bytes[..MAGIC.len()], bytes[MAGIC.len()]) {
-        (magic, NO_CATALOGUE) if magic == MAGIC => CatalogueError::None { address },
+        _ if bytes == NO_CATALOGUE => CatalogueError::None { address },
         (magic, VERSION) if magic == MAGIC => CatalogueError::Full { address },
         (magic, version) if magic == MAGIC => CatalogueError::Version { address, version },
         (magic, _) if magic == desk::MAGIC => CatalogueError::Older { address },
@@ -326,14 +323,14 @@ mod tests {
 
     #[test]
     fn a_preamble_instead_of_an_answer_says_what_is_there() {
-        let [full, none, newer] = [VERSION, NO_CATALOGUE, VERSION + 1].map(|version| {
+        let [full, newer] = [VERSION, VERSION + 1].map(|version| {
             let mut bytes = preamble();
             bytes[MAGIC.len()] = version;
             bytes.to_vec()
         });
         let whole = [preamble().as_slice(), &[7; CALL_ANSWER_LEN - PREAMBLE_LEN]].concat();
         for (bytes, says) in [
-            (none, "keeps no catalogue; its operator can start it with --catalogue FILE"),
+            (NO_CATALOGUE.to_vec(), "keeps no catalogue; its operator can start it with --catalogue FILE"),
             (newer, "speaks version 2 of the catalogue's protocol"),
             (full, "has as many connections as it can have"),
             (desk::preamble().to_vec(), "knows nothing of catalogues: it is an older version"),

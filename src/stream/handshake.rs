@@ -9,7 +9,7 @@ use crate::host::patient::{read_exact, write_all};
 use crate::identity::LinkKey;
 use crate::limits::HANDSHAKE_TIMEOUT;
 use crate::time::Moment;
-use crate::wire::member::{PREAMBLE_LEN, parse_preamble, preamble};
+use crate::wire::member::{MAGIC, PREAMBLE_LEN, parse_preamble, preamble};
 use crate::wire::seal::{self, HANDSHAKE_LEN, Initiator, Opener, Sealer};
 
 /// How a link begins.
@@ -34,6 +34,33 @@ pub struct Established {
     pub opener: Opener,
 }
 
+/// A connection on which nothing was said yet.
+#[derive(Debug)]
+pub struct Opened {
+    /// The socket.
+    pub stream: TcpStream,
+    /// The address of the other side.
+    pub remote: SocketAddr,
+    /// Whether we dialled.
+    pub dialled: bool,
+    /// What the other side has said so far, if that was looked at.
+    first: Option<[u8; MAGIC.len()]>,
+}
+
+/// Dials or accepts.
+///
+/// # Errors
+/// The other side is not there, or `give_up` says so.
+pub fn open(cut: &Cut, role: Role, give_up: impl Fn() -> bool + Copy) -> Result<Opened, StreamError> {
+    let (stream, remote, dialled) = match role {
+        Role::Dial(address) => (dial::connect(address, give_up).map_err(StreamError::Dial)?, address, true),
+        Role::Accept(stream, remote) => (stream, remote, false),
+    };
+    dial::prepare(&stream).map_err(StreamError::Socket)?;
+    cut.attach(stream.try_clone().map_err(StreamError::Socket)?);
+    Ok(Opened { stream, remote, dialled, first: None })
+}
+
 /// Dials or accepts, and shakes hands.
 ///
 /// # Errors
@@ -45,18 +72,42 @@ pub fn establish(
     deadline: Moment,
     give_up: impl Fn() -> bool + Copy,
 ) -> Result<Established, StreamError> {
-    let (stream, remote, dialled) = match role {
-        Role::Dial(address) => (dial::connect(address, give_up).map_err(StreamError::Dial)?, address, true),
-        Role::Accept(stream, remote) => (stream, remote, false),
-    };
-    dial::prepare(&stream).map_err(StreamError::Socket)?;
-    cut.attach(stream.try_clone().map_err(StreamError::Socket)?);
-    let (sealer, opener) = if dialled {
-        shake_as_dialler(key, &stream, deadline, give_up)?
-    } else {
-        shake_as_listener(key, &stream, deadline, give_up)?
-    };
-    Ok(Established { stream, remote, sealer, opener })
+    open(cut, role, give_up)?.shake(key, deadline, give_up)
+}
+
+impl Opened {
+    /// The first bytes of the other side, which name the dialect. Only the listener may look: the dialler speaks first.
+    ///
+    /// # Errors
+    /// They do not come in time, or `give_up` says so.
+    pub fn first_bytes(
+        &mut self,
+        deadline: Moment,
+        give_up: impl Fn() -> bool,
+    ) -> Result<[u8; MAGIC.len()], StreamError> {
+        let mut first = [0; MAGIC.len()];
+        read_in_time(&self.stream, &mut first, deadline, give_up)?;
+        Ok(*self.first.insert(first))
+    }
+
+    /// Shakes hands.
+    ///
+    /// # Errors
+    /// The other side is late or has another key; or `give_up` says so.
+    pub fn shake(
+        self,
+        key: &LinkKey,
+        deadline: Moment,
+        give_up: impl Fn() -> bool + Copy,
+    ) -> Result<Established, StreamError> {
+        let Opened { stream, remote, dialled, first } = self;
+        let (sealer, opener) = if dialled {
+            shake_as_dialler(key, &stream, deadline, give_up)?
+        } else {
+            shake_as_listener(key, &stream, first, deadline, give_up)?
+        };
+        Ok(Established { stream, remote, sealer, opener })
+    }
 }
 
 fn shake_as_dialler(
@@ -77,11 +128,14 @@ fn shake_as_dialler(
 fn shake_as_listener(
     key: &LinkKey,
     stream: &TcpStream,
+    first: Option<[u8; MAGIC.len()]>,
     deadline: Moment,
     give_up: impl Fn() -> bool + Copy,
 ) -> Result<(Sealer, Opener), StreamError> {
     let mut preamble = [0; PREAMBLE_LEN];
-    read_in_time(stream, &mut preamble, deadline, give_up)?;
+    let seen = first.map_or(0, |first| first.len());
+    preamble[..seen].copy_from_slice(first.as_ref().map_or(&[], |first| first.as_slice()));
+    read_in_time(stream, &mut preamble[seen..], deadline, give_up)?;
     if parse_preamble(&preamble).map_err(StreamError::Wire)? != key.token() {
         return Err(StreamError::OtherKey);
     }

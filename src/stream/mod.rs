@@ -6,11 +6,13 @@
 //! - [`throttle`]: no faster than the user allows;
 //! - [`listener`]: others may dial;
 //! - [`desk`]: a conductor is asked who else is there;
-//! - [`catalogue`]: a conductor is asked what there is.
+//! - [`catalogue`]: a conductor is asked what there is;
+//! - [`classic`]: a conductor is asked in the classic protocol.
 //!
 //! It does not know what is said on a stream.
 
 pub mod catalogue;
+pub mod classic;
 pub mod desk;
 pub mod handshake;
 pub mod listener;
@@ -24,7 +26,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use thiserror::Error;
 
-pub use self::handshake::{Established, Role, establish};
+pub use self::handshake::{Established, Opened, Role, establish, open};
 pub use self::records::{Received, SealedReader, SealedWriter};
 pub use self::throttle::Throttle;
 use crate::host::HostError;

@@ -22,8 +22,12 @@ pub const VERSION: u8 = 1;
 /// The length of the preamble: magic, version.
 pub const PREAMBLE_LEN: usize = MAGIC.len() + 1;
 
+/// What a conductor without a catalogue answers, and the end: no version is spoken.
+pub const NO_CATALOGUE: [u8; PREAMBLE_LEN] = [MAGIC[0], MAGIC[1], MAGIC[2], MAGIC[3], 0];
+
 /// What the asking side sends first; the prologue of the handshake. A conductor that speaks another version answers with
-/// its own preamble and the end.
+/// its own preamble and the end, one without a catalogue with [`NO_CATALOGUE`], and one that has too many connections with
+/// this very preamble.
 #[must_use]
 pub const fn preamble() -> [u8; PREAMBLE_LEN] {
     [MAGIC[0], MAGIC[1], MAGIC[2], MAGIC[3], VERSION]

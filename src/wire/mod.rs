@@ -5,6 +5,7 @@
 
 pub mod catalogue;
 mod cipher;
+pub mod classic;
 pub mod codec;
 pub mod desk;
 pub mod ensemble;
@@ -46,6 +47,9 @@ pub enum WireError {
     /// A record or handshake that was not sealed with the key of this swarm, or was changed on its way.
     #[error("the seal is broken")]
     Seal,
+    /// Lines that are not those of the classic protocol.
+    #[error(transparent)]
+    Classic(#[from] classic::LineError),
     /// More records than one key may seal.
     #[error("the key of this link is used up")]
     KeyUsedUp,

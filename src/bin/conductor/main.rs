@@ -23,6 +23,15 @@ struct Arguments {
     /// Where to listen; a port alone means every address, IPv4 and IPv6 [default: 9999]
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<ListenOn>,
+    /// Keep accounts, and what they publish, in this file; it is made if there is none
+    #[arg(long, value_name = "FILE")]
+    catalogue: Option<PathBuf>,
+    /// Let only members announce, list and get that are logged in
+    #[arg(long, requires = "catalogue", conflicts_with = "classic")]
+    private: bool,
+    /// Speak the classic protocol, too: it is neither sealed nor authenticated
+    #[arg(long)]
+    classic: bool,
     /// The directory for the log
     #[arg(long, value_name = "DIR", default_value = "logs")]
     logs: PathBuf,
@@ -47,6 +56,8 @@ const EXAMPLE: &str = "Example:
   composer album.flac 192.168.1.1   makes album.flac.orch; give it to all members
   member album.flac.orch            on each computer that has or wants album.flac";
 
+const CLASSIC: &str = "the classic protocol is spoken as well: it is neither sealed nor authenticated\n";
+
 fn main() -> ExitCode {
     cli::finish("conductor", run(&Arguments::parse()))
 }
@@ -60,13 +71,26 @@ fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
     let log = log::start("conductor", &arguments.logs)?;
     let signals = signal::watch()?;
     let listen = arguments.listen.unwrap_or(ListenOn::EveryAddress(CONDUCTOR_PORT_DEFAULT));
-    let conductor = Conductor::start(Config::new(listen))?;
+    let config = Config {
+        catalogue: arguments.catalogue.clone(),
+        private: arguments.private,
+        classic: arguments.classic,
+        ..Config::new(listen)
+    };
+    let conductor = Conductor::start(config)?;
     if !arguments.quiet {
+        let classic = if arguments.classic { CLASSIC } else { "" };
+        let next = match conductor.fingerprint() {
+            None => format!("next: composer FILE {}", reach(&conductor)),
+            Some(fingerprint) => format!(
+                "its fingerprint: {fingerprint}\nnext: member register NAME --conductor {}",
+                reach(&conductor)
+            ),
+        };
         cli::tell(format!(
-            "conductor: listens on {}, logs to {}; ^C stops it\nnext: composer FILE {}\n",
+            "conductor: listens on {}, logs to {}; ^C stops it\n{classic}{next}\n",
             ListenOn::from(conductor.address()),
             text::Escaped(&log.to_string_lossy()),
-            reach(&conductor),
         ))?;
     }
     select! {

@@ -131,6 +131,9 @@ struct Sharing {
     /// Receive at most RATE bytes a second
     #[arg(long, value_name = "RATE", value_parser = cli::limit)]
     down: Option<NonZeroU64>,
+    /// Speak the classic protocol, too: neither sealed nor authenticated
+    #[arg(long)]
+    classic: bool,
     /// Where the log goes [default: logs]
     #[arg(long, value_name = "DIR")]
     logs: Option<PathBuf>,
@@ -204,7 +207,7 @@ mod tests {
         let sharing = ["dir", "listen", "conductor", "member", "leave", "repair", "check-digest", "up", "down"];
         for words in ["", "share", "publish", "get"] {
             let help = help(words);
-            for option in sharing.iter().chain(&["logs", "json", "quiet", "help"]) {
+            for option in sharing.iter().chain(&["classic", "logs", "json", "quiet", "help"]) {
                 assert!(help.contains(&format!("--{option}")), "{option} is missing in\n{help}");
             }
         }

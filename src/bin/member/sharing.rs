@@ -18,7 +18,7 @@ use orchestra::credential::Speaker;
 use orchestra::host::signal::{self, Signal};
 use orchestra::host::state::StateDir;
 use orchestra::host::tcp::{self, ListenOn};
-use orchestra::host::{HostError, directory, manifest_file};
+use orchestra::host::{directory, manifest_file};
 use orchestra::limits::CONDUCTOR_PORT_DEFAULT;
 use orchestra::manifest::Manifest;
 use orchestra::member::{Config, Member, Outcome, StartError};
@@ -57,6 +57,7 @@ impl Part {
             verified: self.verified,
             up: sharing.up,
             down: sharing.down,
+            classic: sharing.classic,
         })
     }
 
@@ -70,6 +71,7 @@ impl Part {
             file: self.dir.join(self.manifest.name().as_str()),
             listen: (Ipv4Addr::UNSPECIFIED, 0).into(),
             swarm: self.manifest.swarm_id(),
+            classic: false,
         }
     }
 }
@@ -112,7 +114,7 @@ pub(crate) fn share(file: &Path, options: &Options) -> Result<Exit, Box<dyn Erro
     let (conducting, conductor) = match &options.conductor {
         Some(conductor) => (None, conductor.clone()),
         None => {
-            let conducting = start_conductor()?;
+            let conducting = start_conductor(options.sharing.classic)?;
             let conductor = reach(&conducting)?;
             (Some(conducting), conductor)
         }
@@ -172,10 +174,9 @@ pub(crate) fn compose_until_stopped(
 }
 
 /// A conductor at the usual port, or at any if that one is taken.
-fn start_conductor() -> Result<Conductor, HostError> {
-    let usual = conductor::Config::new(ListenOn::EveryAddress(CONDUCTOR_PORT_DEFAULT));
-    Conductor::start(usual)
-        .or_else(|_taken| Conductor::start(conductor::Config::new(ListenOn::EveryAddress(0))))
+fn start_conductor(classic: bool) -> Result<Conductor, conductor::StartError> {
+    let at = |port| conductor::Config { classic, ..conductor::Config::new(ListenOn::EveryAddress(port)) };
+    Conductor::start(at(CONDUCTOR_PORT_DEFAULT)).or_else(|_taken| Conductor::start(at(0)))
 }
 
 /// How others most likely reach this computer's conductor.
@@ -191,7 +192,7 @@ fn show(
     sharing: &Sharing,
     signals: &Receiver<Signal>,
 ) -> Result<Exit, Box<dyn Error>> {
-    let about = About { listen: member.address(), ..about };
+    let about = About { listen: member.address(), classic: sharing.classic, ..about };
     let watched = Watched {
         snapshot: &|| member.snapshot(),
         stop: &|| member.stop(),

@@ -72,6 +72,15 @@ impl Reader<'_> {
         })
     }
 
+    /// What this account is called, if there is one of this number.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub fn account_name(&self, account: AccountId) -> Result<Option<AccountName>, CatalogueError> {
+        let name = "SELECT name FROM accounts WHERE id = ?";
+        self.row(name, [account.number().cast_signed()], |row| name_of(row, 0))
+    }
+
     /// Accounts in the order of their names, those after this one, at most [`LISTINGS_PER_PAGE`].
     ///
     /// # Errors

@@ -233,6 +233,33 @@ impl Reader<'_> {
         })
     }
 
+    /// The digests of at most `count` parts of a listing, from the part `first` on, none behind the last one; nothing if the
+    /// listing is gone. Only these are read.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub fn some_parts(
+        &self,
+        listing: ListingId,
+        first: u32,
+        count: usize,
+    ) -> Result<Option<Vec<Digest>>, CatalogueError> {
+        let id = signed(listing);
+        let len = "SELECT length(parts) FROM digests WHERE listing = ?";
+        let len = self.row(len, [id], |row| Ok(row.get::<_, i64>(0)?))?;
+        let Some(len) = len else { return Ok(None) };
+        let all = usize::try_from(len).unwrap_or(usize::MAX) / DIGEST_LEN;
+        let first = all.min(first as usize);
+        let mut bytes = vec![0; count.min(all - first) * DIGEST_LEN];
+        let mut run = || {
+            let parts = self.transaction.blob_open(rusqlite::MAIN_DB, "digests", "parts", id, true)?;
+            parts.read_at_exact(&mut bytes, first * DIGEST_LEN)
+        };
+        run().map_err(|error| Failure::from(error).at(self.path))?;
+        let (parts, _) = bytes.as_chunks::<DIGEST_LEN>();
+        Ok(Some(parts.iter().copied().map(Digest::from_bytes).collect()))
+    }
+
     /// Whether anybody publishes the composition of this swarm.
     ///
     /// # Errors

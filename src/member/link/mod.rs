@@ -7,6 +7,8 @@
 //! The reader dials or accepts as its first act, starts its writer after the handshake, and joins it before
 //! it reports the end, so the end of a link is one event.
 
+mod classic;
+mod landing;
 mod reader;
 mod shared;
 mod writer;
@@ -30,9 +32,9 @@ use crate::logic::session::Fault;
 use crate::logic::swarm::LinkId;
 use crate::part::{PartIndex, Run};
 use crate::part_set::PartSet;
-use crate::stream::{self, Established, Role, SealedReader, StreamError};
+use crate::stream::{self, Established, Opened, Role, SealedReader, StreamError};
+use crate::time::Moment;
 use crate::wire::member::{Denial, Hello, Reason};
-use crate::wire::seal::Sealer;
 
 /// What a link tells the director.
 #[derive(Debug)]
@@ -75,6 +77,12 @@ pub(super) enum LinkEnd {
     /// The other side speaks of another composition.
     #[error("the other side wants another composition")]
     OtherSwarm,
+    /// It is a classic link that leads from this member to itself.
+    #[error("it leads to this member itself")]
+    Oneself,
+    /// A classic member was refused a part, and asks nothing more on this link.
+    #[error("the other side has nothing more to ask on it")]
+    Mute,
     /// The other side said nothing valid in time.
     #[error("no valid hello in time")]
     Late,
@@ -145,14 +153,39 @@ impl Drop for Report<'_> {
 fn run(context: &Arc<Context>, shared: &Arc<Shared>, id: LinkId, role: Role) -> LinkEnd {
     let deadline = clock::now() + HANDSHAKE_TIMEOUT;
     let give_up = || shared.is_cut() || context.is_stopping();
-    let established = stream::establish(&context.key, shared.socket(), role, deadline, give_up);
+    let opened = match stream::open(shared.socket(), role, give_up) {
+        Ok(opened) => opened,
+        Err(error) => return error.into(),
+    };
+    match &context.classic {
+        None => run_native(context, shared, id, opened, deadline),
+        Some(known) => classic::run_either(context, known, shared, id, opened, deadline),
+    }
+}
+
+/// A link in our dialect.
+fn run_native(
+    context: &Arc<Context>,
+    shared: &Arc<Shared>,
+    id: LinkId,
+    opened: Opened,
+    deadline: Moment,
+) -> LinkEnd {
+    let give_up = || shared.is_cut() || context.is_stopping();
+    let established = opened.shake(&context.key, deadline, give_up);
     let Established { stream, remote, sealer, opener } = match established {
         Ok(established) => established,
         Err(error) => return error.into(),
     };
     let (sender, receiver) = crossbeam_channel::bounded(LINK_QUEUE);
     context.line.enter(id, sender.clone());
-    let writer = match start_writer(context, shared, id, &stream, receiver, sealer) {
+    let writer = {
+        let (context, its_shared) = (Arc::clone(context), Arc::clone(shared));
+        start_writer(shared, id, &stream, move |stream| {
+            Writer::new(&context, &its_shared, id, stream, &receiver, sealer).run()
+        })
+    };
+    let writer = match writer {
         Ok(writer) => writer,
         Err(end) => return end,
     };
@@ -160,6 +193,11 @@ fn run(context: &Arc<Context>, shared: &Arc<Shared>, id: LinkId, role: Role) -> 
     let mut intake = Intake::new(context, shared, id, remote, sender, deadline);
     let end = reader::run(&mut input, &mut intake);
     drop(intake);
+    joined(shared, writer, end)
+}
+
+/// How a link ended whose reader ended so.
+fn joined(shared: &Shared, writer: WriterThread, end: LinkEnd) -> LinkEnd {
     shared.cut();
     match (writer.join(), end) {
         (Err(thread::Panicked), _) => LinkEnd::Panicked,
@@ -183,19 +221,18 @@ impl WriterThread {
     }
 }
 
+/// Starts the writer of a link; `body` writes to the socket until the link ends.
 fn start_writer(
-    context: &Arc<Context>,
     shared: &Arc<Shared>,
     id: LinkId,
     stream: &TcpStream,
-    queue: Receiver<Outgoing>,
-    sealer: Sealer,
+    body: impl FnOnce(&TcpStream) -> Result<(), LinkEnd> + Send + 'static,
 ) -> Result<WriterThread, LinkEnd> {
     let stream = stream.try_clone().map_err(LinkEnd::Socket)?;
-    let (context, shared) = (Arc::clone(context), Arc::clone(shared));
+    let shared = Arc::clone(shared);
     let (told, outcome) = crossbeam_channel::bounded(1);
     let thread = thread::spawn(&format!("link{}-wr", id.0), move || {
-        if let Err(end) = Writer::new(&context, &shared, id, &stream, &queue, sealer).run() {
+        if let Err(end) = body(&stream) {
             // The reader asks for it after joining; if it is gone, nobody wants to know.
             drop(told.send(end));
             shared.cut();

@@ -22,6 +22,7 @@ pub(in crate::member) struct Shared {
     poked: AtomicBool,
     /// The far end's tag, for the book of what was given to whom; known from its hello on.
     far: AtomicU32,
+    introduced: AtomicBool,
     /// The reader waits for something of ours, not for the other side.
     waits: AtomicBool,
     received: AtomicU64,
@@ -40,6 +41,7 @@ impl Shared {
             blamed: AtomicBool::new(false),
             poked: AtomicBool::new(false),
             far: AtomicU32::new(0),
+            introduced: AtomicBool::new(false),
             waits: AtomicBool::new(false),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
@@ -121,6 +123,12 @@ impl Shared {
 
     pub(super) fn introduce(&self, far: u32) {
         self.far.store(far, Ordering::Relaxed);
+        self.introduced.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the far end said who it is.
+    pub(super) fn is_introduced(&self) -> bool {
+        self.introduced.load(Ordering::Relaxed)
     }
 
     /// Bytes of parts came; messages do not count, or empty ones would make a mute link look alive.

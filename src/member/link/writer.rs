@@ -8,6 +8,7 @@ use super::LinkEnd;
 use super::shared::Shared;
 use crate::host::clock;
 use crate::limits::{HAVE_RUNS_MAX, POLL_INTERVAL};
+use crate::logic::classic::dialects::Dialect;
 use crate::logic::giving::Given;
 use crate::logic::serving::{Outgoing, Serving};
 use crate::logic::session::full_set_of;
@@ -123,7 +124,13 @@ impl<'s> Writer<'s> {
             Outgoing::Withdraw(run) => self.withdraw(run)?,
             Outgoing::Turn => (self.has_turn, self.waits) = (true, false),
             Outgoing::Publish => self.publish()?,
-            Outgoing::Gossip(addresses) => self.say(&Message::Roster(addresses))?,
+            Outgoing::Gossip(mut addresses) => {
+                if let Some(classic) = &self.context.classic {
+                    // Whoever hears of them would dial them in our dialect.
+                    addresses.retain(|&address| classic.dialect_of(address) == Dialect::Native);
+                }
+                self.say(&Message::Roster(addresses))?;
+            }
             Outgoing::Close(reason) => {
                 self.shared.close();
                 self.say(&Message::Bye(reason))?;

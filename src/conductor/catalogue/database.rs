@@ -1,0 +1,382 @@
+//! The thread that owns the catalogue's database.
+//!
+//! It takes what waits in its queue, answers what is only read, does all that is written in one transaction, and answers
+//! that after it is on the disk: so a thousand who publish at once wait for the disk a few times, not a thousand.
+//! It tells the conductor's thread of sessions and counts before it answers: who has heard of a new session can use it.
+//!
+//! It owns the database, and waits for its queue, the disk, and the inboxes of those whom it answers.
+
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+
+use super::connection::Publishing;
+use super::front::Heard;
+use super::{News, Post, Ticket};
+use crate::account::{AccountId, AccountName};
+use crate::conductor::journal::Journal;
+use crate::credential::SessionId;
+use crate::digest::Digest;
+use crate::host::catalogue::{
+    Account, After, Catalogue, CatalogueError, Found, ListingId, NewListing, NotPublished, NotRegistered,
+    Page, Published, Reader, Report, Session, SessionOwner, Writer,
+};
+use crate::host::clock;
+use crate::host::password::PasswordHash;
+use crate::limits::{DATABASE_BATCH, DATABASE_BEAT, DATABASE_FORGET_INTERVAL, LISTINGS_PER_PAGE};
+use crate::logic::catalogue::counts::counted;
+use crate::text::chain;
+use crate::wire::catalogue::{Query, Wanted};
+
+/// Something to do, and who hears what came of it.
+#[derive(Debug)]
+pub(in crate::conductor) enum Work {
+    /// A connection asks.
+    Ask(Ticket, Job),
+    /// A link went well, or did not. Nobody waits for it.
+    Report(Report, bool),
+}
+
+/// What a connection asks.
+#[derive(Debug)]
+pub(in crate::conductor) enum Job {
+    /// The account of this name.
+    Account(AccountName),
+    /// Make an account, and open a session of it.
+    Register { name: AccountName, password: PasswordHash, session: NewSession },
+    /// Open a session.
+    Open(AccountId, NewSession),
+    /// Whose session is this?
+    Resume(SessionId),
+    /// End it.
+    Close(SessionId),
+    /// Publish a composition.
+    Publish(SessionId, Box<Publishing>, Vec<Digest>),
+    /// A page of listings.
+    List(Gate, Query),
+    /// The listings of a name.
+    Find(Gate, Wanted),
+    /// Digests of so many parts of a listing, from this one on.
+    Parts { listing: ListingId, first: u32, count: usize },
+    /// What these accounts are called.
+    Names(Vec<AccountId>),
+    /// Take a listing back.
+    Unpublish(SessionId, Wanted),
+}
+
+/// A session that is to be opened.
+#[derive(Clone, Debug)]
+pub(in crate::conductor) struct NewSession {
+    pub(super) id: SessionId,
+    pub(super) key: crate::credential::SessionKey,
+    pub(super) expires: Duration,
+}
+
+/// Who may look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::conductor) enum Gate {
+    /// Everybody.
+    Open,
+    /// Who has this session.
+    Session(SessionId),
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(in crate::conductor) enum Outcome {
+    Account(Option<Account>),
+    Registered(Result<AccountId, NotRegistered>),
+    /// Whether there was room for the session.
+    Opened(bool),
+    Session(Option<SessionOwner>),
+    Closed,
+    Published(Result<Published, NotPublished>),
+    Page(Page),
+    Found(Found),
+    Parts(Option<Vec<Digest>>),
+    Names(Vec<(AccountId, AccountName)>),
+    Unpublished(Unpublished),
+    /// The session on which it was asked is over.
+    SessionOver,
+    /// The database does not work now; nothing was changed.
+    Trouble,
+}
+
+/// What came of a wish to take a listing back.
+#[derive(Debug)]
+pub(in crate::conductor) enum Unpublished {
+    Done,
+    /// There is none of that name.
+    NotFound,
+    /// It is somebody else's.
+    NotYours,
+    Several(Vec<crate::host::catalogue::Listing>),
+}
+
+/// See the module.
+pub(super) struct Database {
+    pub(super) catalogue: Catalogue,
+    pub(super) queue: Receiver<Work>,
+    pub(super) front: Post<Heard>,
+    pub(super) conductor: Post<News>,
+}
+
+impl Database {
+    /// Works until nobody asks any more.
+    pub(super) fn run(mut self) {
+        let mut journal = Journal::new();
+        let (mut look, mut forget) = (clock::now() + DATABASE_BEAT, clock::now());
+        loop {
+            let first = match self.queue.recv_timeout(look.since(clock::now())) {
+                Ok(work) => Some(work),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            if let Some(first) = first {
+                let batch = std::iter::once(first).chain(self.queue.try_iter().take(DATABASE_BATCH - 1));
+                self.answer(&mut journal, batch.collect());
+            }
+            let now = clock::now();
+            if now >= look {
+                look = now + DATABASE_BEAT;
+                self.look(&mut journal);
+                journal.turn_page(now);
+            }
+            if now >= forget {
+                // More right away if there is more, but after those who wait.
+                let more = self.forget(&mut journal);
+                forget = if more { now } else { now + DATABASE_FORGET_INTERVAL };
+            }
+        }
+    }
+
+    /// Tells of all sessions, if another process changed anything: it may have ended some.
+    fn look(&mut self, journal: &mut Journal) {
+        let sessions = self.catalogue.changed_elsewhere().and_then(|changed| {
+            changed.then(|| self.catalogue.read(|reader| reader.sessions(clock::wall()))).transpose()
+        });
+        match sessions {
+            Ok(None) => {}
+            Ok(Some(sessions)) => self.conductor.send(News::Sessions(sessions)),
+            Err(error) => journal.trouble(clock::now(), chain(&error)),
+        }
+    }
+
+    fn forget(&mut self, journal: &mut Journal) -> bool {
+        let forgotten = self.catalogue.write(|writer| writer.forget(clock::wall()));
+        forgotten.unwrap_or_else(|error| {
+            journal.trouble(clock::now(), chain(&error));
+            false
+        })
+    }
+
+    fn answer(&mut self, journal: &mut Journal, batch: Vec<Work>) {
+        let (writes, reads): (Vec<Work>, Vec<Work>) = batch.into_iter().partition(Work::writes);
+        for work in reads {
+            let Work::Ask(ticket, job) = work else { continue };
+            let outcome = self.catalogue.read(|reader| job.read(reader, clock::wall()));
+            let outcome = outcome.unwrap_or_else(|error| trouble(journal, &error));
+            self.front.send(Heard::Done(ticket, outcome));
+        }
+        if writes.is_empty() {
+            return;
+        }
+        match self.write(&writes) {
+            Ok(done) => self.tell(writes, done),
+            // What one of them stumbled over may be its own: the others get their turn alone.
+            Err(error) if !error.is_passing() && writes.len() > 1 => {
+                for work in writes {
+                    let one = vec![work];
+                    match self.write(&one) {
+                        Ok(done) => self.tell(one, done),
+                        Err(error) => self.fail(journal, one, &error),
+                    }
+                }
+            }
+            Err(error) => self.fail(journal, writes, &error),
+        }
+    }
+
+    /// Everything that is written, in one transaction.
+    fn write(&mut self, writes: &[Work]) -> Result<Vec<Done>, CatalogueError> {
+        let now = clock::wall();
+        self.catalogue.write(|writer| writes.iter().map(|work| work.write(writer, now)).collect())
+    }
+
+    fn tell(&self, writes: Vec<Work>, done: Vec<Done>) {
+        for (work, done) in writes.into_iter().zip(done) {
+            done.news.into_iter().for_each(|news| self.conductor.send(news));
+            if let (Work::Ask(ticket, _), Some(outcome)) = (work, done.outcome) {
+                self.front.send(Heard::Done(ticket, outcome));
+            }
+        }
+    }
+
+    fn fail(&self, journal: &mut Journal, writes: Vec<Work>, error: &CatalogueError) {
+        trouble(journal, error);
+        for work in writes {
+            if let Work::Ask(ticket, _) = work {
+                self.front.send(Heard::Done(ticket, Outcome::Trouble));
+            }
+        }
+    }
+}
+
+fn trouble(journal: &mut Journal, error: &CatalogueError) -> Outcome {
+    journal.trouble(clock::now(), chain(error));
+    Outcome::Trouble
+}
+
+/// What a write did, once it is on the disk.
+struct Done {
+    /// None for those whom nobody waits for.
+    outcome: Option<Outcome>,
+    news: Vec<News>,
+}
+
+impl Done {
+    const fn only(outcome: Outcome) -> Done {
+        Done { outcome: Some(outcome), news: Vec::new() }
+    }
+}
+
+impl Work {
+    const fn writes(&self) -> bool {
+        match self {
+            Work::Report(..) => true,
+            Work::Ask(_, job) => matches!(
+                job,
+                Job::Register { .. }
+                    | Job::Open(..)
+                    | Job::Close(_)
+                    | Job::Publish(..)
+                    | Job::Unpublish(..)
+            ),
+        }
+    }
+
+    fn write(&self, writer: &mut Writer<'_>, now: Duration) -> Result<Done, CatalogueError> {
+        match self {
+            Work::Ask(_, job) => job.write(writer, now),
+            Work::Report(report, has_failed) => {
+                let counts = writer.report(report, now, |counts| counted(counts, now, *has_failed))?;
+                let news = counts.map(|counts| News::Counts(vec![(report.about, counts)]));
+                Ok(Done { outcome: None, news: news.into_iter().collect() })
+            }
+        }
+    }
+}
+
+impl Job {
+    fn read(self, reader: &Reader<'_>, now: Duration) -> Result<Outcome, CatalogueError> {
+        Ok(match self {
+            Job::Account(name) => Outcome::Account(reader.account(&name)?),
+            Job::Resume(session) => Outcome::Session(reader.session(session, now)?),
+            Job::List(gate, _) | Job::Find(gate, _) if !gate.lets_in(reader, now)? => Outcome::SessionOver,
+            Job::List(_, query) => {
+                let after = query.after.map(|after| After {
+                    name: after.name,
+                    id: ListingId::from_number(after.listing),
+                });
+                let most = usize::from(query.limit).min(LISTINGS_PER_PAGE);
+                Outcome::Page(reader.list(&query.text, after.as_ref(), most)?)
+            }
+            Job::Find(_, wanted) => Outcome::Found(reader.find(&wanted.name, &wanted.digits, None)?),
+            Job::Parts { listing, first, count } => {
+                Outcome::Parts(reader.some_parts(listing, first, count)?)
+            }
+            Job::Names(accounts) => {
+                let name = |account| Ok(reader.account_name(account)?.map(|name| (account, name)));
+                let names: Result<Vec<_>, CatalogueError> =
+                    accounts.into_iter().filter_map(|account| name(account).transpose()).collect();
+                Outcome::Names(names?)
+            }
+            Job::Register { .. } | Job::Open(..) | Job::Close(_) | Job::Publish(..) | Job::Unpublish(..) => {
+                unreachable!("that is written")
+            }
+        })
+    }
+
+    fn write(&self, writer: &mut Writer<'_>, now: Duration) -> Result<Done, CatalogueError> {
+        Ok(match self {
+            Job::Register { name, password, session } => match writer.register(name, password, now)? {
+                Err(not) => Done::only(Outcome::Registered(Err(not))),
+                Ok(account) => {
+                    let (is_open, news) = session.open(writer, account, now)?;
+                    let registered = if is_open { Ok(account) } else { Err(NotRegistered::Full) };
+                    Done { outcome: Some(Outcome::Registered(registered)), news }
+                }
+            },
+            Job::Open(account, session) => {
+                let (is_open, news) = session.open(writer, *account, now)?;
+                Done { outcome: Some(Outcome::Opened(is_open)), news }
+            }
+            Job::Close(session) => {
+                writer.close_session(*session)?;
+                Done { outcome: Some(Outcome::Closed), news: vec![News::Ended(vec![*session])] }
+            }
+            Job::Publish(session, publishing, parts) => match writer.session(*session, now)? {
+                None => Done::only(Outcome::SessionOver),
+                Some(owner) => {
+                    let new = NewListing {
+                        name: &publishing.name,
+                        digest: publishing.digest,
+                        layout: publishing.layout,
+                        parts,
+                    };
+                    Done::only(Outcome::Published(writer.publish(owner.account, &new, now)?))
+                }
+            },
+            Job::Unpublish(session, wanted) => match writer.session(*session, now)? {
+                None => Done::only(Outcome::SessionOver),
+                Some(owner) => {
+                    let found = writer.find(&wanted.name, &wanted.digits, Some(owner.account))?;
+                    Done::only(Outcome::Unpublished(match found {
+                        Found::One(listing) if writer.unpublish(owner.account, listing.id)? => {
+                            Unpublished::Done
+                        }
+                        Found::Several(several) => Unpublished::Several(several),
+                        Found::One(_) | Found::None => {
+                            match writer.find(&wanted.name, &wanted.digits, None)? {
+                                Found::None => Unpublished::NotFound,
+                                Found::One(_) | Found::Several(_) => Unpublished::NotYours,
+                            }
+                        }
+                    }))
+                }
+            },
+            Job::Account(_)
+            | Job::Resume(_)
+            | Job::List(..)
+            | Job::Find(..)
+            | Job::Parts { .. }
+            | Job::Names(_) => unreachable!("that is only read"),
+        })
+    }
+}
+
+impl NewSession {
+    /// Opens it; whether there was room, and what there is to tell.
+    fn open(
+        &self,
+        writer: &mut Writer<'_>,
+        account: AccountId,
+        now: Duration,
+    ) -> Result<(bool, Vec<News>), CatalogueError> {
+        let NewSession { id, key, expires } = self.clone();
+        let session = Session { id, key, account, expires };
+        Ok(match writer.open_session(&session, now)? {
+            Err(_) => (false, Vec::new()),
+            Ok(opened) => (true, vec![News::Ended(opened.ended), News::Opened(session)]),
+        })
+    }
+}
+
+impl Gate {
+    fn lets_in(self, reader: &Reader<'_>, now: Duration) -> Result<bool, CatalogueError> {
+        match self {
+            Gate::Open => Ok(true),
+            Gate::Session(session) => Ok(reader.session(session, now)?.is_some()),
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The machines of the classic protocol.
+//!
+//! - [`session`]: what one message on one link means, and whether it may come;
+//! - [`duties`]: what a link says next: our questions, one at a time, and the answers to those of the other side;
+//! - [`dialects`]: in which of the two dialects an address is dialled;
+//! - [`sample`]: a few of many addresses that a conductor tells;
+//! - [`complaints`]: whom a conductor does not hand out because others complained.
+//!
+//! A classic link makes the same facts as any other and takes the same orders, so the swarm does not know that there is
+//! another dialect.
+
+pub mod complaints;
+pub mod dialects;
+pub mod duties;
+pub mod sample;
+pub mod session;
