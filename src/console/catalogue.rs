@@ -3,7 +3,6 @@
 //! Scripts rely on the names in the objects: fields and events may be added, none is renamed or taken away.
 
 use std::path::Path;
-use std::time::Duration;
 
 use serde::Serialize;
 
@@ -15,7 +14,9 @@ use crate::console::table::{Side, table};
 use crate::console::words::counted;
 use crate::digest::Digest;
 use crate::manifest::Manifest;
-use crate::text::{Escaped, bytes, chain, span};
+use crate::text::{Escaped, bytes, chain};
+
+const DAY_SECS: u64 = 86_400;
 
 /// Which page of a list was asked for, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +79,7 @@ pub fn news_json(conductor: &HostPort, news: &News<'_>) -> Option<String> {
 /// Says that somebody is logged in now; `now` in seconds since 1970.
 #[must_use]
 pub fn entered_text(conductor: &HostPort, entered: &Entered, new: bool, now: u64) -> String {
-    let left = span(Duration::from_secs(entered.expires.saturating_sub(now)));
+    let left = counted(entered.expires.saturating_sub(now).div_ceil(DAY_SECS), "day");
     let made = if new { "has an account and " } else { "" };
     format!(
         "{} {made}is logged in at {conductor}, for {left}.\nNext, for instance: member list, or: member publish FILE\n",
@@ -318,7 +319,7 @@ pub fn several_json(conductor: &HostPort, namesakes: &[Listed]) -> String {
 /// How long ago something was, in its largest unit.
 fn age(now: u64, then: u64) -> String {
     let seconds = now.saturating_sub(then);
-    match (seconds / 86_400, seconds / 3_600, seconds / 60) {
+    match (seconds / DAY_SECS, seconds / 3_600, seconds / 60) {
         (0, 0, 0) => format!("{seconds} s"),
         (0, 0, minutes) => format!("{minutes} min"),
         (0, hours, _) => format!("{hours} h"),
@@ -621,6 +622,15 @@ The best comes first; a lower score is better.
              Others have the same name:\n  my song@31313131  138.7 KiB, by ada\n\
              To get it elsewhere: member get 'my song@29292929' --conductor nas:9999\n"
         );
+    }
+
+    #[test]
+    fn who_is_logged_in_is_told_for_how_long() {
+        let entered = Entered { account: "ada".to_owned(), expires: NOW + 30 * DAY_SECS - 5 };
+        let text = entered_text(&nas(), &entered, true, NOW);
+        assert!(text.starts_with("ada has an account and is logged in at nas:9999, for 30 days.\n"), "{text}");
+        let text = entered_text(&nas(), &entered, false, NOW + 30 * DAY_SECS);
+        assert!(text.starts_with("ada is logged in at nas:9999, for 0 days.\n"), "{text}");
     }
 
     #[test]

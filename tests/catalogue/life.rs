@@ -26,7 +26,7 @@ fn from_the_first_account_to_the_last_logout() {
 
     let ended = ada.runs(&["register", "ada"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert_eq!(ended.lines[0], format!("ada has an account and is logged in at {place}, for 29 d 23 h."));
+    assert_eq!(ended.lines[0], format!("ada has an account and is logged in at {place}, for 30 days."));
     assert!(ended.errors.starts_with(&format!("First use of the conductor at {place}.")), "{}", ended.errors);
     assert!(ended.errors.contains(&group.fingerprint), "{}", ended.errors);
     assert_eq!(ada.does(&["list"]), format!("Nothing is published at {place} yet; to begin: member publish FILE"));

@@ -69,7 +69,6 @@ fn a_conductor_that_is_gone_is_told_of() {
 fn what_cannot_be_remembered_is_said_before_a_password_is() {
     let group = Group::public();
     let user = group.user();
-    let place = group.address().to_string();
     let nowhere = |arguments: &[&str]| {
         Program::start(user.command(arguments).env("XDG_STATE_HOME", "/dev/null/x")).ended()
     };
@@ -81,16 +80,14 @@ fn what_cannot_be_remembered_is_said_before_a_password_is() {
     // No account was made.
     user.does(&["register", "ada"]);
 
-    // To look around, nothing need be remembered.
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("orchestra"), b"").unwrap();
-    let ended = Program::start(user.command(&["list"]).env("XDG_STATE_HOME", dir.path())).ended();
-    assert_eq!(ended.code, Some(1), "what is known cannot even be read: {ended:?}");
+    // To look around, nothing need be remembered. Nobody can make a folder there, not even root.
+    let ended = Program::start(user.command(&["list"]).env("XDG_STATE_HOME", "/proc")).ended();
+    assert_eq!((ended.code, ended.lines.len()), (Some(0), 1), "{ended:?}");
+    assert!(ended.errors.contains("This is not remembered: ") && ended.errors.contains(&group.fingerprint), "{ended:?}");
     let mut command = user.command(&["list"]);
     let ended = Program::start(command.env_remove("XDG_STATE_HOME").env_remove("HOME")).ended();
     assert_eq!(ended.code, Some(1));
     assert!(ended.errors.contains("set $HOME or $XDG_STATE_HOME"), "{}", ended.errors);
-    assert!(!place.is_empty());
 }
 
 #[test]
