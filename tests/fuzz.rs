@@ -137,3 +137,13 @@ fn messages_between_members_of_an_ensemble() {
 fn any_order_in_which_a_content_comes() {
     plays("gather");
 }
+
+#[test]
+fn lines_of_the_classic_protocol() {
+    plays("classic_messages");
+}
+
+#[test]
+fn any_messages_on_a_classic_link() {
+    plays("classic_link");
+}

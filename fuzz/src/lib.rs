@@ -3,6 +3,7 @@
 //!
 //! Each panics if a promise is broken; that nothing else panics is the first promise.
 
+pub mod classic;
 pub mod ensemble;
 pub mod gather;
 pub mod messages;
@@ -15,7 +16,7 @@ pub mod swarm;
 pub type Body = fn(&[u8]);
 
 /// Every target by its name, which is also the name of its folder in `corpus/`.
-pub const TARGETS: [(&str, Body); 10] = [
+pub const TARGETS: [(&str, Body); 12] = [
     ("manifest", messages::manifest),
     ("frames", messages::frames),
     ("member_messages", messages::member_messages),
@@ -26,4 +27,6 @@ pub const TARGETS: [(&str, Body); 10] = [
     ("registry", registry::registry),
     ("ensemble", ensemble::ensemble),
     ("gather", gather::gather),
+    ("classic_messages", classic::messages),
+    ("classic_link", classic::link),
 ];

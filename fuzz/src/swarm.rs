@@ -341,10 +341,11 @@ impl World {
         let input = match script.byte() % 4 {
             0 => Input::ConductorSilent,
             1 => Input::ConductorRefused,
-            _ => {
+            answers => {
                 let interval_ms = [0, 1, 10_000, u32::MAX][script.below(4)];
                 let members = addresses(script);
-                Input::Conducted(Roster { interval_ms, complete: 1, getting: u32::MAX, members })
+                let roster = Roster { interval_ms, complete: 1, getting: u32::MAX, members };
+                if answers == 2 { Input::Conducted(roster) } else { Input::Greeted(roster) }
             }
         };
         self.step(input);

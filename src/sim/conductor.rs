@@ -9,7 +9,7 @@ use super::harm::Harm;
 use crate::limits::{ANNOUNCE_INTERVALS, LEASE_HALF_INTERVALS, ROSTER_MAX};
 use crate::logic::registry::{Ask, Bounds, Registry};
 use crate::time::Moment;
-use crate::wire::desk::{Announce, Decoder, Event, Refusal, Reply, Request, Roster};
+use crate::wire::desk::{Announce, Decoder, Event, Greeted, Reach, Refusal, Reply, Request, Roster};
 
 /// Where members reach it.
 const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 255, 255, 1));
@@ -19,6 +19,8 @@ const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 255, 255, 1));
 pub(super) struct Conductor {
     registry: Registry,
     seed: u64,
+    /// Whether its rosters come best first.
+    ranked: bool,
     pub(super) reachable: bool,
     pub(super) busy: bool,
     /// When each member last announced, and whether it was complete.
@@ -26,9 +28,9 @@ pub(super) struct Conductor {
 }
 
 impl Conductor {
-    pub(super) fn new(seed: u64) -> Conductor {
+    pub(super) fn new(seed: u64, ranked: bool) -> Conductor {
         let registry = Registry::new(seed, Bounds::default());
-        Conductor { registry, seed, reachable: true, busy: false, seen: BTreeMap::new() }
+        Conductor { registry, seed, ranked, reachable: true, busy: false, seen: BTreeMap::new() }
     }
 
     /// It is started again, and knows nobody.
@@ -63,11 +65,20 @@ impl Conductor {
                     self.check(ground, from, &announce, roster);
                 }
             }
-            answer.map_or_else(Reply::Refused, Reply::Roster)
+            answer.map_or_else(Reply::Refused, |roster| self.told(roster))
         };
         let mut bytes = Vec::new();
         reply.append_to(&mut bytes);
         Some(bytes)
+    }
+
+    /// How a roster is told: where it is ranked, all have the same favourites.
+    fn told(&self, mut roster: Roster) -> Reply {
+        if !self.ranked {
+            return Reply::Roster(roster);
+        }
+        roster.members.sort_unstable();
+        Reply::Greeted(Greeted { roster, reach: Reach::Unknown })
     }
 
     fn check(&mut self, ground: &mut Ground, from: IpAddr, announce: &Announce, roster: &Roster) {

@@ -65,6 +65,7 @@ pub fn plan(getting: usize, speeds: Speeds, seed: u64) -> Plan {
         slice: u32::try_from(256 * KIB).expect("32 bits fit"),
         links_per_member: LINKS_PER_MEMBER_MAX / 2,
         conductor: true,
+        ranked: false,
         one_stays_slow: false,
         members: (0..=getting).map(member).collect(),
         faults: Vec::new(),

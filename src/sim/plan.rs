@@ -114,6 +114,8 @@ pub struct Plan {
     pub links_per_member: usize,
     /// Whether there is a conductor.
     pub conductor: bool,
+    /// Whether it knows accounts: its rosters come best first, and all think the same ones best.
+    pub ranked: bool,
     /// Who takes part.
     pub members: Vec<MemberPlan>,
     /// What goes wrong, and when.
@@ -174,6 +176,8 @@ impl Plan {
             slice: [4, 16, 64, 256][rng.usize(0..4)] * 1024,
             links_per_member: rng.usize(1..5),
             conductor,
+            // Of the number itself, so that runs of before stay what they were.
+            ranked: seed % 4 == 1,
             one_stays_slow: members.iter().filter(|member| member.vice == Vice::None).count() >= 4,
             members,
             faults,

@@ -142,7 +142,7 @@ impl World {
         let ground = Ground::new(plan.layout, plan.detail, plan.checked);
         let mut world = World {
             net: Net::new(plan.slice),
-            conductor: Conductor::new(rng.u64(..)),
+            conductor: Conductor::new(rng.u64(..), plan.ranked),
             queue: Queue::new(),
             seats: Vec::new(),
             calm: plan.faults.is_empty(),
@@ -456,6 +456,7 @@ impl World {
         let reply = self.conductor.answer(&mut self.ground, from, request);
         let input = match reply.map(|reply| Decoder::replies().next(&mut reply.as_slice())) {
             Some(Ok(Some(Reply::Roster(roster)))) => Input::Conducted(roster),
+            Some(Ok(Some(Reply::Greeted(greeted)))) => Input::Greeted(greeted.roster),
             Some(Ok(Some(Reply::Refused(_)))) => Input::ConductorRefused,
             None => Input::ConductorSilent,
             Some(_) => {

@@ -4,9 +4,13 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy takes only functions marked as tests for tests")]
 
+mod classic;
 #[path = "../common/mod.rs"]
 mod common;
+mod neighbour;
 mod network;
+#[path = "../classic/original.rs"]
+mod original;
 #[allow(dead_code, reason = "the example shows all that the scenes measure")]
 mod scenes;
 
@@ -58,4 +62,9 @@ fn a_member_that_moves_is_found_again() {
     play(|| {
         scenes::moved(SCALE);
     });
+}
+
+#[test]
+fn originals_get_it_from_ours_and_give_it_back() {
+    play(classic::there_and_back);
 }

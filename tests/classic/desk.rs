@@ -1,0 +1,177 @@
+//! Our conductor as those see it that ask it in the classic protocol.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use orchestra::conductor::{Conductor, Config};
+use orchestra::wire::desk::{Announce, Event, Request, preamble};
+
+use crate::original::connect_from;
+use crate::world::host;
+
+const ABOUT: &str = "abc.txt\r\na9993e364706816aba3e25717850c26c9cd0d89d\r\n";
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn start(classic: bool) -> Conductor {
+    Conductor::start(Config { classic, ..Config::new("127.0.0.1:0".parse().unwrap()) }).unwrap()
+}
+
+/// Says this and reads until the conductor closes the connection.
+fn asked(conductor: &Conductor, from: IpAddr, pieces: &[&[u8]]) -> Vec<u8> {
+    let mut stream = connect_from(from, conductor.address()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_nodelay(true).unwrap();
+    for piece in pieces {
+        stream.write_all(piece).unwrap();
+    }
+    read_all(&mut stream)
+}
+
+fn read_all(stream: &mut TcpStream) -> Vec<u8> {
+    let mut answer = Vec::new();
+    if let Err(error) = stream.read_to_end(&mut answer) {
+        // It may be reset if more was said than is read.
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}");
+    }
+    answer
+}
+
+fn down(conductor: &Conductor, from: IpAddr, port: u16) -> String {
+    let text = format!("DOWN\r\n{ABOUT}{port}\r\n");
+    String::from_utf8(asked(conductor, from, &[text.as_bytes()])).unwrap()
+}
+
+fn told(addresses: &[SocketAddr]) -> String {
+    let list: String = addresses.iter().map(|address| format!("{address}\r\n")).collect();
+    format!("SEND\r\n{ABOUT}{}\r\n{list}", addresses.len())
+}
+
+fn nobody() -> String {
+    format!("NONE\r\n{ABOUT}")
+}
+
+fn complain(conductor: &Conductor, from: IpAddr, about: SocketAddr) {
+    let text = format!("COMP\r\n{ABOUT}{about}\r\n");
+    assert_eq!(asked(conductor, from, &[text.as_bytes()]), b"", "a complaint has no answer");
+}
+
+#[test]
+fn members_hear_of_each_other_but_not_of_themselves() {
+    let conductor = start(true);
+    let [one, two] = [host(), host()];
+    assert_eq!(down(&conductor, one, 10_001), nobody());
+    assert_eq!(down(&conductor, one, 10_001), nobody(), "not of itself");
+    assert_eq!(down(&conductor, two, 10_001), told(&[SocketAddr::new(one, 10_001)]));
+    assert_eq!(down(&conductor, one, 10_001), told(&[SocketAddr::new(two, 10_001)]));
+    let other = b"DOWN\r\nabc\rd\nef\r\na9993e364706816aba3e25717850c26c9cd0d89d\r\n10001\r\n";
+    assert_eq!(
+        asked(&conductor, one, &[other]),
+        b"NONE\r\nabc\rd\nef\r\na9993e364706816aba3e25717850c26c9cd0d89d\r\n"
+    );
+}
+
+#[test]
+fn who_uploads_is_told_of_and_hears_nothing() {
+    let conductor = start(true);
+    let [one, two] = [host(), host()];
+    let text = format!("UPLD\r\n{ABOUT}10001\r\n");
+    assert_eq!(asked(&conductor, one, &[text.as_bytes()]), b"");
+    assert_eq!(down(&conductor, two, 0), told(&[SocketAddr::new(one, 10_001)]));
+    assert_eq!(down(&conductor, one, 10_001), nobody(), "port 0 is where nobody listens");
+}
+
+#[test]
+fn questions_may_be_cut_anywhere_and_in_either_case_mean_the_same() {
+    let conductor = start(true);
+    let [one, two] = [host(), host()];
+    down(&conductor, one, 10_001);
+    let text = format!("DOWN\r\n{ABOUT}10001\r\n");
+    let pieces: Vec<&[u8]> = text.as_bytes().chunks(1).collect();
+    let expected = told(&[SocketAddr::new(one, 10_001)]);
+    assert_eq!(asked(&conductor, two, &pieces), expected.as_bytes());
+    let shouted =
+        text.replace("a9993e364706816aba3e25717850c26c9cd0d89d", "A9993E364706816ABA3E25717850C26C9CD0D89D");
+    let answer = String::from_utf8(asked(&conductor, two, &[shouted.as_bytes()])).unwrap();
+    assert!(answer.contains("\r\nA9993E364706816ABA3E25717850C26C9CD0D89D\r\n1\r\n"), "{answer}");
+}
+
+#[test]
+fn an_address_about_which_several_complain_is_not_told() {
+    let conductor = start(true);
+    let bad = SocketAddr::new(host(), 10_001);
+    let others = [host(), host(), host(), host()];
+    complain(&conductor, others[0], bad);
+    down(&conductor, bad.ip(), bad.port());
+    for _ in 0..5 {
+        complain(&conductor, others[0], bad);
+    }
+    complain(&conductor, others[1], bad);
+    assert_eq!(
+        down(&conductor, others[3], 0),
+        told(&[bad]),
+        "two are not enough, nor is who complained too early"
+    );
+    complain(&conductor, others[2], bad);
+    assert_eq!(down(&conductor, others[3], 0), nobody());
+    down(&conductor, bad.ip(), bad.port());
+    assert_eq!(down(&conductor, others[3], 0), nobody(), "asking again does not help it");
+    down(&conductor, bad.ip(), 10_002);
+    assert_eq!(down(&conductor, others[3], 0), told(&[SocketAddr::new(bad.ip(), 10_002)]));
+}
+
+#[test]
+fn both_dialects_share_a_port_and_have_swarms_of_their_own() {
+    let conductor = start(true);
+    let [one, two] = [host(), host()];
+    down(&conductor, one, 10_001);
+    let mut native = preamble().to_vec();
+    let announce = Announce { swarm: [7; 32], port: 5, complete: false, left: 1, event: Event::Going };
+    Request::Announce(announce).append_to(&mut native);
+    let mut stream = connect_from(two, conductor.address()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(&native).unwrap();
+    let mut length = [0; 4];
+    stream.read_exact(&mut length).unwrap();
+    assert!(u32::from_le_bytes(length) < 16, "a roster of nobody");
+    assert_eq!(down(&conductor, two, 0), told(&[SocketAddr::new(one, 10_001)]));
+    assert_eq!((conductor.stats().swarms, conductor.stats().members), (2, 2));
+}
+
+#[test]
+fn it_is_not_spoken_unless_asked_for() {
+    let conductor = start(false);
+    for word in ["DOWN", "UPLD", "COMP"] {
+        let text = format!("{word}\r\n{ABOUT}10001\r\n");
+        assert_eq!(asked(&conductor, host(), &[text.as_bytes()]), b"");
+    }
+    assert_eq!(conductor.stats().members, 0);
+}
+
+#[test]
+fn what_is_no_question_ends_the_connection_and_nothing_else() {
+    let conductor = start(true);
+    let one = host();
+    let long = "n".repeat(256);
+    let ten = vec![b'1'; 10_000_000];
+    for (what, text) in [
+        ("another word", b"SEND\r\n".to_vec()),
+        ("no word", b"\r\n".to_vec()),
+        ("a long name", format!("DOWN\r\n{long}").into_bytes()),
+        ("a name of other letters", b"DOWN\r\n\xff\xfe\r\n".to_vec()),
+        ("no checksum", b"DOWN\r\nabc\r\nabc\r\n".to_vec()),
+        ("no port", format!("DOWN\r\n{ABOUT}\r\n").into_bytes()),
+        ("a port below all", format!("DOWN\r\n{ABOUT}-1\r\n").into_bytes()),
+        ("a port beyond all", format!("DOWN\r\n{ABOUT}65536\r\n").into_bytes()),
+        ("no address", format!("COMP\r\n{ABOUT}nas:10001\r\n").into_bytes()),
+        ("ten million digits", [format!("DOWN\r\n{ABOUT}").into_bytes(), ten].concat()),
+    ] {
+        let mut stream = connect_from(one, conductor.address()).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        // It may close before all of it was said.
+        drop(stream.write_all(&text));
+        assert_eq!(read_all(&mut stream), b"", "{what}");
+    }
+    assert_eq!(conductor.stats().members, 0);
+    assert_eq!(down(&conductor, one, 10_001), nobody());
+}
