@@ -211,8 +211,8 @@ fn shown(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::manifest_file;
     use crate::digest::Digest;
+    use crate::host::manifest_file;
     use crate::text::chain;
     use std::ffi::OsStr;
     use std::fs::{self, File, OpenOptions};

@@ -628,7 +628,10 @@ The best comes first; a lower score is better.
     fn who_is_logged_in_is_told_for_how_long() {
         let entered = Entered { account: "ada".to_owned(), expires: NOW + 30 * DAY_SECS - 5 };
         let text = entered_text(&nas(), &entered, true, NOW);
-        assert!(text.starts_with("ada has an account and is logged in at nas:9999, for 30 days.\n"), "{text}");
+        assert!(
+            text.starts_with("ada has an account and is logged in at nas:9999, for 30 days.\n"),
+            "{text}"
+        );
         let text = entered_text(&nas(), &entered, false, NOW + 30 * DAY_SECS);
         assert!(text.starts_with("ada is logged in at nas:9999, for 0 days.\n"), "{text}");
     }
@@ -652,7 +655,8 @@ The best comes first; a lower score is better.
     fn the_names_that_scripts_rely_on() {
         let digest = "29".repeat(20);
         let cut = |name: &str, mut fields: Value| {
-            let cut = json!({"name": name, "digest": digest, "size": 142_044, "part_size": 16_384, "parts": 9});
+            let cut =
+                json!({"name": name, "digest": digest, "size": 142_044, "part_size": 16_384, "parts": 9});
             fields.as_object_mut().unwrap().extend(cut.as_object().unwrap().clone());
             fields
         };
@@ -718,15 +722,12 @@ The best comes first; a lower score is better.
                 ]}),
             ),
         );
-        assert_is(
-            &several_json(&nas, &[listed("a", 0x29), listed("a", 0x31)]),
-            {
-                let mut other = told("a", json!({"called": "a@31313131"}));
-                other["digest"] = "31".repeat(20).into();
-                json!({"event": "several", "conductor": place,
+        assert_is(&several_json(&nas, &[listed("a", 0x29), listed("a", 0x31)]), {
+            let mut other = told("a", json!({"called": "a@31313131"}));
+            other["digest"] = "31".repeat(20).into();
+            json!({"event": "several", "conductor": place,
                        "namesakes": [told("a", json!({"called": "a@29292929"})), other]})
-            },
-        );
+        });
     }
 
     #[test]

@@ -382,8 +382,7 @@ mod tests {
             Reply::Manifest(song()).append_to(&mut plain);
             Reply::Refused(Refusal::Busy).append_to(&mut plain);
             for piece in [&plain[..1], &plain[1..20], &plain[20..]] {
-                let mut record =
-                    [&[0; RECORD_HEADER_LEN], piece, &[0; RECORD_TAG_LEN]].concat();
+                let mut record = [&[0; RECORD_HEADER_LEN], piece, &[0; RECORD_TAG_LEN]].concat();
                 sealer.seal(&mut record).unwrap();
                 stream.write_all(&record).unwrap();
             }

@@ -15,7 +15,8 @@ use crate::common::swarm::{Member, parsed};
 /// Everybody's.
 pub(crate) const PASSWORD: &str = "engine number 9";
 /// What is said of who is not logged in.
-pub(crate) const LOGIN_FIRST: &str = "first, type: member login NAME, or to make an account: member register NAME";
+pub(crate) const LOGIN_FIRST: &str =
+    "first, type: member login NAME, or to make an account: member register NAME";
 
 /// A conductor with a catalogue.
 pub(crate) struct Group {

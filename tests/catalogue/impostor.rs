@@ -7,7 +7,7 @@ use std::thread;
 
 use orchestra::digest::Digest;
 use orchestra::wire::catalogue::{
-    Composition, Cursor, Decoder, Digests, Listed, Page, PREAMBLE_LEN, Reply, Request, preamble,
+    Composition, Cursor, Decoder, Digests, Listed, PREAMBLE_LEN, Page, Reply, Request, preamble,
 };
 use orchestra::wire::seal::{CALL_LEN, ConductorKey, RECORD_HEADER_LEN, record_len};
 
@@ -84,7 +84,8 @@ fn a_manifest_of_something_else_is_not_written() {
         let errors = user.fails(&["get", wanted], 1);
         assert!(errors.contains("does not describe it"), "{what}: {errors}");
         assert!(!errors.contains('\u{7}'), "{errors:?}");
-        let left: Vec<_> = fs::read_dir(user.home.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let left: Vec<_> =
+            fs::read_dir(user.home.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert!(left.iter().all(|name| name == "state" || name == "logs"), "{what}: {left:?}");
     }
 }
@@ -94,14 +95,19 @@ fn an_answer_to_another_question_is_none() {
     let user = answering(|_| vec![Reply::Done]);
     for arguments in [["list"].as_slice(), &["details", "x"], &["get", "x"], &["login", "ada"]] {
         let errors = user.fails(arguments, 1);
-        assert!(errors.contains("is not a conductor that we understand: it answers another question"), "{errors}");
+        assert!(
+            errors.contains("is not a conductor that we understand: it answers another question"),
+            "{errors}"
+        );
     }
 }
 
 #[test]
 fn a_list_that_never_ends_ends() {
     let cursor = || Some(Cursor { name: "x".to_owned(), listing: 1 });
-    let user = answering(move |_| vec![Reply::Page(Page { listings: Vec::new(), next: cursor(), matches: u32::MAX })]);
+    let user = answering(move |_| {
+        vec![Reply::Page(Page { listings: Vec::new(), next: cursor(), matches: u32::MAX })]
+    });
     user.does(&["list"]);
     // The same page again and again, with names that are as long as a message can hold.
     let user = answering(move |_| {

@@ -22,14 +22,21 @@ fn from_the_first_account_to_the_last_logout() {
     // A stranger learns nothing, but what to do.
     let ended = bob.runs(&["list"]);
     assert_eq!((ended.code, ended.lines.len()), (Some(1), 0));
-    assert!(ended.errors.contains(&group.fingerprint) && ended.errors.contains(LOGIN_FIRST), "{}", ended.errors);
+    assert!(
+        ended.errors.contains(&group.fingerprint) && ended.errors.contains(LOGIN_FIRST),
+        "{}",
+        ended.errors
+    );
 
     let ended = ada.runs(&["register", "ada"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(ended.lines[0], format!("ada has an account and is logged in at {place}, for 30 days."));
     assert!(ended.errors.starts_with(&format!("First use of the conductor at {place}.")), "{}", ended.errors);
     assert!(ended.errors.contains(&group.fingerprint), "{}", ended.errors);
-    assert_eq!(ada.does(&["list"]), format!("Nothing is published at {place} yet; to begin: member publish FILE"));
+    assert_eq!(
+        ada.does(&["list"]),
+        format!("Nothing is published at {place} yet; to begin: member publish FILE")
+    );
 
     let content = ada.writes("song.bin", 200_000, 1);
     let (published, mut sharing) = ada.starts(&["publish", "song.bin"]);

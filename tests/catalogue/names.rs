@@ -14,7 +14,10 @@ fn two_compositions_of_one_name_are_told_apart() {
     let first = ada.told(&["publish", "song", "--no-share"]);
     let digest = first["digest"].as_str().unwrap().to_owned();
     let second = bob.does(&["publish", "song", "--no-share"]);
-    assert!(second.contains(&format!("Others have the same name:\n  song@{}  1000 B, by ada", &digest[..8])), "{second}");
+    assert!(
+        second.contains(&format!("Others have the same name:\n  song@{}  1000 B, by ada", &digest[..8])),
+        "{second}"
+    );
     let called = second.split("member get ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
     assert!(called.starts_with("song@") && called.len() == "song@".len() + 8, "{second}");
 
@@ -22,7 +25,10 @@ fn two_compositions_of_one_name_are_told_apart() {
     assert!(list.contains(&format!("song@{}", &digest[..8])) && list.contains(&called), "{list}");
     for command in ["get", "details"] {
         let errors = guest.fails(&[command, "song"], 1);
-        assert!(errors.starts_with("member: several compositions have the name song; say which one: "), "{errors}");
+        assert!(
+            errors.starts_with("member: several compositions have the name song; say which one: "),
+            "{errors}"
+        );
         assert!(errors.contains(&format!("{called} (2.0 KiB, by bob)")), "{errors}");
     }
     let ended = guest.runs(&["details", "song", "--json"]);
@@ -42,10 +48,16 @@ fn two_compositions_of_one_name_are_told_apart() {
     // The other one has no room beside it, and replaces nothing.
     let before = fs::read(guest.path("song.orch")).unwrap();
     let errors = guest.fails(&["get", &format!("song@{}", &digest[..8])], 1);
-    assert!(errors.contains("song.orch is there and describes something else; it was not touched"), "{errors}");
+    assert!(
+        errors.contains("song.orch is there and describes something else; it was not touched"),
+        "{errors}"
+    );
     fs::write(guest.path("song.orch"), "my own notes").unwrap();
     let errors = guest.fails(&["get", &called], 1);
-    assert!(errors.contains("song.orch is there and describes something else; it was not touched"), "{errors}");
+    assert!(
+        errors.contains("song.orch is there and describes something else; it was not touched"),
+        "{errors}"
+    );
     assert_eq!(fs::read(guest.path("song.orch")).unwrap(), b"my own notes");
     fs::write(guest.path("song.orch"), before).unwrap();
 

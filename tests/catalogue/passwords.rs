@@ -15,14 +15,14 @@ fn a_password_comes_from_a_file_or_the_environment() {
     user.does(&["register", "ada", "--password-file", "secret"]);
     let errors = user.fails(&["login", "ada"], 1);
     assert!(errors.contains("knows no account ada with this password"), "{errors}");
-    let ended = Program::start(user.command(&["login", "ada"]).env("ORCHESTRA_PASSWORD", "in a file, nine")).ended();
+    let ended =
+        Program::start(user.command(&["login", "ada"]).env("ORCHESTRA_PASSWORD", "in a file, nine")).ended();
     assert_eq!(ended.code, Some(0), "{ended:?}");
 
     let mut without = user.command(&["login", "ada"]);
     let ended = Program::start(without.env_remove("ORCHESTRA_PASSWORD")).ended();
     assert_eq!((ended.code, ended.lines.len()), (Some(1), 0));
-    let expected =
-        "member: there is no terminal to ask for the password; use --password-file FILE or $ORCHESTRA_PASSWORD\n";
+    let expected = "member: there is no terminal to ask for the password; use --password-file FILE or $ORCHESTRA_PASSWORD\n";
     assert_eq!(ended.errors, expected);
     let errors = user.fails(&["login", "ada", "--password-file", "nowhere"], 1);
     assert_eq!(errors, "member: cannot read nowhere: no such file or directory\n");
@@ -51,8 +51,8 @@ fn a_wrong_name_and_a_wrong_password_are_one_answer() {
     let group = Group::public();
     let user = group.member("ada");
     fs::write(user.path("wrong"), "not the password").unwrap();
-    let [name, password] =
-        ["eve", "ada"].map(|name| user.fails(&["login", name, "--password-file", "wrong"], 1).replace(name, "X"));
+    let [name, password] = ["eve", "ada"]
+        .map(|name| user.fails(&["login", name, "--password-file", "wrong"], 1).replace(name, "X"));
     assert_eq!(name, password);
     // Who guesses is told to wait, whoever it is about.
     for name in ["ada", "eve"] {

@@ -14,7 +14,8 @@ fn a_conductor_is_named_or_known() {
     };
     let ended = alone(&["list"]);
     assert_eq!(ended.code, Some(2));
-    let expected = "which conductor? None is known here yet; name it with --conductor HOST:PORT or $ORCHESTRA_CONDUCTOR";
+    let expected =
+        "which conductor? None is known here yet; name it with --conductor HOST:PORT or $ORCHESTRA_CONDUCTOR";
     assert!(ended.errors.contains(expected), "{}", ended.errors);
 
     user.does(&["list"]);
@@ -83,7 +84,10 @@ fn what_cannot_be_remembered_is_said_before_a_password_is() {
     // To look around, nothing need be remembered. Nobody can make a folder there, not even root.
     let ended = Program::start(user.command(&["list"]).env("XDG_STATE_HOME", "/proc")).ended();
     assert_eq!((ended.code, ended.lines.len()), (Some(0), 1), "{ended:?}");
-    assert!(ended.errors.contains("This is not remembered: ") && ended.errors.contains(&group.fingerprint), "{ended:?}");
+    assert!(
+        ended.errors.contains("This is not remembered: ") && ended.errors.contains(&group.fingerprint),
+        "{ended:?}"
+    );
     let mut command = user.command(&["list"]);
     let ended = Program::start(command.env_remove("XDG_STATE_HOME").env_remove("HOME")).ended();
     assert_eq!(ended.code, Some(1));

@@ -41,7 +41,9 @@ fn damaged_or_odd_state_is_named() {
     let ada = group.member("ada");
     let path = ada.state_file();
     let right = fs::read_to_string(&path).unwrap();
-    for text in ["", "{}", "[1", &right.replace("\"session\": \"", "\"session\": \"x"), &right.replace(':', "")] {
+    for text in
+        ["", "{}", "[1", &right.replace("\"session\": \"", "\"session\": \"x"), &right.replace(':', "")]
+    {
         fs::write(&path, text).unwrap();
         let errors = ada.fails(&["list"], 1);
         let expected = format!("member: {} is damaged: ", path.display());

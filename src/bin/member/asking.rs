@@ -109,7 +109,10 @@ fn choose(named: Option<&Place>, state: &StateDir, silent: bool) -> Result<Place
     if let Some(text) = env::var_os(CONDUCTOR_VARIABLE).filter(|text| !text.is_empty()) {
         let text = text.to_string_lossy();
         return Ok(text.parse().unwrap_or_else(|error| {
-            wrong(ErrorKind::ValueValidation, &format!("${CONDUCTOR_VARIABLE} is '{}': {error}", Escaped(&text)))
+            wrong(
+                ErrorKind::ValueValidation,
+                &format!("${CONDUCTOR_VARIABLE} is '{}': {error}", Escaped(&text)),
+            )
         }));
     }
     let mut known = state.conductors()?;
@@ -160,7 +163,11 @@ fn tell_news(conductor: &HostPort, news: &News<'_>, json: bool, quiet: bool) {
 
 impl Asker<'_> {
     /// Prints an answer: one or more objects for programs, or lines for people.
-    pub(crate) fn answer(&self, json: impl FnOnce() -> String, text: impl FnOnce() -> String) -> std::io::Result<()> {
+    pub(crate) fn answer(
+        &self,
+        json: impl FnOnce() -> String,
+        text: impl FnOnce() -> String,
+    ) -> std::io::Result<()> {
         cli::tell(if self.json { json() + "\n" } else { text() })
     }
 

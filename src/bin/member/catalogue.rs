@@ -11,8 +11,8 @@ use orchestra::catalogue::Place;
 use orchestra::cli::Exit;
 use orchestra::composer::{ComposeError, Request};
 use orchestra::console::catalogue::{
-    Asked, details_json, details_text, entered_json, entered_text, listing_json, listing_text, logged_out_json,
-    manifest_json, published_json, published_text, unpublished_json,
+    Asked, details_json, details_text, entered_json, entered_text, listing_json, listing_text,
+    logged_out_json, manifest_json, published_json, published_text, unpublished_json,
 };
 use orchestra::host::atomic::{self, Readers};
 use orchestra::host::manifest_file::{self, ManifestFileError};
@@ -20,9 +20,9 @@ use orchestra::host::{clock, directory, signal};
 use orchestra::manifest::Manifest;
 use orchestra::text::Escaped;
 
+use crate::Sharing;
 use crate::asking::{Asker, PasswordFrom, Purpose, ask};
 use crate::sharing::{Part, compose_until_stopped};
-use crate::Sharing;
 
 /// What follows the name of a composition in the name of its manifest.
 const SUFFIX: &str = "orch";

@@ -131,7 +131,7 @@ struct Sharing {
     /// Receive at most RATE bytes a second
     #[arg(long, value_name = "RATE", value_parser = cli::limit)]
     down: Option<NonZeroU64>,
-    /// Speak the classic protocol, too: neither sealed nor authenticated
+    /// Classic protocol too: not sealed or authenticated
     #[arg(long)]
     classic: bool,
     /// Where the log goes [default: logs]
@@ -204,7 +204,8 @@ mod tests {
 
     #[test]
     fn every_option_is_in_the_help() {
-        let sharing = ["dir", "listen", "conductor", "member", "leave", "repair", "check-digest", "up", "down"];
+        let sharing =
+            ["dir", "listen", "conductor", "member", "leave", "repair", "check-digest", "up", "down"];
         for words in ["", "share", "publish", "get"] {
             let help = help(words);
             for option in sharing.iter().chain(&["classic", "logs", "json", "quiet", "help"]) {
