@@ -77,7 +77,10 @@ fn the_same_composition_belongs_to_who_published_it_first() {
     ada.does(&["publish", "song", "--no-share"]);
     let told = bob.does(&["publish", "song", "--no-share"]);
     let place = group.address();
-    assert!(told.starts_with(&format!("song was in the catalogue of {place} already, published by ada.")), "{told}");
+    assert!(
+        told.starts_with(&format!("song was in the catalogue of {place} already, published by ada.")),
+        "{told}"
+    );
     assert_eq!(bob.told(&["details", "song"])["publisher"], "ada");
     assert!(bob.fails(&["unpublish", "song"], 1).contains("only who published song"));
     ada.does(&["unpublish", "song"]);
