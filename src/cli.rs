@@ -81,12 +81,15 @@ pub fn tell(text: impl AsRef<[u8]>) -> io::Result<()> {
     }
 }
 
+/// Prints for the user what is no answer, on standard error. If that is closed there is nobody to tell.
+pub fn note(text: impl AsRef<[u8]>) {
+    drop(io::stderr().write_all(text.as_ref()));
+}
+
 /// Ends a program: an error is told in one line on standard error, with everything that led to it.
 pub fn finish(program: &str, result: Result<Exit, Box<dyn Error>>) -> ExitCode {
     let exit = result.unwrap_or_else(|error| {
-        let line = format!("{program}: {}\n", chain(error.as_ref()));
-        // Standard error is the last place to tell anything; if it is closed there is nobody to tell.
-        drop(io::stderr().write_all(line.as_bytes()));
+        note(format!("{program}: {}\n", chain(error.as_ref())));
         Exit::CouldNot
     });
     exit.into()
@@ -95,8 +98,7 @@ pub fn finish(program: &str, result: Result<Exit, Box<dyn Error>>) -> ExitCode {
 /// Starts the log of a program in this folder. A program works without one, so trouble with it is only told.
 pub fn start_log(program: &'static str, dir: Option<&Path>) {
     if let Err(error) = log::start(program, dir.unwrap_or(Path::new(LOGS_DEFAULT))) {
-        let line = format!("{program}: {}; goes on without a log\n", chain(&error));
-        drop(io::stderr().write_all(line.as_bytes()));
+        note(format!("{program}: {}; goes on without a log\n", chain(&error)));
     }
 }
 

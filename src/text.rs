@@ -133,8 +133,9 @@ pub fn folded(text: &str) -> String {
     if text.is_ascii() {
         return text.to_ascii_lowercase();
     }
-    // Letters that only capitals have in common become capitals first.
-    let plain: String = text.nfkd().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect();
+    let small = text.nfkd().flat_map(char::to_lowercase);
+    // Some small letters have only their capitals in common: `ß` and `ss`, `ς` and `σ`.
+    let plain: String = small.flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect();
     plain.nfkc().collect()
 }
 
@@ -192,7 +193,7 @@ mod tests {
             let once = folded(&format!("x{letter}\u{345}\u{301}"));
             assert_eq!(folded(&once), once, "{letter:?}");
         }
-        assert_eq!(folded("ﬁ Ａ ſ K"), "fi a s k");
+        assert_eq!(folded("ﬁ Ａ ſ K ẞ ß Σς"), "fi a s k ss ss σσ");
     }
 
     #[test]

@@ -94,7 +94,7 @@ pub fn link(bytes: &[u8]) {
             3 => Message::Start(other.clone(), 1),
             4 => Message::Part(other.clone(), 7),
             5 => {
-                let (first, step) = (script.below(3) as u32, script.below(9) as u32 + 1);
+                let (first, step) = (u32::from(script.byte() % 3), u32::from(script.byte() % 9) + 1);
                 let mut set = PartSet::empty(layout);
                 for part in layout.all().filter(|part| part.get() % step == first) {
                     set.insert(part);
@@ -103,7 +103,7 @@ pub fn link(bytes: &[u8]) {
             }
             kind @ (6 | 10) => {
                 let Some(first) = part(&mut script) else { continue };
-                let count = (script.below(40) as u32 + 1).min(layout.parts() - first.get());
+                let count = (u32::from(script.byte() % 40) + 1).min(layout.parts() - first.get());
                 let run = layout.run(first.get(), count).expect("it fits");
                 if kind == 6 {
                     wanted += run.count();

@@ -55,7 +55,7 @@ pub enum News<'a> {
         /// Of the one that it had before.
         before: Fingerprint,
     },
-    /// The key could not be remembered.
+    /// What was found out could not be remembered.
     NotRemembered(&'a StateError),
     /// The session has ended; what follows is asked without one.
     SessionOver {
@@ -176,6 +176,14 @@ impl<'a> Client<'a> {
             }
         }
         Ok(login.account)
+    }
+
+    /// Whose session there is: looked up before something that takes long and needs one.
+    ///
+    /// # Errors
+    /// As of [`Client::publish`].
+    pub fn account(&self) -> Result<String, ClientError> {
+        self.resume()?.1.ok_or_else(|| self.not_logged_in())
     }
 
     /// Puts a composition into the catalogue.
@@ -357,7 +365,10 @@ impl<'a> Client<'a> {
             }
         }
         (self.tell)(News::SessionOver { account: &login.account });
-        self.forget()?;
+        // It is found out again next time.
+        if let Err(error) = self.forget() {
+            (self.tell)(News::NotRemembered(&error));
+        }
         Ok((talk, None))
     }
 
@@ -370,7 +381,7 @@ impl<'a> Client<'a> {
     }
 
     /// There is no session any more; the conductor is known as before.
-    fn forget(&self) -> Result<(), ClientError> {
+    fn forget(&self) -> Result<(), StateError> {
         if let Some(known) = self.state.read(self.conductor())? {
             self.state.write(self.conductor(), &Known { login: None, ..known })?;
         }

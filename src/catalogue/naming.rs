@@ -1,8 +1,7 @@
 //! `NAME` and `NAME@DIGITS`: how compositions are named, and how those of one name are told apart.
 
-use unicode_normalization::UnicodeNormalization as _;
-
 use crate::digest::{DIGEST_LEN, Digest};
+use crate::text::folded;
 use crate::wire::catalogue::{Listed, Wanted};
 
 /// How many digits are shown; more where so many do not tell two apart.
@@ -49,10 +48,6 @@ pub fn told_apart(listed: &Listed, others: &[Listed]) -> String {
 #[must_use]
 pub fn is_same_name(a: &str, b: &str) -> bool {
     a == b || folded(a) == folded(b)
-}
-
-fn folded(name: &str) -> String {
-    name.nfc().collect::<String>().to_lowercase().nfc().collect()
 }
 
 #[cfg(test)]

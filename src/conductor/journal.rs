@@ -24,14 +24,8 @@ const TROUBLES: usize = 3;
 const ACCOUNTS: usize = 4;
 const CHANGES: usize = 5;
 /// What a reader of the log is told that there was more of.
-const KINDS: [&str; 6] = [
-    "announces answered",
-    "refused",
-    "connections closed",
-    "troubles",
-    "logins",
-    "changes of the catalogue",
-];
+const KINDS: [&str; 6] =
+    ["announces answered", "refused", "connections closed", "troubles", "logins", "changes of the catalogue"];
 
 /// Writes what happened at the desks to the log.
 #[derive(Debug)]

@@ -143,8 +143,7 @@ impl Standing {
         // Right or wrong, it has had its turn. Nobody says more than a u32 counts on one connection.
         proving.count = count.saturating_add(1);
         let challenge = proving.challenge.filter(|_| count < u32::MAX);
-        let account =
-            challenge.and_then(|challenge| self.sessions.verify(wall, proven, challenge, count));
+        let account = challenge.and_then(|challenge| self.sessions.verify(wall, proven, challenge, count));
         match (proven.said, account) {
             (Said::Announce(announce), None) => {
                 journal.answered(now, &ask(announce), &Err(Refusal::LoginFirst));

@@ -13,12 +13,9 @@ use crate::host::error::NetAction;
 use crate::host::patient::{read_exact, write_all};
 use crate::host::{HostError, clock, dial};
 use crate::limits::{CATALOGUE_PATIENCE, CATALOGUE_UNSENT_MAX, RECORD_PLAIN_MAX, RECORD_TAG_LEN};
-use crate::wire::catalogue::{Decoder, MAGIC, PREAMBLE_LEN, Reply, Request, preamble};
+use crate::wire::catalogue::{Decoder, MAGIC, NO_CATALOGUE, PREAMBLE_LEN, Reply, Request, VERSION, preamble};
 use crate::wire::seal::{CALL_ANSWER_LEN, Called, Caller, RECORD_HEADER_LEN, record_len};
 use crate::wire::{WireError, desk};
-
-/// What a conductor without a catalogue names as the version of its catalogue.
-const NO_CATALOGUE: u8 = 0;
 
 /// Why a catalogue cannot be asked.
 #[derive(Debug, Error)]
@@ -43,8 +40,8 @@ pub enum CatalogueError {
     },
     /// It ended the connection without a word.
     #[error(
-        "{address} ends the connection without a word: it is no conductor, or an older one, or it has too many \
-         connections now"
+        "{address} ends the connection without a word: it is no conductor, or an older one, or it cannot take more \
+         connections"
     )]
     Mute {
         /// Where.
@@ -66,6 +63,12 @@ pub enum CatalogueError {
         address: SocketAddr,
         /// Its version.
         version: u8,
+    },
+    /// A conductor that has too many connections.
+    #[error("the conductor at {address} has as many connections as it can have; try again in a moment")]
+    Full {
+        /// Where.
+        address: SocketAddr,
     },
     /// A conductor of a time before there were catalogues.
     #[error("the conductor at {address} knows nothing of catalogues: it is an older version")]
@@ -150,7 +153,8 @@ fn meet_at<G: Fn() -> bool + Copy>(address: SocketAddr, give_up: G) -> Result<Me
 /// What it means that this came instead of an answer.
 fn preamble_of(bytes: &[u8], address: SocketAddr) -> CatalogueError {
     match (&bytes[..MAGIC.len()], bytes[MAGIC.len()]) {
-        (magic, NO_CATALOGUE) if magic == MAGIC => CatalogueError::None { address },
+        _ if bytes == NO_CATALOGUE => CatalogueError::None { address },
+        (magic, VERSION) if magic == MAGIC => CatalogueError::Full { address },
         (magic, version) if magic == MAGIC => CatalogueError::Version { address, version },
         (magic, _) if magic == desk::MAGIC => CatalogueError::Older { address },
         _ => CatalogueError::Foreign { address, source: WireError::Preamble },
@@ -287,5 +291,153 @@ impl<G: Fn() -> bool + Copy> Conversation<G> {
 
     const fn foreign(&self, source: WireError) -> CatalogueError {
         CatalogueError::Foreign { address: self.met.address, source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::chain;
+    use crate::wire::catalogue::{Composition, Digests, Refusal};
+    use crate::wire::seal::{CALL_LEN, ConductorKey};
+    use std::io::{Read as _, Write as _};
+    use std::net::{Shutdown, TcpListener};
+    use std::thread::{self, JoinHandle};
+
+    /// A thread that accepts one connection and does this with it; where it listens.
+    fn answering<R: Send + 'static>(
+        act: impl FnOnce(TcpStream) -> R + Send + 'static,
+    ) -> (HostPort, JoinHandle<R>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let place = listener.local_addr().unwrap().to_string().parse().unwrap();
+        (place, thread::spawn(move || act(listener.accept().unwrap().0)))
+    }
+
+    /// Reads what a caller says first.
+    fn called(stream: &mut TcpStream) -> [u8; CALL_LEN] {
+        let mut said = [0; PREAMBLE_LEN + CALL_LEN];
+        stream.read_exact(&mut said).unwrap();
+        assert_eq!(said[..PREAMBLE_LEN], preamble());
+        said[PREAMBLE_LEN..].try_into().unwrap()
+    }
+
+    #[test]
+    fn a_preamble_instead_of_an_answer_says_what_is_there() {
+        let [full, newer] = [VERSION, VERSION + 1].map(|version| {
+            let mut bytes = preamble();
+            bytes[MAGIC.len()] = version;
+            bytes.to_vec()
+        });
+        let whole = [preamble().as_slice(), &[7; CALL_ANSWER_LEN - PREAMBLE_LEN]].concat();
+        for (bytes, says) in [
+            (NO_CATALOGUE.to_vec(), "keeps no catalogue; its operator can start it with --catalogue FILE"),
+            (newer, "speaks version 2 of the catalogue's protocol"),
+            (full, "has as many connections as it can have"),
+            (desk::preamble().to_vec(), "knows nothing of catalogues: it is an older version"),
+            (b"HTTP/1.1 400".to_vec(), "is not a conductor that we understand: the first bytes are not"),
+            (b"220".to_vec(), "ends the connection without a word"),
+            (Vec::new(), "ends the connection without a word"),
+            (whole, "is not a conductor that we understand: the seal is broken"),
+        ] {
+            let (place, thread) = answering(move |mut stream| {
+                called(&mut stream);
+                stream.write_all(&bytes).unwrap();
+                stream.shutdown(Shutdown::Write).unwrap();
+                // The caller says nothing to who has no key.
+                assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0);
+            });
+            let error = chain(&meet(&place, || false).err().unwrap());
+            assert!(error.contains(says), "{error}");
+            thread.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn questions_and_answers_of_any_length() {
+        const PARTS: usize = 200_000;
+        let key = ConductorKey::from_bytes([5; 32]);
+        let fingerprint = Fingerprint::of(&key.public());
+        let song = || Composition { name: "a".to_owned(), digest: [1; 20], size: PARTS as u64, part_len: 1 };
+        let (place, thread) = answering(move |mut stream| {
+            let message = called(&mut stream);
+            let (mut sealer, mut opener, answer) = key.answer(&preamble(), &message).unwrap();
+            stream.write_all(&answer).unwrap();
+            let (mut decoder, mut digests) = (Decoder::requests(), 0);
+            while digests < PARTS {
+                let mut header = [0; RECORD_HEADER_LEN];
+                stream.read_exact(&mut header).unwrap();
+                let mut record = vec![0; record_len(header).unwrap()];
+                stream.read_exact(&mut record).unwrap();
+                let mut plain: &[u8] = opener.open(&mut record).unwrap();
+                while let Some(request) = decoder.next(&mut plain).unwrap() {
+                    match request {
+                        Request::Publish(composition) => assert_eq!(composition, song()),
+                        Request::Digests(more) => digests += more.iter().len(),
+                        other => panic!("{other:?}"),
+                    }
+                }
+            }
+            // Two messages in three records, which end anywhere.
+            let mut plain = Vec::new();
+            Reply::Manifest(song()).append_to(&mut plain);
+            Reply::Refused(Refusal::Busy).append_to(&mut plain);
+            for piece in [&plain[..1], &plain[1..20], &plain[20..]] {
+                let mut record = [&[0; RECORD_HEADER_LEN], piece, &[0; RECORD_TAG_LEN]].concat();
+                sealer.seal(&mut record).unwrap();
+                stream.write_all(&record).unwrap();
+            }
+        });
+        let met = meet(&place, || false).unwrap();
+        assert_eq!(met.fingerprint(), fingerprint);
+        let mut talk = met.talk();
+        talk.say(&Request::Publish(song())).unwrap();
+        let digests = vec![crate::digest::Digest::from_bytes([2; 20]); 2_000];
+        for _ in 0..PARTS / digests.len() {
+            talk.say(&Request::Digests(Digests::new(&digests))).unwrap();
+        }
+        assert_eq!(talk.hear().unwrap(), Reply::Manifest(song()));
+        assert_eq!(talk.hear().unwrap(), Reply::Refused(Refusal::Busy));
+        assert!(matches!(talk.hear(), Err(CatalogueError::Gone { .. })));
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn a_refusal_is_heard_although_the_end_of_the_question_is_not_read() {
+        let key = ConductorKey::from_bytes([5; 32]);
+        let (place, thread) = answering(move |mut stream| {
+            let message = called(&mut stream);
+            let (mut sealer, _, answer) = key.answer(&preamble(), &message).unwrap();
+            let mut plain = Vec::new();
+            Reply::Refused(Refusal::Busy).append_to(&mut plain);
+            let mut record = [&[0; RECORD_HEADER_LEN], plain.as_slice(), &[0; RECORD_TAG_LEN]].concat();
+            sealer.seal(&mut record).unwrap();
+            stream.write_all(&[answer.as_slice(), &record].concat()).unwrap();
+            // Gone with bytes unread: the caller's writes fail from some moment on.
+            stream.read_exact(&mut [0; 100]).unwrap();
+        });
+        let mut talk = meet(&place, || false).unwrap().talk();
+        let digests = Digests::new(&vec![crate::digest::Digest::from_bytes([2; 20]); 2_000]);
+        let mut said = Ok(());
+        while said.is_ok() {
+            said = talk.say(&Request::Digests(digests.clone()));
+        }
+        assert_eq!(talk.hear().unwrap(), Reply::Refused(Refusal::Busy));
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn who_gives_up_is_not_kept_waiting() {
+        let (place, thread) = answering(|mut stream| {
+            called(&mut stream);
+            // Until the caller is gone.
+            drop(stream.read(&mut [0]));
+        });
+        let asked = std::cell::Cell::new(0);
+        let give_up = || {
+            asked.set(asked.get() + 1);
+            asked.get() > 3
+        };
+        assert!(matches!(meet(&place, &give_up), Err(CatalogueError::Stopped)));
+        thread.join().unwrap();
     }
 }

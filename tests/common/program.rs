@@ -158,6 +158,11 @@ impl ConductorProgram {
         self.program.id()
     }
 
+    /// The next line of what it prints after where it listens.
+    pub(crate) fn next_line(&self) -> Option<String> {
+        self.program.next_line()
+    }
+
     pub(crate) fn log(&self) -> String {
         read_log(&self.dir, self.program.id())
     }

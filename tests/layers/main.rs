@@ -43,9 +43,19 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("conductor", &["manifest", "wire", "logic", "host"]),
     ("member", &["manifest", "wire", "logic", "host", "stream"]),
     ("ensemble", &["manifest", "wire", "logic", "host", "stream"]),
+    ("catalogue", &["manifest", "wire", "logic", "host", "stream"]),
     (
         "console",
-        &["host", "member::progress", "ensemble::Report", "ensemble::progress", "ensemble::verify", "cli"],
+        &[
+            "manifest",
+            "host",
+            "catalogue",
+            "member::progress",
+            "ensemble::Report",
+            "ensemble::progress",
+            "ensemble::verify",
+            "cli",
+        ],
     ),
     ("cli", &["host"]),
 ];

@@ -34,7 +34,10 @@ pub struct Connection {
 #[derive(Debug)]
 enum Stage {
     /// The first message of the handshake is coming.
-    Called { message: [u8; CALL_LEN], seen: usize },
+    Called {
+        message: [u8; CALL_LEN],
+        seen: usize,
+    },
     Open(Box<Channel>),
 }
 
@@ -177,11 +180,7 @@ impl Connection {
     ///
     /// # Errors
     /// The bytes are none of the protocol; nothing more can be read.
-    pub fn take(
-        &mut self,
-        key: &ConductorKey,
-        input: &mut &[u8],
-    ) -> Result<Option<Question>, WireError> {
+    pub fn take(&mut self, key: &ConductorKey, input: &mut &[u8]) -> Result<Option<Question>, WireError> {
         loop {
             if self.read < self.plain.len() {
                 let mut plain = &self.plain[self.read..];

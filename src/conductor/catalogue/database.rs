@@ -246,11 +246,7 @@ impl Work {
             Work::Report(..) => true,
             Work::Ask(_, job) => matches!(
                 job,
-                Job::Register { .. }
-                    | Job::Open(..)
-                    | Job::Close(_)
-                    | Job::Publish(..)
-                    | Job::Unpublish(..)
+                Job::Register { .. } | Job::Open(..) | Job::Close(_) | Job::Publish(..) | Job::Unpublish(..)
             ),
         }
     }
@@ -274,17 +270,14 @@ impl Job {
             Job::Resume(session) => Outcome::Session(reader.session(session, now)?),
             Job::List(gate, _) | Job::Find(gate, _) if !gate.lets_in(reader, now)? => Outcome::SessionOver,
             Job::List(_, query) => {
-                let after = query.after.map(|after| After {
-                    name: after.name,
-                    id: ListingId::from_number(after.listing),
-                });
+                let after = query
+                    .after
+                    .map(|after| After { name: after.name, id: ListingId::from_number(after.listing) });
                 let most = usize::from(query.limit).min(LISTINGS_PER_PAGE);
                 Outcome::Page(reader.list(&query.text, after.as_ref(), most)?)
             }
             Job::Find(_, wanted) => Outcome::Found(reader.find(&wanted.name, &wanted.digits, None)?),
-            Job::Parts { listing, first, count } => {
-                Outcome::Parts(reader.some_parts(listing, first, count)?)
-            }
+            Job::Parts { listing, first, count } => Outcome::Parts(reader.some_parts(listing, first, count)?),
             Job::Names(accounts) => {
                 let name = |account| Ok(reader.account_name(account)?.map(|name| (account, name)));
                 let names: Result<Vec<_>, CatalogueError> =

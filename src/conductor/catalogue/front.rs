@@ -134,31 +134,65 @@ enum State {
 /// What is to be done with the answer.
 enum Step {
     /// Look for the account of who wants to log in.
-    Find { name: AccountName, password: Password },
+    Find {
+        name: AccountName,
+        password: Password,
+    },
     /// Was the password right?
-    Verify { account: Option<(AccountId, AccountName)>, folded: String },
+    Verify {
+        account: Option<(AccountId, AccountName)>,
+        folded: String,
+    },
     /// The session of who logged in.
-    Open { token: SessionToken, session: NewSession, name: String },
+    Open {
+        token: SessionToken,
+        session: NewSession,
+        name: String,
+    },
     /// Is the name free?
-    Free { name: AccountName, password: Password },
+    Free {
+        name: AccountName,
+        password: Password,
+    },
     /// The hash of a new account's password.
-    Keep { name: AccountName },
+    Keep {
+        name: AccountName,
+    },
     /// Whose session it is.
-    Resume { id: SessionId },
+    Resume {
+        id: SessionId,
+    },
     Logout,
-    Publish { name: String },
+    Publish {
+        name: String,
+    },
     Page,
     Details,
     Fetch,
-    Unpublish { name: String },
+    Unpublish {
+        name: String,
+    },
     /// How many hold these.
-    Count { listings: Vec<Listing>, shape: Shape },
+    Count {
+        listings: Vec<Listing>,
+        shape: Shape,
+    },
     /// Who holds this.
-    Hold { listing: Box<Listing> },
+    Hold {
+        listing: Box<Listing>,
+    },
     /// What the holders are called.
-    Name { listing: Box<Listing>, count: (u32, u32), holders: Vec<Held> },
+    Name {
+        listing: Box<Listing>,
+        count: (u32, u32),
+        holders: Vec<Held>,
+    },
     /// More digests.
-    Parts { listing: ListingId, next: u32, parts: u32 },
+    Parts {
+        listing: ListingId,
+        next: u32,
+        parts: u32,
+    },
 }
 
 /// What listings are told in.
@@ -287,12 +321,12 @@ impl Front {
     fn hear(&mut self, now: Moment, heard: Heard) {
         match heard {
             Heard::Adopt { stream, from, input } => self.adopt(now, stream, from, input),
-            Heard::Done(ticket, outcome) => self.resume(now, ticket, |front, step| {
-                front.on_outcome(now, ticket.slot, step, outcome)
-            }),
-            Heard::Hashed(ticket, hashed) => self.resume(now, ticket, |front, step| {
-                front.on_hashed(now, ticket.slot, step, hashed)
-            }),
+            Heard::Done(ticket, outcome) => {
+                self.resume(now, ticket, |front, step| front.on_outcome(now, ticket.slot, step, outcome))
+            }
+            Heard::Hashed(ticket, hashed) => {
+                self.resume(now, ticket, |front, step| front.on_hashed(now, ticket.slot, step, hashed))
+            }
             Heard::Told(ticket, told) => {
                 self.resume(now, ticket, |front, step| front.on_told(ticket.slot, step, told));
             }
@@ -314,7 +348,8 @@ impl Front {
             u32::try_from(self.lines.len() - 1).expect("there are few connections")
         });
         let (token, both) = (Token(slot as usize), Interest::READABLE | Interest::WRITABLE);
-        let ready = stream.set_nodelay(true).and_then(|()| self.poll.registry().register(&mut stream, token, both));
+        let ready =
+            stream.set_nodelay(true).and_then(|()| self.poll.registry().register(&mut stream, token, both));
         self.lines[slot as usize] = Some(Line {
             stream,
             from,
@@ -694,10 +729,8 @@ impl Front {
             },
             (Step::Page, Outcome::Page(page)) => {
                 let last = page.listings.last().filter(|_| page.has_more);
-                let next = last.map(|last| Cursor {
-                    name: folded(last.name.as_str()),
-                    listing: last.id.number(),
-                });
+                let next =
+                    last.map(|last| Cursor { name: folded(last.name.as_str()), listing: last.id.number() });
                 let matches = u32::try_from(page.matches).unwrap_or(u32::MAX);
                 self.count(slot, page.listings, Shape::Page { next, matches })
             }
@@ -897,7 +930,11 @@ fn holder(held: &Held, account: Option<String>) -> Holder {
 }
 
 /// A count, as it is told.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates, and is no less than 0")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "it saturates, and is no less than 0"
+)]
 const fn hundredths(count: f64) -> u32 {
     (count * 100.0) as u32
 }

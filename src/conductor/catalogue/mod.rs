@@ -196,11 +196,14 @@ pub(super) fn start(
     let to_reach = Post { sender: wanted_in, waker: Arc::clone(&reach_waker) };
 
     let (passwords, mut threads) = passwords::start(&to_front, &shared.hashed)?;
-    let front = Front::new(front_poll, heard, key, is_private, Arc::clone(shared), front::Ways {
-        conductor: conductor.clone(),
-        database: work_in.clone(),
-        passwords,
-    });
+    let front = Front::new(
+        front_poll,
+        heard,
+        key,
+        is_private,
+        Arc::clone(shared),
+        front::Ways { conductor: conductor.clone(), database: work_in.clone(), passwords },
+    );
     threads.push(thread::spawn("front", move || front.run())?);
     let reacher = Reacher::new(reach_poll, wanted, conductor.clone(), Arc::clone(shared));
     threads.push(thread::spawn("reach", move || reacher.run())?);

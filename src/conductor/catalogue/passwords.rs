@@ -9,9 +9,9 @@ use crossbeam_channel::{Receiver, Sender, TrySendError};
 
 use super::front::Heard;
 use super::{Post, Ticket};
+use crate::host::HostError;
 use crate::host::password::{Password, PasswordHash};
 use crate::host::thread::{self, Thread};
-use crate::host::HostError;
 use crate::limits::{HASHINGS_MAX, HASHINGS_WAITING_MAX};
 
 /// A password, and what to do with it.
@@ -63,9 +63,9 @@ fn run(waiting: &Receiver<Hashing>, front: &Post<Heard>, hashed: &AtomicUsize) {
     for Hashing { ticket, password, purpose } in waiting {
         let outcome = match purpose {
             Purpose::Verify(hash) => Hashed::Verified(PasswordHash::verify(hash.as_ref(), &password)),
-            Purpose::Keep => Hashed::Hash(
-                PasswordHash::of(&password).inspect_err(|error| log::error!("{error}")).ok(),
-            ),
+            Purpose::Keep => {
+                Hashed::Hash(PasswordHash::of(&password).inspect_err(|error| log::error!("{error}")).ok())
+            }
         };
         hashed.fetch_add(1, Ordering::Relaxed);
         front.send(Heard::Hashed(ticket, outcome));

@@ -12,7 +12,7 @@ use crate::part_set::PartSet;
 /// logarithm that is a little too large.
 #[must_use]
 pub const fn digits_max(parts: u32) -> usize {
-    ((parts as u64 + 1) * 30_103 / 100_000 + 1) as usize
+    (parts as usize + 1) * 146 / 485 + 1
 }
 
 /// The set as an integer.

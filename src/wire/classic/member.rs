@@ -169,7 +169,7 @@ mod tests {
             (format!("PART\r\n{about}\r\n"), LineError::Number),
             (format!("STRT\r\n{about}{}\r\n", u64::MAX), LineError::TooLong { max: NUMBER_DIGITS_MAX }),
         ] {
-            assert_eq!(decoded(text.as_bytes(), 1_000), (vec![], Some(error)), "{:.60}", text);
+            assert_eq!(decoded(text.as_bytes(), 1_000), (vec![], Some(error)), "{text:.60}");
         }
         assert_eq!(decoded(b"DOWN\r\n\xff\r\n", 1), (vec![], Some(LineError::Utf8)));
     }

@@ -176,7 +176,7 @@ impl Model {
         let most = usize::try_from(SESSIONS_PER_ACCOUNT_MAX).unwrap() - 1;
         let ended: Vec<SessionId> = theirs.into_iter().skip(most).map(|(_, id)| id).collect();
         assert_eq!(result.unwrap().ended, ended);
-        ended.iter().for_each(|id| drop(self.sessions.remove(id)));
+        self.sessions.retain(|id, _| !ended.contains(id));
         self.sessions.insert(opened.id, (account, now, opened.expires));
     }
 

@@ -81,7 +81,7 @@ impl<'s> Writer<'s> {
                 self.hear(word);
             }
             while let Ok(order) = self.orders.try_recv() {
-                if let Next::Ends = self.obey(order)? {
+                if let Next::Ends = self.obey(&order)? {
                     return Ok(());
                 }
             }
@@ -116,7 +116,7 @@ impl<'s> Writer<'s> {
                 Err(_) => return Ok(Next::Ends),
             },
             recv(orders) -> order => match order {
-                Ok(order) => return self.obey(order),
+                Ok(order) => return self.obey(&order),
                 Err(_) => return Ok(Next::Ends),
             },
             default(patience) => {
@@ -136,12 +136,12 @@ impl<'s> Writer<'s> {
         }
     }
 
-    fn obey(&mut self, order: Outgoing) -> Result<Next, LinkEnd> {
+    fn obey(&mut self, order: &Outgoing) -> Result<Next, LinkEnd> {
         match order {
-            Outgoing::Want(run) => self.duties.want(run),
+            Outgoing::Want(run) => self.duties.want(*run),
             Outgoing::Cancel(run) => {
                 // What was asked for already is answered by the other side.
-                for run in self.duties.cancel(run) {
+                for run in self.duties.cancel(*run) {
                     let fact = Fact::Refused(run, Denial::Cancelled);
                     self.context.report(Event::Link(self.id, fact));
                 }

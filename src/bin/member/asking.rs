@@ -1,0 +1,231 @@
+//! What the commands of a catalogue have in common: which conductor is asked, how, and the user's password.
+
+use std::cell::Cell;
+use std::env;
+use std::error::Error;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory as _};
+use crossbeam_channel::Receiver;
+use thiserror::Error;
+
+use orchestra::address::HostPort;
+use orchestra::catalogue::{Client, ClientError, News, Place};
+use orchestra::cli::{self, Exit};
+use orchestra::console::catalogue::{news_json, news_text, several_json};
+use orchestra::host::error::FileAction;
+use orchestra::host::signal::Signal;
+use orchestra::host::state::StateDir;
+use orchestra::host::{HostError, terminal};
+use orchestra::limits::{PASSWORD_LEN_MAX, PASSWORD_LEN_MIN};
+use orchestra::text::Escaped;
+
+use crate::{Arguments, PROGRAM};
+
+/// Which conductor is asked, if no option says so.
+const CONDUCTOR_VARIABLE: &str = "ORCHESTRA_CONDUCTOR";
+/// Where a password may be, beside a file and the terminal.
+const PASSWORD_VARIABLE: &str = "ORCHESTRA_PASSWORD";
+/// What is read of a password: what is longer is refused all the same, but as what it is.
+const PASSWORD_READ_MAX: u64 = PASSWORD_LEN_MAX as u64 + 3;
+
+/// Where a password comes from.
+#[derive(Debug, Args)]
+pub(crate) struct PasswordFrom {
+    /// The password is in this file [default: $ORCHESTRA_PASSWORD, or asked]
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+}
+
+/// What a password is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// It is to be one from now on.
+    New,
+    /// It is one.
+    Existing,
+}
+
+/// Why there is no password.
+#[derive(Debug, Error)]
+enum NoPassword {
+    #[error("there is no terminal to ask for the password; use --password-file FILE or ${PASSWORD_VARIABLE}")]
+    NobodyToAsk,
+    #[error("the password is not UTF-8 text")]
+    NotText,
+    #[error("a password has {PASSWORD_LEN_MIN} to {PASSWORD_LEN_MAX} bytes, this one has {len}")]
+    Len { len: String },
+    #[error("these are two passwords, not one; nothing was changed")]
+    Differ,
+}
+
+/// One who asks a catalogue, for a command.
+pub(crate) struct Asker<'a> {
+    pub(crate) client: Client<'a>,
+    give_up: &'a dyn Fn() -> bool,
+    json: bool,
+}
+
+/// Does something with a catalogue: finds out which, and says what there is to be said meanwhile.
+pub(crate) fn ask(
+    conductor: Option<&Place>,
+    json: bool,
+    quiet: bool,
+    signals: &Receiver<Signal>,
+    work: impl FnOnce(&Asker<'_>) -> Result<Exit, Box<dyn Error>>,
+) -> Result<Exit, Box<dyn Error>> {
+    let state = StateDir::of_user()?;
+    let place = choose(conductor, &state, json || quiet)?;
+    let conductor = place.conductor.clone();
+    let stopped = Cell::new(false);
+    let give_up = || {
+        stopped.set(stopped.get() || signals.try_recv().is_ok());
+        stopped.get()
+    };
+    let tell = |news: News<'_>| tell_news(&conductor, &news, json, quiet);
+    let asker = Asker { client: Client::new(place, state, &give_up, &tell), give_up: &give_up, json };
+    let result = work(&asker);
+    match result {
+        Err(error) => match error.downcast_ref::<ClientError>() {
+            Some(error) if error.is_stop() => Ok(Exit::Incomplete),
+            Some(ClientError::Several { namesakes, .. }) if json => {
+                cli::tell(several_json(&conductor, namesakes) + "\n")?;
+                Err(error)
+            }
+            _ => Err(error),
+        },
+        done => done,
+    }
+}
+
+/// The conductor that is meant: the named one, that of the environment, or the only one that is known.
+fn choose(named: Option<&Place>, state: &StateDir, silent: bool) -> Result<Place, Box<dyn Error>> {
+    if let Some(place) = named {
+        return Ok(place.clone());
+    }
+    if let Some(text) = env::var_os(CONDUCTOR_VARIABLE).filter(|text| !text.is_empty()) {
+        let text = text.to_string_lossy();
+        return Ok(text.parse().unwrap_or_else(|error| {
+            wrong(
+                ErrorKind::ValueValidation,
+                &format!("${CONDUCTOR_VARIABLE} is '{}': {error}", Escaped(&text)),
+            )
+        }));
+    }
+    let mut known = state.conductors()?;
+    let conductor = match known.as_slice() {
+        [_] => known.remove(0),
+        [] => wrong(
+            ErrorKind::MissingRequiredArgument,
+            &format!(
+                "which conductor? None is known here yet; name it with --conductor HOST:PORT or ${CONDUCTOR_VARIABLE}"
+            ),
+        ),
+        several => {
+            let names: Vec<String> = several.iter().map(HostPort::to_string).collect();
+            wrong(
+                ErrorKind::MissingRequiredArgument,
+                &format!(
+                    "which conductor? Known here are {}; name one with --conductor or ${CONDUCTOR_VARIABLE}",
+                    names.join(", ")
+                ),
+            )
+        }
+    };
+    if !silent {
+        cli::note(format!("Asks {conductor}, the only conductor known here.\n"));
+    }
+    Ok(Place { conductor, pin: None })
+}
+
+/// Ends the program as wrong options do.
+fn wrong(kind: ErrorKind, text: &str) -> ! {
+    Arguments::command().error(kind, text).exit()
+}
+
+fn tell_news(conductor: &HostPort, news: &News<'_>, json: bool, quiet: bool) {
+    match news {
+        // What scripts do not read, their users do.
+        _ if json && !matches!(news, News::NotRemembered(_)) => {
+            if let Some(object) = news_json(conductor, news)
+                && let Err(error) = cli::tell(object + "\n")
+            {
+                cli::note(format!("{PROGRAM}: {error}\n"));
+            }
+        }
+        News::SessionOver { .. } if quiet => {}
+        _ => cli::note(news_text(conductor, news)),
+    }
+}
+
+impl Asker<'_> {
+    /// Prints an answer: one or more objects for programs, or lines for people.
+    pub(crate) fn answer(
+        &self,
+        json: impl FnOnce() -> String,
+        text: impl FnOnce() -> String,
+    ) -> std::io::Result<()> {
+        cli::tell(if self.json { json() + "\n" } else { text() })
+    }
+
+    /// The password for this account. Who is asked for it knows by then that the conductor is the right one. None if the
+    /// user wants no more.
+    pub(crate) fn password(
+        &self,
+        from: &PasswordFrom,
+        purpose: Purpose,
+        account: &str,
+    ) -> Result<Option<String>, Box<dyn Error>> {
+        let password = if let Some(path) = &from.password_file {
+            let mut text = Vec::new();
+            let read = |file: File| file.take(PASSWORD_READ_MAX).read_to_end(&mut text);
+            File::open(path).and_then(read).map_err(HostError::file(FileAction::Read, path))?;
+            String::from_utf8(text).map_err(|_| NoPassword::NotText)?
+        } else if let Some(text) = env::var_os(PASSWORD_VARIABLE).filter(|text| !text.is_empty()) {
+            text.into_string().map_err(|_| NoPassword::NotText)?
+        } else if terminal::has_keys() {
+            self.client.meet()?;
+            let question = format!("Password for {} at {}: ", Escaped(account), self.client.conductor());
+            let Some(password) = self.typed(&question)? else { return Ok(None) };
+            if purpose == Purpose::New {
+                let password = checked(&password)?;
+                let Some(again) = self.typed("The same again: ")? else { return Ok(None) };
+                if line(&again) != password {
+                    return Err(NoPassword::Differ.into());
+                }
+            }
+            password
+        } else {
+            return Err(NoPassword::NobodyToAsk.into());
+        };
+        let password = if purpose == Purpose::New { checked(&password)? } else { line(&password) };
+        Ok(Some(password.to_owned()))
+    }
+
+    fn typed(&self, question: &str) -> Result<Option<String>, Box<dyn Error>> {
+        let typed = terminal::ask_secret(question, PASSWORD_READ_MAX, self.give_up)?;
+        // What is no text was replaced: two passwords would be one.
+        if typed.as_ref().is_some_and(|typed| typed.contains(char::REPLACEMENT_CHARACTER)) {
+            return Err(NoPassword::NotText.into());
+        }
+        Ok(typed)
+    }
+}
+
+/// The first line.
+fn line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
+/// The first line, if it can be a password.
+fn checked(text: &str) -> Result<&str, NoPassword> {
+    let password = line(text);
+    match password.len() {
+        PASSWORD_LEN_MIN..=PASSWORD_LEN_MAX => Ok(password),
+        len if len > PASSWORD_LEN_MAX => Err(NoPassword::Len { len: "more".to_owned() }),
+        len => Err(NoPassword::Len { len: len.to_string() }),
+    }
+}

@@ -1,0 +1,119 @@
+//! Conductors that answer what they should not: whoever asks them comes to no harm.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
+
+use orchestra::digest::Digest;
+use orchestra::wire::catalogue::{
+    Composition, Cursor, Decoder, Digests, Listed, PREAMBLE_LEN, Page, Reply, Request, preamble,
+};
+use orchestra::wire::seal::{CALL_LEN, ConductorKey, RECORD_HEADER_LEN, record_len};
+
+use crate::group::User;
+
+const TAG_LEN: usize = 16;
+
+/// A conductor that answers each question with what this yields, and somebody who asks it.
+fn answering(answer: impl Fn(&Request) -> Vec<Reply> + Send + Sync + 'static) -> User {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let user = User::of(listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            // The caller may be gone at any moment.
+            drop(converse(&stream.unwrap(), &answer));
+        }
+    });
+    user
+}
+
+fn converse(mut stream: &TcpStream, answer: &impl Fn(&Request) -> Vec<Reply>) -> std::io::Result<()> {
+    let mut called = [0; PREAMBLE_LEN + CALL_LEN];
+    stream.read_exact(&mut called)?;
+    let message = called[PREAMBLE_LEN..].try_into().unwrap();
+    let (mut sealer, mut opener, bytes) =
+        ConductorKey::from_bytes([5; 32]).answer(&preamble(), &message).unwrap();
+    stream.write_all(&bytes)?;
+    let mut decoder = Decoder::requests();
+    loop {
+        let mut header = [0; RECORD_HEADER_LEN];
+        stream.read_exact(&mut header)?;
+        let mut record = vec![0; record_len(header).unwrap()];
+        stream.read_exact(&mut record)?;
+        let mut plain: &[u8] = opener.open(&mut record).unwrap();
+        while let Some(request) = decoder.next(&mut plain).unwrap() {
+            for reply in answer(&request) {
+                let mut bytes = vec![0; RECORD_HEADER_LEN];
+                reply.append_to(&mut bytes);
+                // A reply has one record here, though a long one may have several.
+                bytes.extend_from_slice(&[0; TAG_LEN]);
+                sealer.seal(&mut bytes).unwrap();
+                stream.write_all(&bytes)?;
+            }
+        }
+    }
+}
+
+fn song(name: &str, parts: u64) -> Composition {
+    Composition { name: name.to_owned(), digest: [0x29; 20], size: parts * 16_384, part_len: 16_384 }
+}
+
+fn digests(count: usize) -> Reply {
+    Reply::Digests(Digests::new(&vec![Digest::from_bytes([1; 20]); count]))
+}
+
+fn listed(name: String) -> Listed {
+    Listed { composition: song(&name, 1), publisher: "eve".to_owned(), published: 0, complete: 0, getting: 0 }
+}
+
+#[test]
+fn a_manifest_of_something_else_is_not_written() {
+    for (replies, wanted) in [
+        (vec![Reply::Manifest(song(".bashrc", 1)), digests(1)], "song"),
+        (vec![Reply::Manifest(song("../song", 1)), digests(1)], "song"),
+        (vec![Reply::Manifest(song("a\u{7}", 1)), digests(1)], "a\u{7}"),
+        (vec![Reply::Manifest(song("song", 1)), digests(1)], "song@31313131"),
+        (vec![Reply::Manifest(song("song", 2)), digests(3)], "song"),
+        (vec![Reply::Manifest(song("song", 2)), digests(1), digests(0)], "song"),
+        (vec![Reply::Manifest(song("song", 1 << 40)), digests(1)], "song"),
+        (vec![Reply::Manifest(Composition { part_len: 0, ..song("song", 1) }), digests(1)], "song"),
+    ] {
+        let what = format!("{replies:?}");
+        let user = answering(move |_| replies.clone());
+        let errors = user.fails(&["get", wanted], 1);
+        assert!(errors.contains("does not describe it"), "{what}: {errors}");
+        assert!(!errors.contains('\u{7}'), "{errors:?}");
+        let left: Vec<_> =
+            fs::read_dir(user.home.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(left.iter().all(|name| name == "state" || name == "logs"), "{what}: {left:?}");
+    }
+}
+
+#[test]
+fn an_answer_to_another_question_is_none() {
+    let user = answering(|_| vec![Reply::Done]);
+    for arguments in [["list"].as_slice(), &["details", "x"], &["get", "x"], &["login", "ada"]] {
+        let errors = user.fails(arguments, 1);
+        assert!(
+            errors.contains("is not a conductor that we understand: it answers another question"),
+            "{errors}"
+        );
+    }
+}
+
+#[test]
+fn a_list_that_never_ends_ends() {
+    let cursor = || Some(Cursor { name: "x".to_owned(), listing: 1 });
+    let user = answering(move |_| {
+        vec![Reply::Page(Page { listings: Vec::new(), next: cursor(), matches: u32::MAX })]
+    });
+    user.does(&["list"]);
+    // The same page again and again, with names that are as long as a message can hold.
+    let user = answering(move |_| {
+        let listings = vec![listed("\u{1b}[2J".repeat(1_000)); 10];
+        vec![Reply::Page(Page { listings, next: cursor(), matches: u32::MAX })]
+    });
+    let text = user.does(&["list", "--page", "3"]);
+    assert!(!text.contains('\u{1b}') && text.lines().count() == 52, "{}", text.lines().count());
+}

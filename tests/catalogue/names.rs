@@ -1,0 +1,94 @@
+//! Compositions of one name, and names that are chosen to deceive.
+
+use std::fs;
+
+use crate::common::swarm::parsed;
+use crate::group::Group;
+
+#[test]
+fn two_compositions_of_one_name_are_told_apart() {
+    let group = Group::public();
+    let (ada, bob, guest) = (group.member("ada"), group.member("bob"), group.user());
+    ada.writes("song", 1_000, 1);
+    let content = bob.writes("song", 2_000, 2);
+    let first = ada.told(&["publish", "song", "--no-share"]);
+    let digest = first["digest"].as_str().unwrap().to_owned();
+    let second = bob.does(&["publish", "song", "--no-share"]);
+    assert!(
+        second.contains(&format!("Others have the same name:\n  song@{}  1000 B, by ada", &digest[..8])),
+        "{second}"
+    );
+    let called = second.split("member get ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    assert!(called.starts_with("song@") && called.len() == "song@".len() + 8, "{second}");
+
+    let list = guest.does(&["list"]);
+    assert!(list.contains(&format!("song@{}", &digest[..8])) && list.contains(&called), "{list}");
+    for command in ["get", "details"] {
+        let errors = guest.fails(&[command, "song"], 1);
+        assert!(
+            errors.starts_with("member: several compositions have the name song; say which one: "),
+            "{errors}"
+        );
+        assert!(errors.contains(&format!("{called} (2.0 KiB, by bob)")), "{errors}");
+    }
+    let ended = guest.runs(&["details", "song", "--json"]);
+    let several = parsed(&ended.lines[0]);
+    assert_eq!((ended.code, several["namesakes"].as_array().unwrap().len()), (Some(1), 2), "{several}");
+
+    // The digits lead to one of them, in either case, and as few as tell them apart.
+    let details = guest.told(&["details", &called]);
+    assert_eq!(details["publisher"], "bob");
+    guest.told(&["details", &called[..9].to_uppercase().replace("SONG", "song")]);
+    let (_, sharing) = bob.starts(&["publish", "song.orch"]);
+    let (_, getting) = guest.starts(&["get", &called, "--leave"]);
+    getting.ends_with(0);
+    assert_eq!(fs::read(guest.path("song")).unwrap(), content);
+    sharing.leaves();
+
+    // The other one has no room beside it, and replaces nothing.
+    let before = fs::read(guest.path("song.orch")).unwrap();
+    let errors = guest.fails(&["get", &format!("song@{}", &digest[..8])], 1);
+    assert!(
+        errors.contains("song.orch is there and describes something else; it was not touched"),
+        "{errors}"
+    );
+    fs::write(guest.path("song.orch"), "my own notes").unwrap();
+    let errors = guest.fails(&["get", &called], 1);
+    assert!(
+        errors.contains("song.orch is there and describes something else; it was not touched"),
+        "{errors}"
+    );
+    assert_eq!(fs::read(guest.path("song.orch")).unwrap(), b"my own notes");
+    fs::write(guest.path("song.orch"), before).unwrap();
+
+    let errors = bob.fails(&["unpublish", &format!("song@{}", &digest[..8])], 1);
+    assert!(errors.contains("only who published"), "{errors}");
+    bob.does(&["unpublish", &called]);
+    assert_eq!(guest.told(&["details", "song"])["publisher"], "ada");
+}
+
+#[test]
+fn an_at_sign_may_be_part_of_a_name() {
+    let group = Group::public();
+    let ada = group.member("ada");
+    for name in ["me@home", "mail@2953289a"] {
+        ada.writes(name, 100, 1);
+        ada.does(&["publish", name, "--no-share"]);
+        assert_eq!(ada.told(&["details", name])["name"], name);
+        ada.does(&["unpublish", name]);
+    }
+}
+
+#[test]
+fn what_deceives_is_shown_escaped() {
+    let group = Group::public();
+    let (ada, guest) = (group.member("ada"), group.user());
+    ada.writes("gpj\u{202e}exe.", 100, 1);
+    ada.does(&["publish", "gpj\u{202e}exe.", "--no-share"]);
+    for arguments in [["list"].as_slice(), &["details", "gpj\u{202e}exe."]] {
+        let text = guest.does(arguments);
+        assert!(text.contains("gpj\\u{202e}exe.") && !text.contains('\u{202e}'), "{text}");
+    }
+    let errors = guest.fails(&["details", "a\u{1b}[2J"], 1);
+    assert!(errors.contains("nothing is published as a\\u{1b}[2J"), "{errors}");
+}
