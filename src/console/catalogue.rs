@@ -646,6 +646,7 @@ The best comes first; a lower score is better.
     }
 
     #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "every caller makes it for this")]
     fn assert_is(line: &str, expected: Value) {
         assert!(!line.contains('\n'), "{line}");
         assert_eq!(serde_json::from_str::<Value>(line).unwrap(), expected);

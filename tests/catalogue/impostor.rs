@@ -63,8 +63,8 @@ fn digests(count: usize) -> Reply {
     Reply::Digests(Digests::new(&vec![Digest::from_bytes([1; 20]); count]))
 }
 
-fn listed(name: String) -> Listed {
-    Listed { composition: song(&name, 1), publisher: "eve".to_owned(), published: 0, complete: 0, getting: 0 }
+fn listed(name: &str) -> Listed {
+    Listed { composition: song(name, 1), publisher: "eve".to_owned(), published: 0, complete: 0, getting: 0 }
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn a_list_that_never_ends_ends() {
     user.does(&["list"]);
     // The same page again and again, with names that are as long as a message can hold.
     let user = answering(move |_| {
-        let listings = vec![listed("\u{1b}[2J".repeat(1_000)); 10];
+        let listings = vec![listed(&"\u{1b}[2J".repeat(1_000)); 10];
         vec![Reply::Page(Page { listings, next: cursor(), matches: u32::MAX })]
     });
     let text = user.does(&["list", "--page", "3"]);

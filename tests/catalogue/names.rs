@@ -10,7 +10,7 @@ fn two_compositions_of_one_name_are_told_apart() {
     let group = Group::public();
     let (ada, bob, guest) = (group.member("ada"), group.member("bob"), group.user());
     ada.writes("song", 1_000, 1);
-    let content = bob.writes("song", 2_000, 2);
+    let content = bob.writes("song", 2_048, 2);
     let first = ada.told(&["publish", "song", "--no-share"]);
     let digest = first["digest"].as_str().unwrap().to_owned();
     let second = bob.does(&["publish", "song", "--no-share"]);
@@ -65,6 +65,38 @@ fn two_compositions_of_one_name_are_told_apart() {
     assert!(errors.contains("only who published"), "{errors}");
     bob.does(&["unpublish", &called]);
     assert_eq!(guest.told(&["details", "song"])["publisher"], "ada");
+}
+
+#[test]
+fn the_same_composition_belongs_to_who_published_it_first() {
+    let group = Group::public();
+    let (ada, bob) = (group.member("ada"), group.member("bob"));
+    for user in [&ada, &bob] {
+        user.writes("song", 1_000, 1);
+    }
+    ada.does(&["publish", "song", "--no-share"]);
+    let told = bob.does(&["publish", "song", "--no-share"]);
+    let place = group.address();
+    assert!(
+        told.starts_with(&format!("song was in the catalogue of {place} already, published by ada.")),
+        "{told}"
+    );
+    assert_eq!(bob.told(&["details", "song"])["publisher"], "ada");
+    assert!(bob.fails(&["unpublish", "song"], 1).contains("only who published song"));
+    ada.does(&["unpublish", "song"]);
+}
+
+#[test]
+fn nobody_gets_in_between_who_types_digits_and_what_they_mean() {
+    let group = Group::public();
+    let (ada, eve) = (group.member("ada"), group.member("eve"));
+    ada.writes("song", 1_000, 1);
+    let published = ada.told(&["publish", "song", "--no-share"]);
+    let called = format!("song@{}", &published["digest"].as_str().unwrap()[..8]);
+    eve.writes(&called, 1_000, 2);
+    eve.does(&["publish", &called, "--no-share"]);
+    let found = ada.told(&["details", &called]);
+    assert_eq!((&found["name"], &found["publisher"]), (&"song".into(), &"ada".into()));
 }
 
 #[test]

@@ -176,6 +176,12 @@ impl Connection {
         }
     }
 
+    /// Whether a question may be whole although no more bytes come: it was in the record of the one before.
+    #[must_use]
+    pub fn has_unread(&self) -> bool {
+        self.read < self.plain.len()
+    }
+
     /// Takes bytes from the front of `input` until a question is whole; all of them if none is.
     ///
     /// # Errors
@@ -391,6 +397,7 @@ mod tests {
         let bytes = sealed(&mut called, &asked(&[Request::Login(login), Request::Logout]));
         let mut input = bytes.as_slice();
         assert!(matches!(connection.take(&KEY, &mut input), Ok(Some(Question::Ask(Request::Login(_))))));
+        assert!(input.is_empty() && connection.has_unread(), "the next one is not in the socket any more");
         assert!(connection.is_midway(), "the next one waits");
         assert!(matches!(connection.take(&KEY, &mut input), Ok(Some(Question::Ask(Request::Logout)))));
         assert!(matches!(connection.take(&KEY, &mut input), Ok(None)) && !connection.is_midway());

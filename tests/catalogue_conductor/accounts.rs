@@ -1,0 +1,153 @@
+//! Accounts and sessions.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use orchestra::wire::catalogue::{Query, Refusal, Reply, Request, Session};
+
+use crate::asker::{Asker, PASSWORD, login, wanted};
+use crate::common::program::{PATIENCE, binary};
+use crate::{Here, config, program};
+use orchestra::conductor::Conductor;
+
+const ALL: Request = Request::List(Query { text: String::new(), after: None, limit: 10 });
+
+#[test]
+fn who_registers_has_a_session_and_keeps_it() {
+    let here = Here::start(false);
+    let mut ada = Asker::connect(here.address());
+    assert_eq!(Some(ada.fingerprint()), here.conductor.fingerprint());
+    let session = ada.register("Ada");
+    assert_eq!(session.account, "Ada");
+    let mut elsewhere = Asker::connect(here.address());
+    assert_eq!(elsewhere.resume(&session.token), Reply::Account("Ada".to_owned()));
+    // In whatever spelling.
+    let again = Asker::connect(here.address()).login("ADA");
+    assert_eq!(again.account, "Ada");
+    assert_ne!(again.token, session.token);
+    assert_eq!(elsewhere.refused(&Request::Register(login("aDA", PASSWORD))), Refusal::NameTaken);
+    for bad in ["", " x", "a\nb", "a\u{202e}b", &"x".repeat(65)] {
+        assert_eq!(elsewhere.refused(&Request::Register(login(bad, PASSWORD))), Refusal::BadName, "{bad:?}");
+    }
+    for bad in ["", "1234567", &"x".repeat(1_025)] {
+        assert_eq!(elsewhere.refused(&Request::Register(login("bob", bad))), Refusal::BadPassword);
+    }
+}
+
+#[test]
+fn a_stolen_token_is_worth_nothing_after_logout() {
+    let here = Here::start(true);
+    let mut ada = Asker::connect(here.address());
+    let Session { token, .. } = ada.register("ada");
+    let mut thief = Asker::connect(here.address());
+    assert!(matches!(thief.resume(&token), Reply::Account(_)));
+    assert!(matches!(thief.ask(&ALL), Reply::Page(_)));
+    assert_eq!(ada.ask(&Request::Logout), Reply::Done);
+    assert_eq!(ada.refused(&Request::Logout), Refusal::LoginFirst);
+    // Also on a connection that had it before.
+    assert_eq!(thief.refused(&ALL), Refusal::SessionOver);
+    assert_eq!(thief.refused(&ALL), Refusal::LoginFirst);
+    assert_eq!(thief.refused(&Request::Resume(token.clone())), Refusal::SessionOver);
+    assert_eq!(Asker::connect(here.address()).refused(&Request::Resume(token)), Refusal::SessionOver);
+}
+
+#[test]
+fn wrong_names_and_wrong_passwords_cost_the_same_and_are_told_the_same() {
+    let here = Here::start(false);
+    Asker::connect(here.address()).register("ada");
+    let hashed = |asks: &mut dyn FnMut()| {
+        let before = here.conductor.stats().hashed;
+        asks();
+        here.conductor.stats().hashed - before
+    };
+    let mut asker = Asker::connect(here.address());
+    // Fewer than lead to a pause.
+    let wrong_password = hashed(&mut || {
+        for _ in 0..4 {
+            let refusal = asker.refused(&Request::Login(login("ada", "not her password")));
+            assert_eq!(refusal, Refusal::WrongLogin);
+        }
+    });
+    let wrong_name = hashed(&mut || {
+        for _ in 0..4 {
+            let refusal = asker.refused(&Request::Login(login("eve", "not her password")));
+            assert_eq!(refusal, Refusal::WrongLogin);
+        }
+    });
+    assert_eq!((wrong_password, wrong_name), (4, 4), "each is hashed once");
+}
+
+#[test]
+fn ten_thousand_wrong_passwords_are_refused_and_the_owner_gets_in() {
+    let here = Here::start(false);
+    Asker::connect(here.address()).register("ada");
+    let before = here.conductor.stats().hashed;
+    let (mut wrong, mut paused) = (0, 0);
+    let mut asker = Asker::connect(here.address());
+    for n in 0..10_000 {
+        match asker.refused(&Request::Login(login("ada", &format!("password {n}")))) {
+            Refusal::WrongLogin => wrong += 1,
+            Refusal::TryAgainIn { seconds } => {
+                assert!(seconds > 0);
+                paused += 1;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(wrong + paused, 10_000);
+    let hashed = here.conductor.stats().hashed - before;
+    assert!(hashed == wrong && wrong < 100, "{wrong} were looked at, {hashed} hashed");
+    // Names that nobody has make no difference.
+    let refusal = asker.refused(&Request::Login(login("nobody", "whatever it is")));
+    assert!(matches!(refusal, Refusal::TryAgainIn { .. }), "{refusal:?}");
+    // Whoever has a session goes on.
+    assert!(matches!(asker.ask(&ALL), Reply::Page(_)));
+}
+
+#[test]
+fn the_key_and_all_accounts_outlive_the_conductor() {
+    let dir = tempfile::tempdir().unwrap();
+    let (fingerprint, token) = {
+        let conductor = Conductor::start(config(&dir, false)).unwrap();
+        let mut ada = Asker::connect(conductor.address());
+        (ada.fingerprint(), ada.register("ada").token)
+    };
+    let conductor = Conductor::start(config(&dir, false)).unwrap();
+    let mut ada = Asker::connect(conductor.address());
+    assert_eq!(ada.fingerprint(), fingerprint);
+    assert_eq!(ada.resume(&token), Reply::Account("ada".to_owned()));
+}
+
+#[test]
+fn whom_the_operator_shuts_out_is_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("group.sqlite");
+    let conductor = program(&file, &["--private"]);
+    let mut ada = Asker::connect(conductor.address);
+    let token = ada.register("ada").token;
+    assert!(matches!(ada.ask(&ALL), Reply::Page(_)));
+    let mut disable = Command::new(binary("conductor"));
+    disable.args(["account", "disable", "ada", "--catalogue"]).arg(&file).current_dir(dir.path());
+    assert!(disable.status().unwrap().success());
+    assert_eq!(ada.refused(&ALL), Refusal::SessionOver);
+    assert_eq!(ada.refused(&Request::Resume(token.clone())), Refusal::SessionOver);
+    assert_eq!(ada.refused(&Request::Login(login("ada", PASSWORD))), Refusal::WrongLogin);
+    // At the desk as well, soon.
+    let start = Instant::now();
+    while crate::desk::is_greeted(conductor.address, &token) {
+        assert!(start.elapsed() < PATIENCE, "its session lives on at the desk");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_private_conductor_shows_nothing_to_strangers() {
+    let here = Here::start(true);
+    let mut stranger = Asker::connect(here.address());
+    assert_eq!(stranger.refused(&ALL), Refusal::LoginFirst);
+    assert_eq!(stranger.refused(&Request::Details(wanted("a", ""))), Refusal::LoginFirst);
+    assert_eq!(stranger.refused(&Request::Fetch(wanted("a", ""))), Refusal::LoginFirst);
+    assert_eq!(stranger.refused(&Request::Unpublish(wanted("a", ""))), Refusal::LoginFirst);
+    stranger.register("ada");
+    assert!(matches!(stranger.ask(&ALL), Reply::Page(_)));
+}
