@@ -404,7 +404,7 @@ impl Core {
                 }),
                 "NONE" => input.line().is_some_and(|_| {
                     // It may have been refused something before, and asks nothing more.
-                    drop(tell.send(false));
+                    let _unheard = tell.send(false);
                     true
                 }),
                 _ => false,
