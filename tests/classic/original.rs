@@ -402,7 +402,11 @@ impl Core {
                     }
                     tell.send(is_right).is_ok() || is_right
                 }),
-                "NONE" => input.line().is_some_and(|_| tell.send(false).is_ok() || true),
+                "NONE" => input.line().is_some_and(|_| {
+                    // It may have been refused something before, and asks nothing more.
+                    let _unheard = tell.send(false);
+                    true
+                }),
                 _ => false,
             };
             if !goes_on {
