@@ -190,7 +190,7 @@ fn reports_count_once_and_never_for_oneself() {
         (ada.register("ada").token.speaker(), Asker::connect(address).register("bob").token.speaker());
     ada.publish(&song).unwrap();
     greeted(address, &of_ada, going(song.swarm(), 7, true));
-    let about = |port: u16, failed| Report {
+    let about = |port: u16, failed: bool| Report {
         swarm: song.swarm(),
         member: SocketAddr::new([127, 0, 0, 1].into(), port),
         bytes: u64::from(!failed),

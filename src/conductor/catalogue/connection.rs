@@ -176,13 +176,19 @@ impl Connection {
         }
     }
 
+    /// Whether a record was opened that has not been read to its end: there may be a question without any further bytes.
+    #[must_use]
+    pub const fn has_more(&self) -> bool {
+        self.read < self.plain.len()
+    }
+
     /// Takes bytes from the front of `input` until a question is whole; all of them if none is.
     ///
     /// # Errors
     /// The bytes are none of the protocol; nothing more can be read.
     pub fn take(&mut self, key: &ConductorKey, input: &mut &[u8]) -> Result<Option<Question>, WireError> {
         loop {
-            if self.read < self.plain.len() {
+            if self.has_more() {
                 let mut plain = &self.plain[self.read..];
                 let before = plain.len();
                 let request = self.decoder.next(&mut plain)?;
