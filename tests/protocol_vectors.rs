@@ -26,7 +26,7 @@ use orchestra::wire::member::{self, Denial, Have, Hello, Message, Reason, Span};
 use orchestra::wire::{codec, ensemble, seal};
 
 /// How many numbers are on the page.
-const NUMBERS: usize = 87;
+const NUMBERS: usize = 94;
 
 const PAGE: &str = include_str!("../PROTOCOL.md");
 
