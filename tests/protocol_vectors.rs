@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use orchestra::credential::{Challenge, Fingerprint, SessionToken};
+use orchestra::digest::Digest;
 use orchestra::entry::{Attributes, Chunk, Content, ContentHash, Device, Dot, Entry, Known, TreePath};
 use orchestra::host::folder::{Beneath, content};
 use orchestra::identity::MemberId;
@@ -18,12 +20,13 @@ use orchestra::limits;
 use orchestra::logic::session::owed_bytes_max;
 use orchestra::manifest::Manifest;
 use orchestra::part::Layout;
+use orchestra::wire::catalogue;
 use orchestra::wire::desk::{self, Announce, Refusal, Reply, Request};
 use orchestra::wire::member::{self, Denial, Have, Hello, Message, Reason, Span};
 use orchestra::wire::{codec, ensemble, seal};
 
 /// How many numbers are on the page.
-const NUMBERS: usize = 72;
+const NUMBERS: usize = 94;
 
 const PAGE: &str = include_str!("../PROTOCOL.md");
 
@@ -104,11 +107,99 @@ fn requests() -> Vec<(&'static str, Request)> {
         event: desk::Event::Started,
     };
     let about = |complete, left, event| Request::Announce(Announce { complete, left, event, ..announce });
+    let report = desk::Report {
+        swarm: [0x11; 32],
+        member: "10.0.0.7:10001".parse().unwrap(),
+        bytes: 1_048_576,
+        millis: 900,
+        failed: false,
+    };
     vec![
         ("announce, started", Request::Announce(announce)),
         ("announce, going", about(false, 1, desk::Event::Going)),
         ("announce, completed", about(true, 0, desk::Event::Completed)),
         ("announce, left", about(true, 0, desk::Event::Left)),
+        ("ask for a challenge", Request::Challenge),
+        ("announce, proven first", proven(0, desk::Said::Announce(announce))),
+        ("report, proven second", proven(1, desk::Said::Report(report))),
+    ]
+}
+
+/// The token of the session on the page.
+fn token() -> SessionToken {
+    SessionToken::from_bytes([0x22; 32])
+}
+
+fn challenge() -> Challenge {
+    Challenge::from_bytes([0x33; 16])
+}
+
+fn proven(count: u32, said: desk::Said) -> Request {
+    Request::Proven(desk::Proven::new(&token().speaker(), challenge(), count, said))
+}
+
+fn song() -> catalogue::Composition {
+    catalogue::Composition { name: "a".to_owned(), digest: [0x29; 20], size: 142_044, part_len: 16_384 }
+}
+
+fn listed() -> catalogue::Listed {
+    catalogue::Listed {
+        composition: song(),
+        publisher: "ada".to_owned(),
+        published: 1_795_305_600,
+        complete: 1,
+        getting: 0,
+    }
+}
+
+fn catalogue_requests() -> Vec<(&'static str, catalogue::Request)> {
+    use catalogue::{Digests, Login, Query, Request, Wanted};
+    let login = Login { name: "ada".to_owned(), password: "engine 9".to_owned() };
+    let wanted = |digits: &str| Wanted { name: "a".to_owned(), digits: digits.to_owned() };
+    let digests = Digests::new(&[[0x31; 20], [0x32; 20]].map(Digest::from_bytes));
+    vec![
+        ("register", Request::Register(login.clone())),
+        ("login", Request::Login(login)),
+        ("resume", Request::Resume(token())),
+        ("logout", Request::Logout),
+        ("publish", Request::Publish(song())),
+        ("digests", Request::Digests(digests)),
+        ("list", Request::List(Query { text: "a".to_owned(), after: None, limit: 20 })),
+        ("details", Request::Details(wanted("29"))),
+        ("fetch", Request::Fetch(wanted(""))),
+        ("unpublish", Request::Unpublish(wanted(""))),
+    ]
+}
+
+fn catalogue_replies() -> Vec<(&'static str, catalogue::Reply)> {
+    use catalogue::{Cursor, Details, Digests, Holder, Page, Published, Refusal, Reply, Session};
+    let session = Session { token: token(), account: "ada".to_owned(), expires: 1_797_897_600 };
+    let holder = Holder {
+        address: "10.0.0.7:10001".parse().unwrap(),
+        complete: true,
+        account: Some("ada".to_owned()),
+        reach: desk::Reach::Reached { millis: 20 },
+        downloads: 100,
+        failures: 0,
+        score: 1_500,
+    };
+    let next = Some(Cursor { name: "a".to_owned(), listing: 7 });
+    vec![
+        ("session", Reply::Session(session)),
+        ("account", Reply::Account("ada".to_owned())),
+        ("done", Reply::Done),
+        (
+            "published",
+            Reply::Published(Published { already_by: Some("bob".to_owned()), namesakes: vec![listed()] }),
+        ),
+        ("page", Reply::Page(Page { listings: vec![listed()], next, matches: 9 })),
+        ("details told", Reply::Details(Details { listed: listed(), holders: vec![holder] })),
+        ("manifest", Reply::Manifest(song())),
+        ("digests told", Reply::Digests(Digests::new(&[Digest::from_bytes([0x31; 20])]))),
+        ("several", Reply::Several(vec![listed()])),
+        ("refused, wrong login", Reply::Refused(Refusal::WrongLogin)),
+        ("refused, try again in 30 s", Reply::Refused(Refusal::TryAgainIn { seconds: 30 })),
+        ("refused, trouble", Reply::Refused(Refusal::Trouble)),
     ]
 }
 
@@ -122,7 +213,18 @@ fn replies() -> Vec<(&'static str, Reply)> {
         ("refused, swarms full", Reply::Refused(Refusal::SwarmsFull)),
         ("refused, members full", Reply::Refused(Refusal::MembersFull)),
         ("refused, busy", Reply::Refused(Refusal::Busy)),
+        ("refused, login first", Reply::Refused(Refusal::LoginFirst)),
+        ("challenge", Reply::Challenge(challenge())),
+        ("greeted, nobody looked yet", greeted(desk::Reach::Unknown)),
+        ("greeted, reached in 20 ms", greeted(desk::Reach::Reached { millis: 20 })),
+        ("greeted, not reached", greeted(desk::Reach::Unreachable)),
+        ("noted", Reply::Noted),
     ]
+}
+
+fn greeted(reach: desk::Reach) -> Reply {
+    let roster = desk::Roster { interval_ms: 30_000, complete: 0, getting: 0, members: Vec::new() };
+    Reply::Greeted(desk::Greeted { roster, reach })
 }
 
 /// The key on the page.
@@ -252,6 +354,10 @@ fn vectors() -> BTreeMap<String, String> {
     add("tiny identity bytes", &identity_bytes(&tiny));
     add("tiny preamble", &member::preamble(tiny.swarm_key().token()));
     add("desk preamble", &desk::preamble());
+    add("catalogue preamble", &catalogue::preamble());
+    add("no catalogue", &catalogue::NO_CATALOGUE);
+    add("session id", token().id().as_bytes());
+    add("session key", token().key().as_bytes());
     for number in [0, 250, 251, 65_535, 65_536, 4_294_967_295, 4_294_967_296, u64::MAX] {
         let mut bytes = Vec::new();
         codec::encode(&number, &mut bytes);
@@ -295,6 +401,16 @@ fn vectors() -> BTreeMap<String, String> {
         bytes.clear();
         request.append_to(&mut bytes);
         add(name, &bytes);
+    }
+    for (name, request) in catalogue_requests() {
+        bytes.clear();
+        request.append_to(&mut bytes);
+        add(&format!("catalogue {name}"), &bytes);
+    }
+    for (name, reply) in catalogue_replies() {
+        bytes.clear();
+        reply.append_to(&mut bytes);
+        add(&format!("catalogue {name}"), &bytes);
     }
     for (name, reply) in replies() {
         bytes.clear();
@@ -354,6 +470,21 @@ fn numbers() -> BTreeMap<String, String> {
         ("body bytes of a request", limits::DESK_REQUEST_MAX as u64),
         ("body bytes of a reply", limits::DESK_REPLY_MAX as u64),
         ("ms for a request", ms(limits::DESK_TIMEOUT)),
+        ("bytes of a call", seal::CALL_LEN as u64),
+        ("bytes of the answer to a call", seal::CALL_ANSWER_LEN as u64),
+        ("body bytes of a request to a catalogue", limits::CATALOGUE_REQUEST_MAX as u64),
+        ("body bytes of digests, and of a reply of a catalogue", limits::CATALOGUE_FRAME_MAX as u64),
+        ("digests in one message", limits::DIGESTS_PER_FRAME as u64),
+        ("characters of an account's name", limits::ACCOUNT_NAME_MAX as u64),
+        ("bytes of a password, at least", limits::PASSWORD_LEN_MIN as u64),
+        ("bytes of a password, at most", limits::PASSWORD_LEN_MAX as u64),
+        ("bytes of a search", limits::SEARCH_LEN_MAX as u64),
+        ("listings on one page", limits::LISTINGS_PER_PAGE as u64),
+        ("namesakes in one answer", limits::NAMESAKES_MAX as u64),
+        ("holders in one answer", limits::HOLDERS_MAX as u64),
+        ("ms for a handshake with a catalogue", ms(limits::CATALOGUE_HANDSHAKE_TIMEOUT)),
+        ("ms for a request to a catalogue", ms(limits::CATALOGUE_REQUEST_TIMEOUT)),
+        ("ms for all digests of a composition", ms(limits::CATALOGUE_PUBLISH_TIMEOUT)),
         ("the usual port of a conductor", limits::CONDUCTOR_PORT_DEFAULT.into()),
         ("bytes of a path", limits::TREE_PATH_LEN_MAX as u64),
         ("bytes of a link's text", limits::LINK_TEXT_LEN_MAX as u64),
@@ -439,6 +570,37 @@ fn identity_is_derived_as_the_page_says() {
 }
 
 #[test]
+fn sessions_and_fingerprints_are_derived_as_the_page_says() {
+    let derive = |context: &str, bytes: &[u8]| {
+        assert!(PAGE.contains(&format!("`{context}`")), "{context} is not on the page");
+        blake3::derive_key(context, bytes)
+    };
+    assert_eq!(token().id().as_bytes(), &derive("orchestra 2026-11 session id v1", token().as_bytes()));
+    let key = derive("orchestra 2026-11 session key v1", token().as_bytes());
+    assert_eq!(token().key().as_bytes(), &key);
+    assert!(PAGE.contains("`orchestra 2026-11 proof v1`"));
+    let mut said = Vec::new();
+    let Request::Proven(proven) = proven(
+        1,
+        desk::Said::Announce(match requests()[0].1 {
+            Request::Announce(announce) => announce,
+            _ => unreachable!(),
+        }),
+    ) else {
+        unreachable!()
+    };
+    codec::encode(&proven.said, &mut said);
+    let mut hasher = blake3::Hasher::new_keyed(&key);
+    hasher.update(b"orchestra 2026-11 proof v1").update(&[0x33; 16]).update(&[1, 0, 0, 0]).update(&said);
+    let mut proof = Vec::new();
+    codec::encode(&proven.proof, &mut proof);
+    assert_eq!(proof, hasher.finalize().as_bytes());
+    let fingerprint = Fingerprint::of(&[7; 32]).to_string();
+    derive("orchestra 2026-11 conductor fingerprint v1", &[7; 32]);
+    assert!(PAGE.contains(&format!("`{fingerprint}`")), "{fingerprint} is not on the page");
+}
+
+#[test]
 fn every_message_reads_back() {
     let page = named("vectors");
     let bytes = |name: &str| {
@@ -456,6 +618,14 @@ fn every_message_reads_back() {
     }
     for (name, request) in requests() {
         assert_eq!(desk::Decoder::requests().next(&mut bytes(name).as_slice()), Ok(Some(request)), "{name}");
+    }
+    for (name, request) in catalogue_requests() {
+        let read = catalogue::Decoder::requests().next(&mut bytes(&format!("catalogue {name}")).as_slice());
+        assert_eq!(read, Ok(Some(request)), "{name}");
+    }
+    for (name, reply) in catalogue_replies() {
+        let read = catalogue::Decoder::replies().next(&mut bytes(&format!("catalogue {name}")).as_slice());
+        assert_eq!(read, Ok(Some(reply)), "{name}");
     }
     for (name, reply) in replies() {
         assert_eq!(desk::Decoder::replies().next(&mut bytes(name).as_slice()), Ok(Some(reply)), "{name}");

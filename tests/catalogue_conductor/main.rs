@@ -13,7 +13,6 @@ mod listings;
 mod rude;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::Command;
 
 use orchestra::conductor::{Conductor, Config};
@@ -24,22 +23,18 @@ use crate::common::program::{ConductorProgram, binary};
 /// A conductor with a catalogue in this process, so that its counters can be seen.
 struct Here {
     conductor: Conductor,
-    dir: TempDir,
+    _dir: TempDir,
 }
 
 impl Here {
     fn start(private: bool) -> Here {
         let dir = tempfile::tempdir().unwrap();
         let conductor = Conductor::start(config(&dir, private)).unwrap();
-        Here { conductor, dir }
+        Here { conductor, _dir: dir }
     }
 
     fn address(&self) -> SocketAddr {
         self.conductor.address()
-    }
-
-    fn file(&self) -> PathBuf {
-        self.dir.path().join("group.sqlite")
     }
 }
 

@@ -28,14 +28,17 @@ fn nonsense_closes_its_own_connection_only() {
     let here = Here::start(false);
     let noise: Vec<u8> = (0..100_000u32).map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()[2]).collect();
     // Instead of a handshake, or after it.
-    for bytes in [&noise[..32], &noise[..], &[0; 32], &[0xff; 1_000], &[0; 34]] {
+    let others: [&[u8]; 5] = [&noise[..32], &noise[..], &[0; 32], &[0xff; 1_000], &[0; 34]];
+    for bytes in others {
         let mut stream = connect(here.address());
         drop(stream.write_all(&[&preamble()[..], bytes].concat()));
         let _end = stream.shutdown(Shutdown::Write);
         let _answer = stream.read_to_end(&mut Vec::new());
     }
     // In records that are sealed as they should be.
-    for plain in [&noise[..10], &noise[..], &[0xff, 0xff, 0xff, 0xff, 0], &[1, 0, 0, 0, 77], &[0, 0, 0, 0, 0]] {
+    let others: [&[u8]; 5] =
+        [&noise[..10], &noise[..], &[0xff, 0xff, 0xff, 0xff, 0], &[1, 0, 0, 0, 77], &[0, 0, 0, 0, 0]];
+    for plain in others {
         let mut asker = Asker::connect(here.address());
         let bytes = asker.sealed(plain);
         drop(asker.stream.write_all(&bytes));

@@ -420,7 +420,7 @@ impl Front {
             }
             State::Idle => {}
         }
-        if line.input.is_empty() && !line.connection.has_unread() {
+        if line.input.is_empty() && !line.connection.has_more() {
             let len = match line.stream.read(&mut self.buffer) {
                 Ok(0) if line.connection.is_midway() => return Err(Some(End::Cut)),
                 Ok(0) => return Err(None),
