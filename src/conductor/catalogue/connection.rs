@@ -440,7 +440,7 @@ mod tests {
             (Some(2), digests(1)),
             (Some(2), digests(3)),
             (Some(2), digests(0)),
-            (Some(3_001), digests(3_001.min(2_999))),
+            (Some(3_001), digests(2_999)),
             (Some(2), Request::Logout),
         ] {
             let (mut connection, mut called) = connected();
