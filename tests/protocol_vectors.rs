@@ -571,10 +571,13 @@ fn sessions_and_fingerprints_are_derived_as_the_page_says() {
     assert_eq!(token().key().as_bytes(), &key);
     assert!(PAGE.contains("`orchestra 2026-11 proof v1`"));
     let mut said = Vec::new();
-    let Request::Proven(proven) = proven(1, desk::Said::Announce(match requests()[0].1 {
-        Request::Announce(announce) => announce,
-        _ => unreachable!(),
-    })) else {
+    let Request::Proven(proven) = proven(
+        1,
+        desk::Said::Announce(match requests()[0].1 {
+            Request::Announce(announce) => announce,
+            _ => unreachable!(),
+        }),
+    ) else {
         unreachable!()
     };
     codec::encode(&proven.said, &mut said);

@@ -6,14 +6,12 @@ use std::net::{SocketAddr, TcpStream};
 use orchestra::credential::{Fingerprint, SessionToken};
 use orchestra::digest::Digest;
 use orchestra::identity::SwarmId;
+use orchestra::limits::{DIGESTS_PER_FRAME, RECORD_PLAIN_MAX, RECORD_TAG_LEN};
 use orchestra::part::Layout;
 use orchestra::wire::catalogue::{
     Composition, Decoder, Digests, Login, Query, Refusal, Reply, Request, Session, Wanted, preamble,
 };
-use orchestra::wire::seal::{
-    self, CALL_ANSWER_LEN, Called, Caller, Opener, RECORD_HEADER_LEN, Sealer,
-};
-use orchestra::limits::{DIGESTS_PER_FRAME, RECORD_PLAIN_MAX, RECORD_TAG_LEN};
+use orchestra::wire::seal::{self, CALL_ANSWER_LEN, Called, Caller, Opener, RECORD_HEADER_LEN, Sealer};
 
 use crate::common::program::PATIENCE;
 

@@ -107,7 +107,10 @@ fn only_who_is_logged_in_announces_at_a_private_conductor() {
     let here = Here::start(true);
     let address = here.address();
     let announce = going([1; 32], 5, false);
-    assert_eq!(Client::connect(address).ask(Request::Announce(announce)), Reply::Refused(Refusal::LoginFirst));
+    assert_eq!(
+        Client::connect(address).ask(Request::Announce(announce)),
+        Reply::Refused(Refusal::LoginFirst)
+    );
     let mut ada = Asker::connect(address);
     let token = ada.register("ada").token;
     assert_eq!(greeted(address, &token.speaker(), announce).roster.members, []);
@@ -135,7 +138,10 @@ fn a_proof_is_worth_nothing_again_or_elsewhere() {
     assert_eq!(Client::connect(here.address()).ask(Request::Proven(proven)), no, "and without a challenge");
     // Wrong ones count as well.
     assert!(matches!(one.ask(Request::Proven(Proven::new(&speaker, challenge, 2, said))), Reply::Greeted(_)));
-    let changed = Proven { said: Said::Announce(going([1; 32], 6, false)), ..Proven::new(&speaker, challenge, 3, said) };
+    let changed = Proven {
+        said: Said::Announce(going([1; 32], 6, false)),
+        ..Proven::new(&speaker, challenge, 3, said)
+    };
     assert_eq!(one.ask(Request::Proven(changed)), no, "another port");
 }
 
@@ -154,10 +160,15 @@ fn details_show_who_holds_it_and_how_they_stand() {
     let first = greeted(address, &of_ada, going(song.swarm(), open, true));
     assert_eq!(first.reach, Reach::Unknown, "nobody looked yet");
     greeted(address, &of_bob, going(song.swarm(), shut, true));
-    assert!(matches!(Client::connect(address).ask(Request::Announce(going(song.swarm(), 1, false))), Reply::Roster(_)));
-    let found = until("both are tried", || holders(&mut ada, "song"), |found| {
-        found.iter().filter(|holder| holder.reach != Reach::Unknown).count() >= 2
-    });
+    assert!(matches!(
+        Client::connect(address).ask(Request::Announce(going(song.swarm(), 1, false))),
+        Reply::Roster(_)
+    ));
+    let found = until(
+        "both are tried",
+        || holders(&mut ada, "song"),
+        |found| found.iter().filter(|holder| holder.reach != Reach::Unknown).count() >= 2,
+    );
     let of = |port: u16| found.iter().find(|holder| holder.address.port() == port).unwrap();
     assert!(matches!(of(open).reach, Reach::Reached { .. }) && of(open).complete);
     assert_eq!(of(open).account.as_deref(), Some("ada"));
@@ -169,14 +180,19 @@ fn details_show_who_holds_it_and_how_they_stand() {
     let (mut probe, _) = listener.accept().unwrap();
     assert_eq!(probe.read(&mut [0]).unwrap(), 0);
     // The member itself is told, and so is who asks for a roster.
-    assert!(matches!(greeted(address, &of_ada, going(song.swarm(), open, true)).reach, Reach::Reached { .. }));
+    assert!(matches!(
+        greeted(address, &of_ada, going(song.swarm(), open, true)).reach,
+        Reach::Reached { .. }
+    ));
     assert_eq!(greeted(address, &of_bob, going(song.swarm(), shut, true)).reach, Reach::Unreachable);
     let roster = greeted(address, &of_bob, going(song.swarm(), 2, false)).roster;
     assert_eq!(roster.members.iter().map(SocketAddr::port).collect::<Vec<_>>(), [open, shut, 1]);
     // Listed with its members, until they leave.
-    assert!(matches!(Client::connect(address).ask(Request::Announce(Announce {
-        event: Event::Left, ..going(song.swarm(), 1, false)
-    })), Reply::Roster(_)));
+    assert!(matches!(
+        Client::connect(address)
+            .ask(Request::Announce(Announce { event: Event::Left, ..going(song.swarm(), 1, false) })),
+        Reply::Roster(_)
+    ));
     assert_eq!(holders(&mut ada, "song").len(), 3, "the one with port 2 came, the one with port 1 went");
 }
 
@@ -207,11 +223,14 @@ fn reports_count_once_and_never_for_oneself() {
     };
     // About oneself, about nobody, about another swarm, of nothing: none of these counts.
     report(&of_ada, &[about(7, false)]);
-    report(&of_bob, &[
-        about(8, false),
-        Report { swarm: [9; 32], ..about(7, false) },
-        Report { bytes: 0, ..about(7, false) },
-    ]);
+    report(
+        &of_bob,
+        &[
+            about(8, false),
+            Report { swarm: [9; 32], ..about(7, false) },
+            Report { bytes: 0, ..about(7, false) },
+        ],
+    );
     assert_eq!(holders(&mut ada, "song")[0].downloads, 0);
     // Whatever bob says more often counts once a day.
     report(&of_bob, &[about(7, false), about(7, false), about(7, false)]);
@@ -236,7 +255,9 @@ fn what_the_desk_does_not_speak_is_told() {
         stream.read_to_end(&mut answer).unwrap();
         assert_eq!(answer, told);
     }
-    let plain = orchestra::conductor::Conductor::start(orchestra::conductor::Config::new("127.0.0.1:0".parse().unwrap()));
+    let plain = orchestra::conductor::Conductor::start(orchestra::conductor::Config::new(
+        "127.0.0.1:0".parse().unwrap(),
+    ));
     let plain = plain.unwrap();
     assert_eq!(plain.fingerprint(), None);
     let mut stream = connect(plain.address());

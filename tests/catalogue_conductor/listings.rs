@@ -127,11 +127,13 @@ fn the_largest_composition_goes_there_and_back() {
     let mut ada = Asker::connect(here.address());
     ada.register("ada");
     let mut song = Song::new("large", 0);
-    song.parts = (0..1_u32 << 20).map(|part| {
-        let mut bytes = [7; 20];
-        bytes[..4].copy_from_slice(&part.to_le_bytes());
-        orchestra::digest::Digest::from_bytes(bytes)
-    }).collect();
+    song.parts = (0..1_u32 << 20)
+        .map(|part| {
+            let mut bytes = [7; 20];
+            bytes[..4].copy_from_slice(&part.to_le_bytes());
+            orchestra::digest::Digest::from_bytes(bytes)
+        })
+        .collect();
     // It is written while it is answered: so much fits no socket.
     assert!(matches!(ada.publish(&song), Ok(Reply::Published(_))));
     let (composition, parts) = ada.fetch("large");
