@@ -322,10 +322,10 @@ impl Front {
         match heard {
             Heard::Adopt { stream, from, input } => self.adopt(now, stream, from, input),
             Heard::Done(ticket, outcome) => {
-                self.resume(now, ticket, |front, step| front.on_outcome(now, ticket.slot, step, outcome))
+                self.resume(now, ticket, |front, step| front.on_outcome(now, ticket.slot, step, outcome));
             }
             Heard::Hashed(ticket, hashed) => {
-                self.resume(now, ticket, |front, step| front.on_hashed(now, ticket.slot, step, hashed))
+                self.resume(now, ticket, |front, step| front.on_hashed(now, ticket.slot, step, hashed));
             }
             Heard::Told(ticket, told) => {
                 self.resume(now, ticket, |front, step| front.on_told(ticket.slot, step, told));
@@ -518,13 +518,11 @@ impl Front {
         }
     }
 
-    fn hash(&self, slot: u32, password: Password, purpose: Purpose, step: Step) -> Result<Next, Step> {
+    /// Has a password hashed, if there is room for it.
+    fn hash(&self, slot: u32, password: Password, purpose: Purpose, step: Step) -> Option<Next> {
         let ticket = Ticket { slot, turn: self.next_turn };
-        if self.ways.passwords.hash(Hashing { ticket, password, purpose }) {
-            Ok(Next::Wait(step))
-        } else {
-            Err(step)
-        }
+        let is_taken = self.ways.passwords.hash(Hashing { ticket, password, purpose });
+        is_taken.then_some(Next::Wait(step))
     }
 
     fn on_question(&mut self, now: Moment, slot: u32, question: Question) -> Next {
@@ -670,20 +668,16 @@ impl Front {
                 let hash = account.as_ref().map(|account| account.password.clone());
                 let folded = name.folded();
                 let account = account.map(|account| (account.id, account.name));
-                let step = Step::Verify { account, folded };
-                match self.hash(slot, password, Purpose::Verify(hash), step) {
-                    Ok(next) => next,
-                    Err(Step::Verify { folded, .. }) => {
-                        let from = self.from(slot);
-                        self.attempts.dropped(from.ip(), &folded);
-                        refused(Refusal::Busy)
-                    }
-                    Err(_) => refused(Refusal::Busy),
-                }
+                let step = Step::Verify { account, folded: folded.clone() };
+                self.hash(slot, password, Purpose::Verify(hash), step).unwrap_or_else(|| {
+                    let from = self.from(slot);
+                    self.attempts.dropped(from.ip(), &folded);
+                    refused(Refusal::Busy)
+                })
             }
             (Step::Free { name, password }, Outcome::Account(None)) => {
                 let hashing = self.hash(slot, password, Purpose::Keep, Step::Keep { name });
-                hashing.unwrap_or_else(|_| refused(Refusal::Busy))
+                hashing.unwrap_or_else(|| refused(Refusal::Busy))
             }
             (Step::Free { .. }, Outcome::Account(Some(_))) => refused(Refusal::NameTaken),
             (Step::Open { token, session, name }, Outcome::Opened(true)) => {
@@ -715,6 +709,13 @@ impl Front {
                 }
                 Next::Reply(Reply::Done)
             }
+            (step, outcome) => self.on_listings(now, slot, step, outcome),
+        }
+    }
+
+    /// What came of what is asked about listings.
+    fn on_listings(&mut self, now: Moment, slot: u32, step: Step, outcome: Outcome) -> Next {
+        match (step, outcome) {
             (Step::Publish { name }, Outcome::Published(published)) => match published {
                 Err(NotPublished::Nobody) => refused(Refusal::SessionOver),
                 Err(NotPublished::AccountFull | NotPublished::Full) => refused(Refusal::ListingsFull),
