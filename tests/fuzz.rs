@@ -104,6 +104,11 @@ fn messages_between_members() {
 }
 
 #[test]
+fn questions_at_a_catalogue() {
+    plays("catalogue");
+}
+
+#[test]
 fn messages_at_a_desk() {
     plays("desk_messages");
 }

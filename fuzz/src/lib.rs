@@ -3,6 +3,7 @@
 //!
 //! Each panics if a promise is broken; that nothing else panics is the first promise.
 
+pub mod catalogue;
 pub mod classic;
 pub mod ensemble;
 pub mod gather;
@@ -16,7 +17,7 @@ pub mod swarm;
 pub type Body = fn(&[u8]);
 
 /// Every target by its name, which is also the name of its folder in `corpus/`.
-pub const TARGETS: [(&str, Body); 12] = [
+pub const TARGETS: [(&str, Body); 13] = [
     ("manifest", messages::manifest),
     ("frames", messages::frames),
     ("member_messages", messages::member_messages),
@@ -29,4 +30,5 @@ pub const TARGETS: [(&str, Body); 12] = [
     ("gather", gather::gather),
     ("classic_messages", classic::messages),
     ("classic_link", classic::link),
+    ("catalogue", catalogue::connection),
 ];

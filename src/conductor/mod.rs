@@ -143,10 +143,10 @@ impl Conductor {
         let shared = Arc::new(Shared::default());
         let (mut actor, waker) = Actor::new(listener, registry, &config, Arc::clone(&shared))
             .map_err(HostError::system(SystemAction::WaitForSockets))?;
-        let annex = match &config.catalogue {
+        let annex = match config.catalogue {
             None => None,
             Some(path) => {
-                let started = catalogue::start(path, config.private, Arc::clone(&waker), &shared);
+                let started = catalogue::start(&path, config.private, Arc::clone(&waker), &shared);
                 // Threads that have started go.
                 let (annex, ways, known) =
                     started.inspect_err(|_| shared.stop.store(true, Ordering::Relaxed))?;

@@ -176,7 +176,7 @@ pub(crate) fn compose_until_stopped(
 /// A conductor at the usual port, or at any if that one is taken.
 fn start_conductor(classic: bool) -> Result<Conductor, conductor::StartError> {
     let at = |port| conductor::Config { classic, ..conductor::Config::new(ListenOn::EveryAddress(port)) };
-    Conductor::start(&at(CONDUCTOR_PORT_DEFAULT)).or_else(|_taken| Conductor::start(&at(0)))
+    Conductor::start(at(CONDUCTOR_PORT_DEFAULT)).or_else(|_taken| Conductor::start(at(0)))
 }
 
 /// How others most likely reach this computer's conductor.
