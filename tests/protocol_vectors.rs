@@ -26,7 +26,7 @@ use orchestra::wire::member::{self, Denial, Have, Hello, Message, Reason, Span};
 use orchestra::wire::{codec, ensemble, seal};
 
 /// How many numbers are on the page.
-const NUMBERS: usize = 94;
+const NUMBERS: usize = 72;
 
 const PAGE: &str = include_str!("../PROTOCOL.md");
 
@@ -470,21 +470,6 @@ fn numbers() -> BTreeMap<String, String> {
         ("body bytes of a request", limits::DESK_REQUEST_MAX as u64),
         ("body bytes of a reply", limits::DESK_REPLY_MAX as u64),
         ("ms for a request", ms(limits::DESK_TIMEOUT)),
-        ("bytes of a call", seal::CALL_LEN as u64),
-        ("bytes of the answer to a call", seal::CALL_ANSWER_LEN as u64),
-        ("body bytes of a request to a catalogue", limits::CATALOGUE_REQUEST_MAX as u64),
-        ("body bytes of digests, and of a reply of a catalogue", limits::CATALOGUE_FRAME_MAX as u64),
-        ("digests in one message", limits::DIGESTS_PER_FRAME as u64),
-        ("characters of an account's name", limits::ACCOUNT_NAME_MAX as u64),
-        ("bytes of a password, at least", limits::PASSWORD_LEN_MIN as u64),
-        ("bytes of a password, at most", limits::PASSWORD_LEN_MAX as u64),
-        ("bytes of a search", limits::SEARCH_LEN_MAX as u64),
-        ("listings on one page", limits::LISTINGS_PER_PAGE as u64),
-        ("namesakes in one answer", limits::NAMESAKES_MAX as u64),
-        ("holders in one answer", limits::HOLDERS_MAX as u64),
-        ("ms for a handshake with a catalogue", ms(limits::CATALOGUE_HANDSHAKE_TIMEOUT)),
-        ("ms for a request to a catalogue", ms(limits::CATALOGUE_REQUEST_TIMEOUT)),
-        ("ms for all digests of a composition", ms(limits::CATALOGUE_PUBLISH_TIMEOUT)),
         ("the usual port of a conductor", limits::CONDUCTOR_PORT_DEFAULT.into()),
         ("bytes of a path", limits::TREE_PATH_LEN_MAX as u64),
         ("bytes of a link's text", limits::LINK_TEXT_LEN_MAX as u64),
@@ -520,12 +505,34 @@ fn numbers() -> BTreeMap<String, String> {
         ("ms of silence that end a link of an ensemble", ms(limits::SILENCE_MAX)),
         ("ms that an answer in an ensemble may fail to come", ms(limits::ANSWER_MAX)),
     ];
-    let classic = classic_numbers();
-    let all = numbers.into_iter().chain(classic);
+    let (catalogue, classic) = (catalogue_numbers(), classic_numbers());
+    let all = numbers.into_iter().chain(catalogue).chain(classic);
     let all: BTreeMap<String, String> =
         all.map(|(name, number)| (name.to_owned(), number.to_string())).collect();
-    assert_eq!(all.len(), NUMBERS + classic.len(), "every name is used once");
+    assert_eq!(all.len(), NUMBERS + catalogue.len() + classic.len(), "every name is used once");
     all
+}
+
+/// Those of catalogues.
+fn catalogue_numbers() -> [(&'static str, u64); 15] {
+    let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap();
+    [
+        ("bytes of a call", seal::CALL_LEN as u64),
+        ("bytes of the answer to a call", seal::CALL_ANSWER_LEN as u64),
+        ("body bytes of a request to a catalogue", limits::CATALOGUE_REQUEST_MAX as u64),
+        ("body bytes of digests, and of a reply of a catalogue", limits::CATALOGUE_FRAME_MAX as u64),
+        ("digests in one message", limits::DIGESTS_PER_FRAME as u64),
+        ("characters of an account's name", limits::ACCOUNT_NAME_MAX as u64),
+        ("bytes of a password, at least", limits::PASSWORD_LEN_MIN as u64),
+        ("bytes of a password, at most", limits::PASSWORD_LEN_MAX as u64),
+        ("bytes of a search", limits::SEARCH_LEN_MAX as u64),
+        ("listings on one page", limits::LISTINGS_PER_PAGE as u64),
+        ("namesakes in one answer", limits::NAMESAKES_MAX as u64),
+        ("holders in one answer", limits::HOLDERS_MAX as u64),
+        ("ms for a handshake with a catalogue", ms(limits::CATALOGUE_HANDSHAKE_TIMEOUT)),
+        ("ms for a request to a catalogue", ms(limits::CATALOGUE_REQUEST_TIMEOUT)),
+        ("ms for all digests of a composition", ms(limits::CATALOGUE_PUBLISH_TIMEOUT)),
+    ]
 }
 
 /// Those of the classic protocol.
