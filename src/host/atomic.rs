@@ -22,7 +22,7 @@ pub enum Readers {
     Owner,
 }
 
-/// Looks whether [`write`] to this path could work, so that long work is not done in vain.
+/// Looks whether [`write()`] to this path could work, so that long work is not done in vain.
 ///
 /// # Errors
 /// The path is taken by something that is not a regular file, or its directory cannot be written to.

@@ -310,7 +310,13 @@ impl Actor {
             log::error!("{id}: a thread failed");
         }
         self.director.context.line.leave(id);
-        self.journal.ended(clock::now(), id, handle.remote, &end);
+        let is_stranger = handle.queue.is_none() && handle.dialled.is_none();
+        if is_stranger && matches!(end, LinkEnd::Gone) {
+            // So does a conductor that looks whether we can be reached.
+            log::debug!("{id} with {} ended without a word", handle.remote);
+        } else {
+            self.journal.ended(clock::now(), id, handle.remote, &end);
+        }
         if handle.queue.is_some() {
             let far = handle.shared.far();
             if self.links.values().all(|other| other.shared.far() != far) {

@@ -39,7 +39,11 @@ impl Asker {
     }
 
     pub(crate) fn try_connect(address: SocketAddr) -> io::Result<Asker> {
-        let mut stream = TcpStream::connect(address)?;
+        Asker::over(TcpStream::connect(address)?)
+    }
+
+    /// Shakes hands on this connection.
+    pub(crate) fn over(mut stream: TcpStream) -> io::Result<Asker> {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
         let (caller, message) = Caller::start(&preamble());
