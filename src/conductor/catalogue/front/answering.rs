@@ -522,8 +522,8 @@ fn holder(held: &Held, account: Option<String>) -> Holder {
     clippy::cast_sign_loss,
     reason = "it saturates, and is no less than 0"
 )]
-const fn hundredths(count: f64) -> u32 {
-    (count * 100.0) as u32
+fn hundredths(count: f64) -> u32 {
+    (count * 100.0).round() as u32
 }
 
 /// The answer that there is none.
