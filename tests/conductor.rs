@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use orchestra::conductor::{Caps, Conductor, Config, Stats};
 use orchestra::host::tcp;
 use orchestra::logic::registry::Bounds;
-use orchestra::wire::desk::{Announce, Decoder, Event, Refusal, Reply, Request, Roster, preamble};
+use orchestra::wire::desk::{Announce, Event, Refusal, Reply, Request, Roster, preamble};
+use orchestra::wire::dialogue::Decoder;
 use rustix::process::Signal;
 use socket2::SockRef;
 
@@ -38,7 +39,7 @@ impl Client {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
-        Client { stream, decoder: Decoder::replies(), input: Vec::new() }
+        Client { stream, decoder: Decoder::<Reply>::new(), input: Vec::new() }
     }
 
     fn connect(address: impl std::net::ToSocketAddrs) -> Client {

@@ -23,7 +23,7 @@ use orchestra::part::Layout;
 use orchestra::wire::catalogue;
 use orchestra::wire::desk::{self, Announce, Refusal, Reply, Request};
 use orchestra::wire::member::{self, Denial, Have, Hello, Message, Reason, Span};
-use orchestra::wire::{codec, ensemble, seal};
+use orchestra::wire::{codec, dialogue, ensemble, seal};
 
 /// How many numbers are on the page.
 const NUMBERS: usize = 72;
@@ -624,18 +624,28 @@ fn every_message_reads_back() {
         assert_eq!(read, Ok(Some(message)), "{name}");
     }
     for (name, request) in requests() {
-        assert_eq!(desk::Decoder::requests().next(&mut bytes(name).as_slice()), Ok(Some(request)), "{name}");
+        assert_eq!(
+            dialogue::Decoder::<Request>::new().next(&mut bytes(name).as_slice()),
+            Ok(Some(request)),
+            "{name}"
+        );
     }
     for (name, request) in catalogue_requests() {
-        let read = catalogue::Decoder::requests().next(&mut bytes(&format!("catalogue {name}")).as_slice());
+        let read = dialogue::Decoder::<catalogue::Request>::new()
+            .next(&mut bytes(&format!("catalogue {name}")).as_slice());
         assert_eq!(read, Ok(Some(request)), "{name}");
     }
     for (name, reply) in catalogue_replies() {
-        let read = catalogue::Decoder::replies().next(&mut bytes(&format!("catalogue {name}")).as_slice());
+        let read = dialogue::Decoder::<catalogue::Reply>::new()
+            .next(&mut bytes(&format!("catalogue {name}")).as_slice());
         assert_eq!(read, Ok(Some(reply)), "{name}");
     }
     for (name, reply) in replies() {
-        assert_eq!(desk::Decoder::replies().next(&mut bytes(name).as_slice()), Ok(Some(reply)), "{name}");
+        assert_eq!(
+            dialogue::Decoder::<Reply>::new().next(&mut bytes(name).as_slice()),
+            Ok(Some(reply)),
+            "{name}"
+        );
     }
 }
 

@@ -4,7 +4,8 @@ use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use orchestra::wire::desk::{Announce, Decoder, Event, Reply, Request, preamble};
+use orchestra::wire::desk::{Announce, Event, Reply, Request, preamble};
+use orchestra::wire::dialogue::Decoder;
 use socket2::{Domain, Socket, Type};
 
 /// Nothing takes longer, unless something is wrong.
@@ -45,7 +46,7 @@ impl Client {
     pub(crate) fn connect(from: Ipv4Addr, conductor: SocketAddr) -> io::Result<Client> {
         let stream = connect(from, conductor)?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        let mut client = Client { stream, decoder: Decoder::replies(), input: Vec::new() };
+        let mut client = Client { stream, decoder: Decoder::<Reply>::new(), input: Vec::new() };
         client.send(&preamble())?;
         Ok(client)
     }

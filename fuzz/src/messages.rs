@@ -7,7 +7,7 @@ use orchestra::part::{Layout, Run};
 use orchestra::wire::WireError;
 use orchestra::wire::frame::{Assembler, HEADER_LEN};
 use orchestra::wire::member::{Decoder, Message};
-use orchestra::wire::{codec, desk};
+use orchestra::wire::{codec, desk, dialogue};
 
 use super::script::Script;
 
@@ -88,17 +88,20 @@ pub fn desk_messages(bytes: &[u8]) {
     if let Some(first) = bytes.first_chunk() {
         assert_eq!(desk::parse_preamble(first).is_ok(), *first == desk::preamble());
     }
-    let (mut requests, mut input) = (desk::Decoder::requests(), bytes);
+    let (mut requests, mut input) = (dialogue::Decoder::<desk::Request>::new(), bytes);
     while let Ok(Some(request)) = requests.next(&mut input) {
         let mut encoded = Vec::new();
         request.append_to(&mut encoded);
-        assert_eq!(desk::Decoder::requests().next(&mut encoded.as_slice()), Ok(Some(request)));
+        assert_eq!(
+            dialogue::Decoder::<desk::Request>::new().next(&mut encoded.as_slice()),
+            Ok(Some(request))
+        );
     }
-    let (mut replies, mut input) = (desk::Decoder::replies(), bytes);
+    let (mut replies, mut input) = (dialogue::Decoder::<desk::Reply>::new(), bytes);
     while let Ok(Some(reply)) = replies.next(&mut input) {
         let mut encoded = Vec::new();
         reply.append_to(&mut encoded);
-        assert_eq!(desk::Decoder::replies().next(&mut encoded.as_slice()), Ok(Some(reply)));
+        assert_eq!(dialogue::Decoder::<desk::Reply>::new().next(&mut encoded.as_slice()), Ok(Some(reply)));
     }
 }
 

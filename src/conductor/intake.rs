@@ -1,7 +1,8 @@
 //! From the first bytes of a connection to questions: the first four name the dialect.
 
 use crate::wire::classic::desk as classic;
-use crate::wire::desk::{self, Decoder, MAGIC, PREAMBLE_LEN, Request, parse_preamble};
+use crate::wire::desk::{self, MAGIC, PREAMBLE_LEN, Request, parse_preamble};
+use crate::wire::dialogue::Decoder;
 use crate::wire::{WireError, catalogue};
 
 /// A question, in any dialect.
@@ -61,7 +62,6 @@ impl Intake {
 
     /// What is spoken here of the dialect in which a version was named that is not.
     pub(super) const fn own_preamble(&self) -> [u8; PREAMBLE_LEN] {
-        const { assert!(PREAMBLE_LEN == catalogue::PREAMBLE_LEN, "dialects have names of one length") }
         match &self.dialect {
             Dialect::Unnamed(naming) if naming.is_of_catalogue() => catalogue::preamble(),
             _ => desk::preamble(),
@@ -125,7 +125,7 @@ impl Naming {
             return Ok(Some(Dialect::Catalogue));
         }
         parse_preamble(&self.bytes)?;
-        Ok(Some(Dialect::Native(Decoder::requests())))
+        Ok(Some(Dialect::Native(Decoder::<Request>::new())))
     }
 
     const fn is_of_catalogue(&self) -> bool {

@@ -9,7 +9,8 @@ use super::harm::Harm;
 use crate::limits::{ANNOUNCE_INTERVALS, LEASE_HALF_INTERVALS, ROSTER_MAX};
 use crate::logic::registry::{Ask, Bounds, Registry};
 use crate::time::Moment;
-use crate::wire::desk::{Announce, Decoder, Event, Greeted, Reach, Refusal, Reply, Request, Roster};
+use crate::wire::desk::{Announce, Event, Greeted, Reach, Refusal, Reply, Request, Roster};
+use crate::wire::dialogue::Decoder;
 
 /// Where members reach it.
 const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 255, 255, 1));
@@ -50,7 +51,7 @@ impl Conductor {
             return None;
         }
         let mut input = bytes;
-        let Ok(Some(Request::Announce(announce))) = Decoder::requests().next(&mut input) else {
+        let Ok(Some(Request::Announce(announce))) = Decoder::<Request>::new().next(&mut input) else {
             ground.violated(format_args!("a member's request to the conductor is none"));
             return None;
         };

@@ -16,7 +16,8 @@ use super::queue::Queue;
 use crate::limits::{LEAVE_GRACE, WRITE_TIMEOUT};
 use crate::logic::swarm::{Input, LinkId};
 use crate::time::Moment;
-use crate::wire::desk::{Decoder, Reply};
+use crate::wire::desk::Reply;
+use crate::wire::dialogue::Decoder;
 
 /// Something happens. A member's `life` says in which of its runs; what concerns an earlier one is void.
 #[derive(Debug)]
@@ -454,7 +455,7 @@ impl World {
     fn ask(&mut self, index: usize, life: u32, request: &[u8]) {
         let from = self.seats[index].plan.address.ip();
         let reply = self.conductor.answer(&mut self.ground, from, request);
-        let input = match reply.map(|reply| Decoder::replies().next(&mut reply.as_slice())) {
+        let input = match reply.map(|reply| Decoder::<Reply>::new().next(&mut reply.as_slice())) {
             Some(Ok(Some(Reply::Roster(roster)))) => Input::Conducted(roster),
             Some(Ok(Some(Reply::Greeted(greeted)))) => Input::Greeted(greeted.roster),
             Some(Ok(Some(Reply::Refused(_)))) => Input::ConductorRefused,

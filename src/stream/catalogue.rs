@@ -13,7 +13,8 @@ use crate::host::error::NetAction;
 use crate::host::patient::{read_exact, write_all};
 use crate::host::{HostError, clock, dial};
 use crate::limits::{CATALOGUE_PATIENCE, CATALOGUE_UNSENT_MAX, RECORD_PLAIN_MAX, RECORD_TAG_LEN};
-use crate::wire::catalogue::{Decoder, MAGIC, NO_CATALOGUE, PREAMBLE_LEN, Reply, Request, VERSION, preamble};
+use crate::wire::catalogue::{MAGIC, NO_CATALOGUE, PREAMBLE_LEN, Reply, Request, VERSION, preamble};
+use crate::wire::dialogue::Decoder;
 use crate::wire::seal::{CALL_ANSWER_LEN, Called, Caller, RECORD_HEADER_LEN, record_len};
 use crate::wire::{WireError, desk};
 
@@ -184,7 +185,7 @@ impl<G: Fn() -> bool + Copy> Met<G> {
     pub const fn talk(self) -> Conversation<G> {
         Conversation {
             met: self,
-            decoder: Decoder::replies(),
+            decoder: Decoder::<Reply>::new(),
             plain: Vec::new(),
             taken: 0,
             unsent: Vec::new(),
@@ -362,7 +363,7 @@ mod tests {
             let message = called(&mut stream);
             let (mut sealer, mut opener, answer) = key.answer(&preamble(), &message).unwrap();
             stream.write_all(&answer).unwrap();
-            let (mut decoder, mut digests) = (Decoder::requests(), 0);
+            let (mut decoder, mut digests) = (Decoder::<Request>::new(), 0);
             while digests < PARTS {
                 let mut header = [0; RECORD_HEADER_LEN];
                 stream.read_exact(&mut header).unwrap();

@@ -15,8 +15,9 @@ use crate::limits::DESK_REPLY_MAX;
 use crate::time::Moment;
 use crate::wire::WireError;
 use crate::wire::desk::{
-    self, Announce, Decoder, Greeted, PREAMBLE_LEN, Proven, Reach, Refusal, Reply, Report, Request, Said,
+    self, Announce, Greeted, PREAMBLE_LEN, Proven, Reach, Refusal, Reply, Report, Request, Said,
 };
+use crate::wire::dialogue::Decoder;
 use crate::wire::frame::HEADER_LEN;
 
 /// Why the conductor could not be asked.
@@ -140,7 +141,7 @@ impl<G: Fn() -> bool + Copy> Desk<'_, G> {
     /// One reply: its header first, so that nothing is taken that was not announced.
     fn hear(&self) -> Result<Reply, DeskError> {
         const _: () = assert!(PREAMBLE_LEN == HEADER_LEN + 1, "a preamble may come where a reply begins");
-        let mut decoder = Decoder::replies();
+        let mut decoder = Decoder::<Reply>::new();
         let mut header = [0; PREAMBLE_LEN];
         self.read(&mut header)?;
         if header[..4] == desk::MAGIC {

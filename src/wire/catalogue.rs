@@ -5,12 +5,12 @@
 
 use std::net::SocketAddr;
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::desk::Reach;
-use super::frame::{self, Assembler};
-use super::{WireError, codec};
+pub use super::dialogue::PREAMBLE_LEN;
+use super::dialogue::{self, Framed};
+use super::{WireError, codec, frame};
 use crate::credential::SessionToken;
 use crate::digest::{DIGEST_LEN, Digest};
 use crate::limits::{CATALOGUE_FRAME_MAX, CATALOGUE_REQUEST_MAX};
@@ -19,8 +19,6 @@ use crate::limits::{CATALOGUE_FRAME_MAX, CATALOGUE_REQUEST_MAX};
 pub const MAGIC: [u8; 4] = *b"ORCA";
 /// The version of the protocol of catalogues.
 pub const VERSION: u8 = 1;
-/// The length of the preamble: magic, version.
-pub const PREAMBLE_LEN: usize = MAGIC.len() + 1;
 
 /// What a conductor without a catalogue answers, and the end: no version is spoken.
 pub const NO_CATALOGUE: [u8; PREAMBLE_LEN] = [MAGIC[0], MAGIC[1], MAGIC[2], MAGIC[3], 0];
@@ -30,7 +28,7 @@ pub const NO_CATALOGUE: [u8; PREAMBLE_LEN] = [MAGIC[0], MAGIC[1], MAGIC[2], MAGI
 /// this very preamble.
 #[must_use]
 pub const fn preamble() -> [u8; PREAMBLE_LEN] {
-    [MAGIC[0], MAGIC[1], MAGIC[2], MAGIC[3], VERSION]
+    dialogue::preamble(MAGIC, VERSION)
 }
 
 /// Checks the first bytes of a connection, or those of an answer.
@@ -38,11 +36,7 @@ pub const fn preamble() -> [u8; PREAMBLE_LEN] {
 /// # Errors
 /// The bytes belong to another protocol or another version of this one.
 pub fn parse_preamble(bytes: &[u8; PREAMBLE_LEN]) -> Result<(), WireError> {
-    match (bytes[..4] == MAGIC, bytes[4]) {
-        (false, _) => Err(WireError::Preamble),
-        (true, VERSION) => Ok(()),
-        (true, other) => Err(WireError::Version(other)),
-    }
+    dialogue::check_preamble(bytes, MAGIC, VERSION)
 }
 
 /// What a catalogue can be asked. The order of the variants is their kind on the wire.
@@ -294,54 +288,21 @@ impl Reply {
     }
 }
 
-/// Reads what one side says, from slices that end anywhere.
-#[derive(Debug)]
-pub struct Decoder<T> {
-    assembler: Assembler,
-    kind: std::marker::PhantomData<T>,
-}
-
-impl Decoder<Request> {
-    /// A decoder for the conductor's side.
-    #[must_use]
-    pub const fn requests() -> Decoder<Request> {
-        Decoder { assembler: Assembler::new(request_max), kind: std::marker::PhantomData }
-    }
-}
-
-impl Decoder<Reply> {
-    /// A decoder for the member's side.
-    #[must_use]
-    pub const fn replies() -> Decoder<Reply> {
-        Decoder { assembler: Assembler::new(reply_max), kind: std::marker::PhantomData }
-    }
-}
-
-impl<T: DeserializeOwned> Decoder<T> {
-    /// Takes one message from the front of `input`, or all of `input` if the message is not whole yet.
-    ///
-    /// # Errors
-    /// The bytes are no message; the stream cannot be read any further.
-    pub fn next(&mut self, input: &mut &[u8]) -> Result<Option<T>, WireError> {
-        match self.assembler.next(input)? {
-            None => Ok(None),
-            Some((kind, body)) => codec::decode(body.bytes()).map(Some).ok_or(WireError::Body(kind)),
+impl Framed for Request {
+    fn body_max(kind: u8) -> Option<usize> {
+        // Only digests are long.
+        match kind {
+            5 => Some(CATALOGUE_FRAME_MAX),
+            0..=9 => Some(CATALOGUE_REQUEST_MAX),
+            _ => None,
         }
     }
 }
 
-/// The longest body of a request of this kind: only digests are long.
-const fn request_max(kind: u8) -> Option<usize> {
-    match kind {
-        5 => Some(CATALOGUE_FRAME_MAX),
-        0..=9 => Some(CATALOGUE_REQUEST_MAX),
-        _ => None,
+impl Framed for Reply {
+    fn body_max(kind: u8) -> Option<usize> {
+        if kind <= 9 { Some(CATALOGUE_FRAME_MAX) } else { None }
     }
-}
-
-/// The longest body of a reply of this kind.
-const fn reply_max(kind: u8) -> Option<usize> {
-    if kind <= 9 { Some(CATALOGUE_FRAME_MAX) } else { None }
 }
 
 #[cfg(test)]
@@ -351,6 +312,7 @@ mod tests {
         ACCOUNT_NAME_MAX, DIGESTS_PER_FRAME, HOLDERS_MAX, LISTINGS_PER_PAGE, NAME_LEN_MAX, NAMESAKES_MAX,
         PASSWORD_LEN_MAX, SEARCH_LEN_MAX,
     };
+    use crate::wire::dialogue::Decoder;
     use proptest::prelude::*;
 
     fn hex(bytes: &[u8]) -> String {
@@ -406,7 +368,7 @@ mod tests {
         ] {
             let bytes = framed(|out| request.append_to(out));
             assert_eq!(hex(&bytes[4..]), expected.replace(' ', ""), "{request:?}");
-            assert_eq!(Decoder::requests().next(&mut bytes.as_slice()), Ok(Some(request)));
+            assert_eq!(Decoder::<Request>::new().next(&mut bytes.as_slice()), Ok(Some(request)));
         }
         let session = Session {
             token: SessionToken::from_bytes([0x22; 32]),
@@ -447,7 +409,7 @@ mod tests {
         ] {
             let bytes = framed(|out| reply.append_to(out));
             assert_eq!(hex(&bytes[4..]), expected, "{reply:?}");
-            assert_eq!(Decoder::replies().next(&mut bytes.as_slice()), Ok(Some(reply)));
+            assert_eq!(Decoder::<Reply>::new().next(&mut bytes.as_slice()), Ok(Some(reply)));
         }
     }
 
@@ -493,7 +455,7 @@ mod tests {
             Reply::Digests(Digests(vec![[255; DIGEST_LEN]; DIGESTS_PER_FRAME])),
         ] {
             let bytes = framed(|out| reply.append_to(out));
-            assert_eq!(Decoder::replies().next(&mut bytes.as_slice()), Ok(Some(reply)));
+            assert_eq!(Decoder::<Reply>::new().next(&mut bytes.as_slice()), Ok(Some(reply)));
         }
         for request in [
             Request::Register(Login { name: account, password: "p".repeat(PASSWORD_LEN_MAX) }),
@@ -502,7 +464,7 @@ mod tests {
             Request::Digests(Digests(vec![[255; DIGEST_LEN]; DIGESTS_PER_FRAME])),
         ] {
             let bytes = framed(|out| request.append_to(out));
-            assert_eq!(Decoder::requests().next(&mut bytes.as_slice()), Ok(Some(request)));
+            assert_eq!(Decoder::<Request>::new().next(&mut bytes.as_slice()), Ok(Some(request)));
         }
     }
 
@@ -523,13 +485,13 @@ mod tests {
             kind in 0u8..12, body in proptest::collection::vec(any::<u8>(), 0..200),
         ) {
             let bytes = framed(|out| frame::append(out, |out| { out.push(kind); out.extend_from_slice(&body); }));
-            if let Ok(Some(request)) = Decoder::requests().next(&mut bytes.as_slice()) {
+            if let Ok(Some(request)) = Decoder::<Request>::new().next(&mut bytes.as_slice()) {
                 let again = framed(|out| request.append_to(out));
-                prop_assert_eq!(Decoder::requests().next(&mut again.as_slice()), Ok(Some(request)));
+                prop_assert_eq!(Decoder::<Request>::new().next(&mut again.as_slice()), Ok(Some(request)));
             }
-            if let Ok(Some(reply)) = Decoder::replies().next(&mut bytes.as_slice()) {
+            if let Ok(Some(reply)) = Decoder::<Reply>::new().next(&mut bytes.as_slice()) {
                 let again = framed(|out| reply.append_to(out));
-                prop_assert_eq!(Decoder::replies().next(&mut again.as_slice()), Ok(Some(reply)));
+                prop_assert_eq!(Decoder::<Reply>::new().next(&mut again.as_slice()), Ok(Some(reply)));
             }
         }
     }

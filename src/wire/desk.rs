@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::frame::{self, Assembler};
-use super::{WireError, codec};
+pub use super::dialogue::PREAMBLE_LEN;
+use super::dialogue::{self, Framed};
+use super::{WireError, codec, frame};
 use crate::credential::{Challenge, Proof, SessionId, SessionKey, Speaker};
 use crate::limits::{DESK_REPLY_MAX, DESK_REQUEST_MAX};
 
@@ -13,14 +14,12 @@ use crate::limits::{DESK_REPLY_MAX, DESK_REQUEST_MAX};
 pub const MAGIC: [u8; 4] = *b"ORCD";
 /// The version of the protocol between members and conductors.
 pub const VERSION: u8 = 1;
-/// The length of the preamble: magic, version.
-pub const PREAMBLE_LEN: usize = MAGIC.len() + 1;
 
 /// What the asking side sends first, once a connection. A conductor that speaks another version answers with its own
 /// preamble and the end, so that the asking side can say what the matter is.
 #[must_use]
 pub const fn preamble() -> [u8; PREAMBLE_LEN] {
-    [MAGIC[0], MAGIC[1], MAGIC[2], MAGIC[3], VERSION]
+    dialogue::preamble(MAGIC, VERSION)
 }
 
 /// Checks the first bytes of a connection.
@@ -28,11 +27,7 @@ pub const fn preamble() -> [u8; PREAMBLE_LEN] {
 /// # Errors
 /// The bytes belong to another protocol or another version of this one.
 pub fn parse_preamble(bytes: &[u8; PREAMBLE_LEN]) -> Result<(), WireError> {
-    match (bytes[..4] == MAGIC, bytes[4]) {
-        (false, _) => Err(WireError::Preamble),
-        (true, VERSION) => Ok(()),
-        (true, other) => Err(WireError::Version(other)),
-    }
+    dialogue::check_preamble(bytes, MAGIC, VERSION)
 }
 
 /// What a conductor can be asked. The order of the variants is their kind on the wire.
@@ -211,50 +206,16 @@ impl Reply {
     }
 }
 
-/// Reads what one side of a desk sends, from slices that end anywhere.
-#[derive(Debug)]
-pub struct Decoder<T> {
-    assembler: Assembler,
-    kind: std::marker::PhantomData<T>,
-}
-
-impl Decoder<Request> {
-    /// A decoder for the conductor's side.
-    #[must_use]
-    pub const fn requests() -> Decoder<Request> {
-        Decoder { assembler: Assembler::new(request_max), kind: std::marker::PhantomData }
+impl Framed for Request {
+    fn body_max(kind: u8) -> Option<usize> {
+        if kind <= 2 { Some(DESK_REQUEST_MAX) } else { None }
     }
 }
 
-impl Decoder<Reply> {
-    /// A decoder for the member's side.
-    #[must_use]
-    pub const fn replies() -> Decoder<Reply> {
-        Decoder { assembler: Assembler::new(reply_max), kind: std::marker::PhantomData }
+impl Framed for Reply {
+    fn body_max(kind: u8) -> Option<usize> {
+        if kind <= 4 { Some(DESK_REPLY_MAX) } else { None }
     }
-}
-
-impl<T: serde::de::DeserializeOwned> Decoder<T> {
-    /// Takes one message from the front of `input`, or all of `input` if the message is not whole yet.
-    ///
-    /// # Errors
-    /// The bytes are no message; the stream cannot be read any further.
-    pub fn next(&mut self, input: &mut &[u8]) -> Result<Option<T>, WireError> {
-        match self.assembler.next(input)? {
-            None => Ok(None),
-            Some((kind, body)) => codec::decode(body.bytes()).map(Some).ok_or(WireError::Body(kind)),
-        }
-    }
-}
-
-/// The longest body of a request of this kind.
-const fn request_max(kind: u8) -> Option<usize> {
-    if kind <= 2 { Some(DESK_REQUEST_MAX) } else { None }
-}
-
-/// The longest body of a reply of this kind.
-const fn reply_max(kind: u8) -> Option<usize> {
-    if kind <= 4 { Some(DESK_REPLY_MAX) } else { None }
 }
 
 #[cfg(test)]
@@ -262,6 +223,7 @@ mod tests {
     use super::*;
     use crate::credential::SessionToken;
     use crate::limits::ROSTER_MAX;
+    use crate::wire::dialogue::Decoder;
     use proptest::prelude::*;
 
     fn hex(bytes: &[u8]) -> String {
@@ -344,7 +306,7 @@ mod tests {
         });
         let mut bytes = Vec::new();
         reply.append_to(&mut bytes);
-        assert_eq!(Decoder::replies().next(&mut bytes.as_slice()), Ok(Some(reply)));
+        assert_eq!(Decoder::<Reply>::new().next(&mut bytes.as_slice()), Ok(Some(reply)));
     }
 
     proptest! {
@@ -354,12 +316,12 @@ mod tests {
         ) {
             let mut bytes = Vec::new();
             frame::append(&mut bytes, |out| { out.push(kind); out.extend_from_slice(&body); });
-            if let Ok(Some(request)) = Decoder::requests().next(&mut bytes.as_slice()) {
+            if let Ok(Some(request)) = Decoder::<Request>::new().next(&mut bytes.as_slice()) {
                 let mut again = Vec::new();
                 request.append_to(&mut again);
-                prop_assert_eq!(Decoder::requests().next(&mut again.as_slice()), Ok(Some(request)));
+                prop_assert_eq!(Decoder::<Request>::new().next(&mut again.as_slice()), Ok(Some(request)));
             }
-            drop(Decoder::replies().next(&mut bytes.as_slice()));
+            drop(Decoder::<Reply>::new().next(&mut bytes.as_slice()));
         }
     }
 }

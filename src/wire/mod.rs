@@ -8,6 +8,7 @@ mod cipher;
 pub mod classic;
 pub mod codec;
 pub mod desk;
+pub mod dialogue;
 pub mod ensemble;
 pub mod frame;
 pub mod member;

@@ -7,8 +7,9 @@ use std::thread;
 
 use orchestra::digest::Digest;
 use orchestra::wire::catalogue::{
-    Composition, Cursor, Decoder, Digests, Listed, PREAMBLE_LEN, Page, Reply, Request, preamble,
+    Composition, Cursor, Digests, Listed, PREAMBLE_LEN, Page, Reply, Request, preamble,
 };
+use orchestra::wire::dialogue::Decoder;
 use orchestra::wire::seal::{CALL_LEN, ConductorKey, RECORD_HEADER_LEN, record_len};
 
 use crate::group::User;
@@ -35,7 +36,7 @@ fn converse(mut stream: &TcpStream, answer: &impl Fn(&Request) -> Vec<Reply>) ->
     let (mut sealer, mut opener, bytes) =
         ConductorKey::from_bytes([5; 32]).answer(&preamble(), &message).unwrap();
     stream.write_all(&bytes)?;
-    let mut decoder = Decoder::requests();
+    let mut decoder = Decoder::<Request>::new();
     loop {
         let mut header = [0; RECORD_HEADER_LEN];
         stream.read_exact(&mut header)?;

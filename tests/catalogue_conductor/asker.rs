@@ -9,8 +9,9 @@ use orchestra::identity::SwarmId;
 use orchestra::limits::{DIGESTS_PER_FRAME, RECORD_PLAIN_MAX, RECORD_TAG_LEN};
 use orchestra::part::Layout;
 use orchestra::wire::catalogue::{
-    Composition, Decoder, Digests, Login, Query, Refusal, Reply, Request, Session, Wanted, preamble,
+    Composition, Digests, Login, Query, Refusal, Reply, Request, Session, Wanted, preamble,
 };
+use orchestra::wire::dialogue::Decoder;
 use orchestra::wire::seal::{self, CALL_ANSWER_LEN, Called, Caller, Opener, RECORD_HEADER_LEN, Sealer};
 
 use crate::common::program::PATIENCE;
@@ -51,7 +52,7 @@ impl Asker {
         let mut answer = [0; CALL_ANSWER_LEN];
         stream.read_exact(&mut answer)?;
         let Called { key, sealer, opener } = caller.finish(&answer).unwrap();
-        Ok(Asker { stream, key, sealer, opener, decoder: Decoder::replies(), plain: Vec::new() })
+        Ok(Asker { stream, key, sealer, opener, decoder: Decoder::<Reply>::new(), plain: Vec::new() })
     }
 
     pub(crate) fn fingerprint(&self) -> Fingerprint {

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use orchestra::credential::{Challenge, SessionToken, Speaker};
 use orchestra::wire::catalogue::{Holder, Reply as Answer, Request as Question};
 use orchestra::wire::desk::{
-    Announce, Decoder, Event, Greeted, Proven, Reach, Refusal, Reply, Report, Request, Said, preamble,
+    Announce, Event, Greeted, Proven, Reach, Refusal, Reply, Report, Request, Said, preamble,
 };
+use orchestra::wire::dialogue::Decoder;
 
 use crate::Here;
 use crate::asker::{Asker, Song, connect, wanted};
@@ -25,7 +26,7 @@ impl Client {
     fn connect(address: SocketAddr) -> Client {
         let mut stream = connect(address);
         stream.write_all(&preamble()).unwrap();
-        Client { stream, decoder: Decoder::replies(), input: Vec::new() }
+        Client { stream, decoder: Decoder::<Reply>::new(), input: Vec::new() }
     }
 
     fn reply(&mut self) -> Reply {

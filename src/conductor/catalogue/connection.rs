@@ -12,7 +12,8 @@ use crate::limits::{CATALOGUE_FRAME_MAX, DIGESTS_PER_FRAME, RECORD_PLAIN_MAX, RE
 use crate::name::Name;
 use crate::part::Layout;
 use crate::wire::WireError;
-use crate::wire::catalogue::{Composition, Decoder, Digests, Refusal, Reply, Request, preamble};
+use crate::wire::catalogue::{Composition, Digests, Refusal, Reply, Request, preamble};
+use crate::wire::dialogue::Decoder;
 use crate::wire::seal::{self, CALL_LEN, ConductorKey, Opener, RECORD_HEADER_LEN, Sealer};
 
 /// One connection to the catalogue.
@@ -137,7 +138,7 @@ impl Connection {
     pub const fn new() -> Connection {
         Connection {
             stage: Stage::Called { message: [0; CALL_LEN], seen: 0 },
-            decoder: Decoder::requests(),
+            decoder: Decoder::<Request>::new(),
             plain: Vec::new(),
             read: 0,
             gathering: None,
@@ -459,7 +460,7 @@ mod tests {
         for _ in 0..3 {
             connection.reply(&reply).unwrap();
         }
-        let mut decoder = Decoder::replies();
+        let mut decoder = Decoder::<Reply>::new();
         let (mut bytes, mut replies) = (connection.unsent().to_vec(), 0);
         connection.sent(bytes.len());
         assert!(connection.unsent().is_empty());
