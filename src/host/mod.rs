@@ -23,6 +23,7 @@ pub mod regular;
 mod room;
 pub mod shelf;
 pub mod signal;
+mod sqlite;
 pub mod state;
 pub mod store;
 pub mod tcp;

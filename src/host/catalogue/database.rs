@@ -5,13 +5,12 @@ use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{self, Path};
 
-use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::error::{CatalogueError, Failure};
 use crate::host::error::FileAction;
-use crate::host::{HostError, directory, regular};
-use crate::limits::{CATALOGUE_CACHE_BYTES, CATALOGUE_LOCK_PATIENCE, CATALOGUE_LOG_BYTES, KIB};
+use crate::host::{HostError, directory, regular, sqlite};
+use crate::limits::{CATALOGUE_CACHE_BYTES, CATALOGUE_LOCK_PATIENCE, CATALOGUE_LOG_BYTES};
 
 /// Says that a database is a catalogue: `orca`.
 const APPLICATION: i32 = 0x6f72_6361;
@@ -146,20 +145,9 @@ fn protect(path: &Path) -> Result<(), CatalogueError> {
 }
 
 fn set_up(database: &Connection) -> rusqlite::Result<()> {
-    // A database may come from anywhere: nothing in it is run, and its pages are looked at before they are used.
-    database.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
-    database.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
-    // Else a statement is compiled anew for each value that is bound, to look whether that calls for another plan.
-    database.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    database.pragma_update(None, "cell_size_check", true)?;
+    sqlite::harden(database)?;
     database.pragma_update(None, "foreign_keys", true)?;
-    database.pragma_update(None, "journal_mode", "WAL")?;
-    database.pragma_update(None, "synchronous", "FULL")?;
-    database.pragma_update(None, "cache_size", -kibibytes(CATALOGUE_CACHE_BYTES))?;
-    database.pragma_update(None, "journal_size_limit", kibibytes(CATALOGUE_LOG_BYTES) * 1024)?;
-    database.pragma_update(None, "temp_store", "MEMORY")?;
-    database.set_prepared_statement_cache_capacity(64);
-    Ok(())
+    sqlite::tune(database, CATALOGUE_CACHE_BYTES, CATALOGUE_LOG_BYTES)
 }
 
 /// Brings the tables to the latest version, one step after the other, all of them or none.
@@ -181,8 +169,4 @@ fn migrate(database: &mut Connection, steps: &[&str], path: &Path) -> Result<(),
 
 fn number(database: &Connection, pragma: &str) -> rusqlite::Result<i32> {
     database.pragma_query_value(None, pragma, |row| row.get(0))
-}
-
-fn kibibytes(bytes: usize) -> i64 {
-    i64::try_from(bytes / KIB).unwrap_or(i64::MAX)
 }

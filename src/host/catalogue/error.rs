@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::beside;
 use super::database::VERSION;
-use crate::host::{HostError, room};
+use crate::host::{HostError, room, sqlite};
 use crate::text::Escaped;
 
 /// What goes wrong with a catalogue. Whatever was to be written was not, and what was written before is still there.
@@ -121,29 +121,10 @@ impl Failure {
             Some(ErrorCode::SystemIoFailure) if room::is_missing(&beside(at, "room")) => {
                 CatalogueError::Full { path }
             }
-            // Or the tables are not as we made them.
-            Some(
-                ErrorCode::DatabaseCorrupt
-                | ErrorCode::ConstraintViolation
-                | ErrorCode::Unknown
-                | ErrorCode::TypeMismatch,
-            ) => CatalogueError::Damaged { path, source: Some(source) },
-            None if is_of_rows(&source) => CatalogueError::Damaged { path, source: Some(source) },
+            _ if sqlite::is_damage(&source) => CatalogueError::Damaged { path, source: Some(source) },
             _ => CatalogueError::Failed { path, source },
         }
     }
-}
-
-/// Whether a value is not of the kind that we wrote.
-const fn is_of_rows(error: &rusqlite::Error) -> bool {
-    use rusqlite::Error;
-    matches!(
-        error,
-        Error::FromSqlConversionFailure(..)
-            | Error::IntegralValueOutOfRange(..)
-            | Error::InvalidColumnType(..)
-            | Error::QueryReturnedNoRows
-    )
 }
 
 impl From<rusqlite::Error> for Failure {

@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Row};
 
 use super::device;
 use super::error::{IndexError, error_at};
 use super::stamp::Stamp;
 use crate::entry::Device;
-use crate::limits::{INDEX_CACHE_BYTES, INDEX_LOG_BYTES, KIB};
+use crate::host::sqlite;
+use crate::limits::{INDEX_CACHE_BYTES, INDEX_LOG_BYTES};
 
 /// The database, in the folder that is ours.
 pub(super) const NAME: &str = "index.sqlite";
@@ -87,29 +87,14 @@ pub(super) fn connect(path: &Path, more: OpenFlags) -> Result<Connection, IndexE
     let set_up = || {
         // Who has it now will not soon be done with it.
         database.busy_timeout(Duration::ZERO)?;
-        // A database may come from anywhere: nothing in it is run, and its pages are looked at before they are used.
-        database.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
-        database.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
-        // Else a statement is compiled anew for each value that is bound, to look whether that calls for another plan.
-        database.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-        database.pragma_update(None, "cell_size_check", true)?;
+        sqlite::harden(&database)?;
         database.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
-        database.pragma_update(None, "journal_mode", "WAL")?;
-        database.pragma_update(None, "synchronous", "FULL")?;
-        database.pragma_update(None, "cache_size", -kibibytes(INDEX_CACHE_BYTES))?;
-        database.pragma_update(None, "journal_size_limit", kibibytes(INDEX_LOG_BYTES) * 1024)?;
-        // Nothing is written outside of the folder, not even for a moment.
-        database.pragma_update(None, "temp_store", "MEMORY")?;
-        database.set_prepared_statement_cache_capacity(64);
+        sqlite::tune(&database, INDEX_CACHE_BYTES, INDEX_LOG_BYTES)?;
         // From here on nobody else has it.
         database.execute_batch("BEGIN EXCLUSIVE; COMMIT")
     };
     set_up().map_err(failed)?;
     Ok(database)
-}
-
-fn kibibytes(bytes: usize) -> i64 {
-    i64::try_from(bytes / KIB).unwrap_or(i64::MAX)
 }
 
 /// What the index says of itself.

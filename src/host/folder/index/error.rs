@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::database::VERSION;
 use super::row::BadRow;
-use crate::host::HostError;
+use crate::host::{HostError, sqlite};
 use crate::text::Escaped;
 
 /// What goes wrong with an index.
@@ -82,30 +82,12 @@ impl IndexError {
 pub(super) fn error_at(path: &Path, source: rusqlite::Error) -> IndexError {
     let path = path.to_owned();
     match source.sqlite_error_code() {
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::ConstraintViolation) => {
-            IndexError::Damaged { path, source: Some(source) }
-        }
+        Some(ErrorCode::NotADatabase) => IndexError::Damaged { path, source: Some(source) },
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => IndexError::InUse { path },
         Some(ErrorCode::DiskFull) => IndexError::Full { path },
-        // The tables are not as we made them.
-        Some(ErrorCode::Unknown | ErrorCode::TypeMismatch) => {
-            IndexError::Damaged { path, source: Some(source) }
-        }
-        None if is_of_rows(&source) => IndexError::Damaged { path, source: Some(source) },
+        _ if sqlite::is_damage(&source) => IndexError::Damaged { path, source: Some(source) },
         _ => IndexError::Failed { path, source },
     }
-}
-
-/// Whether a value is not of the kind that we wrote.
-const fn is_of_rows(error: &rusqlite::Error) -> bool {
-    use rusqlite::Error;
-    matches!(
-        error,
-        Error::FromSqlConversionFailure(..)
-            | Error::IntegralValueOutOfRange(..)
-            | Error::InvalidColumnType(..)
-            | Error::QueryReturnedNoRows
-    )
 }
 
 /// What goes wrong inside: what SQLite says does not yet tell where.
