@@ -12,6 +12,7 @@ pub mod directory;
 pub mod entropy;
 pub mod error;
 pub mod folder;
+mod guarded;
 pub mod hashing;
 mod holes;
 pub mod lan;

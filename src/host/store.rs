@@ -17,6 +17,7 @@ use rustix::fs::{FallocateFlags, OFlags, fallocate};
 use thiserror::Error;
 
 use super::error::FileAction;
+use super::guarded::Guarded;
 use super::regular::Stamp;
 use super::shelf::Shelf;
 use super::{HostError, directory};
@@ -28,7 +29,7 @@ use crate::text::{self, Escaped};
 #[derive(Debug)]
 pub struct Store {
     layout: Layout,
-    file: File,
+    file: Guarded,
     path: PathBuf,
     origin: Origin,
     shelf: Shelf,
@@ -154,7 +155,7 @@ impl Store {
 
     fn open_whole(place: &Place, layout: Layout) -> Result<Store, StoreError> {
         let file = File::open(&place.whole).map_err(HostError::file(FileAction::Open, &place.whole))?;
-        let store = Store::new(layout, file, place.whole.clone(), Origin::Whole);
+        let store = Store::new(layout, Guarded::unlocked(file), place.whole.clone(), Origin::Whole);
         // Before anything is checked, so that no change goes unnoticed.
         store.settle()?;
         Ok(store)
@@ -165,7 +166,7 @@ impl Store {
         let nofollow = i32::try_from(OFlags::NOFOLLOW.bits()).expect("the flag is one bit");
         let file = OpenOptions::new().read(true).write(true).custom_flags(nofollow).open(path);
         let file = file.map_err(HostError::file(FileAction::Open, path))?;
-        lock(&file, path)?;
+        let file = lock(file, path)?;
         if len != layout.size() {
             file.set_len(layout.size()).map_err(HostError::file(FileAction::Reserve, path))?;
         }
@@ -190,7 +191,7 @@ impl Store {
         if !meta.is_file() {
             return Err(StoreError::NotAFile { path: path.clone() });
         }
-        lock(&file, path)?;
+        let file = lock(file, path)?;
         let fresh = meta.len() == 0;
         if let Err(error) = reserve(&file, layout.size()) {
             if fresh {
@@ -203,14 +204,14 @@ impl Store {
         Ok(Store::new(layout, file, path.clone(), Origin::Fetched { to }))
     }
 
-    fn new(layout: Layout, file: File, path: PathBuf, origin: Origin) -> Store {
+    fn new(layout: Layout, file: Guarded, path: PathBuf, origin: Origin) -> Store {
         let (shelf, settled, sync_failed) = (Shelf::new(layout), OnceLock::new(), Mutex::new(false));
         Store { layout, file, path, origin, shelf, settled, sync_failed }
     }
 
     /// The file, for hashing what is in it.
     #[must_use]
-    pub const fn file(&self) -> &File {
+    pub fn file(&self) -> &File {
         &self.file
     }
 
@@ -350,14 +351,11 @@ fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Keeps a second member from working on the same file.
-fn lock(file: &File, path: &Path) -> Result<(), StoreError> {
-    match file.try_lock() {
-        Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: path.to_owned() }),
-        // Some network file systems have no locks; the user's own care has to do there.
-        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
-        Err(TryLockError::Error(error)) => Err(HostError::file(FileAction::Lock, path)(error).into()),
-    }
+fn lock(file: File, path: &Path) -> Result<Guarded, StoreError> {
+    Guarded::locked(file).map_err(|error| match error {
+        TryLockError::WouldBlock => StoreError::InUse { path: path.to_owned() },
+        TryLockError::Error(error) => HostError::file(FileAction::Lock, path)(error).into(),
+    })
 }
 
 /// Gives the file its full size on the disk, keeping what is in it.

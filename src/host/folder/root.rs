@@ -3,8 +3,8 @@
 //! In it is a folder of ours, [`OWN_FOLDER`], with a marker: where the marker is missing nothing is believed, for then
 //! the disk is perhaps not mounted, and an empty folder must not look like one whose files were all deleted.
 
-use std::fs::{File, TryLockError};
-use std::io::{self, Read};
+use std::fs::TryLockError;
+use std::io::Read;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +20,7 @@ use crate::entry::TreePath;
 use crate::entry::path::OWN_FOLDER;
 use crate::host::HostError;
 use crate::host::entropy;
+use crate::host::guarded::Guarded;
 use crate::limits::MARKER_LEN_MAX;
 use crate::text::Escaped;
 
@@ -57,7 +58,7 @@ pub struct Root {
     made: bool,
     passing: AtomicU64,
     /// Held, never read.
-    _lock: File,
+    _lock: Guarded,
 }
 
 /// The name of a folder among all that were ever made. Random.
@@ -480,7 +481,7 @@ fn make_marker(top: &Folder, own: &Folder) -> Result<Marker, RootError> {
 }
 
 /// Keeps a second program from working on the same folder.
-fn lock(own: &Folder, path: &Path) -> Result<File, RootError> {
+fn lock(own: &Folder, path: &Path) -> Result<Guarded, RootError> {
     let open = || match own.open_own_file(LOCK) {
         Err(Trouble::Missing) => match own.create_file(LOCK, Mode::RUSR | Mode::WUSR) {
             Err(Trouble::Occupied) => own.open_own_file(LOCK),
@@ -489,13 +490,10 @@ fn lock(own: &Folder, path: &Path) -> Result<File, RootError> {
         opened => opened,
     };
     let file = open().map_err(|trouble| trouble.at_own(Action::Open, LOCK))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(RootError::InUse { path: path.to_owned() }),
-        // Some network file systems have no locks; the user's own care has to do there.
-        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(file),
-        Err(TryLockError::Error(error)) => Err(Trouble::from(error).at_own(Action::Open, LOCK).into()),
-    }
+    Guarded::locked(file).map_err(|error| match error {
+        TryLockError::WouldBlock => RootError::InUse { path: path.to_owned() },
+        TryLockError::Error(error) => Trouble::from(error).at_own(Action::Open, LOCK).into(),
+    })
 }
 
 /// Removes what was on its way and is not used again.
@@ -589,7 +587,7 @@ mod tests {
         let flags = rustix::mount::MountFlags::empty();
         if rustix::mount::mount("none", dir.path(), "tmpfs", flags, c"size=64k").is_err() {
             use std::io::Write;
-            writeln!(io::stderr(), "skipped: needs root, to mount something on the folder").unwrap();
+            writeln!(std::io::stderr(), "skipped: needs root, to mount something on the folder").unwrap();
             return;
         }
         let standing = root.look();

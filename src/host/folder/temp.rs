@@ -22,6 +22,7 @@ use super::root::{PASSING, Root};
 use super::trouble::{Action, FolderError, Trouble};
 use crate::entry::chunk::makes_content;
 use crate::entry::{Attributes, Chunk, ContentHash};
+use crate::host::guarded::Guarded;
 use crate::limits::{FLUSH_BYTES, READ_SLICE, SYNC_EACH_MAX, WHOLE_LEN_MAX, WRITE_SLICE};
 
 /// The permissions that new files ask for; the user's mask takes from it.
@@ -34,7 +35,7 @@ const WORD_BITS: usize = 64;
 #[derive(Debug)]
 pub struct Temp {
     part: Part,
-    file: File,
+    file: Guarded,
     chunks: Vec<Chunk>,
     /// Where each chunk begins, and the last one ends.
     offsets: Vec<u64>,
@@ -54,7 +55,7 @@ pub struct Temp {
 pub struct Whole {
     part: Part,
     /// Open since before it was written, or not at all.
-    file: Option<File>,
+    file: Option<Guarded>,
 }
 
 /// A content that is safely on the disk.
@@ -572,7 +573,7 @@ impl Part {
     }
 
     /// Opens or creates it, for this one only.
-    fn open(&self) -> Result<File, Trouble> {
+    fn open(&self) -> Result<Guarded, Trouble> {
         let temps = &self.root.temps;
         let found = temps.stat(&self.name)?;
         if let Some(stat) = found {
@@ -595,13 +596,10 @@ impl Part {
             },
             created => created?,
         };
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(Trouble::Busy),
-            // Some network file systems have no locks.
-            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
-            Err(TryLockError::Error(error)) => return Err(error.into()),
-        }
+        let file = Guarded::locked(file).map_err(|error| match error {
+            TryLockError::WouldBlock => Trouble::Busy,
+            TryLockError::Error(error) => error.into(),
+        })?;
         // Whoever held the lock may have put it in place meanwhile.
         let stat = Stat::of(&file)?;
         match temps.stat(&self.name)? {
