@@ -7,13 +7,14 @@
 //! A name's pauses stay short, and do not hold for sources from which its account logged in before: whoever tries the names
 //! of others must not keep them out. A source's pauses grow to minutes.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::pauses::Pauses;
 use crate::limits::{
     ATTEMPTS_ACCOUNT_PAUSE_MAX, ATTEMPTS_FREE_PER_ACCOUNT, ATTEMPTS_FREE_PER_SOURCE, ATTEMPTS_KNOWN_SOURCES,
-    ATTEMPTS_MAX, ATTEMPTS_PAUSE_MIN, ATTEMPTS_SOURCE_PAUSE_MAX, ATTEMPTS_SPAN,
+    ATTEMPTS_MAX, ATTEMPTS_SOURCE_PAUSE_MAX,
 };
 use crate::logic::addresses::source_of;
 use crate::time::Moment;
@@ -21,8 +22,8 @@ use crate::time::Moment;
 /// See the module. Names are given [folded](crate::account::AccountName::folded).
 #[derive(Debug)]
 pub struct Attempts {
-    names: Table<String>,
-    sources: Table<IpAddr>,
+    names: Pauses<String>,
+    sources: Pauses<IpAddr>,
     /// Invariant: at most [`ATTEMPTS_MAX`] names, each with at most [`ATTEMPTS_KNOWN_SOURCES`].
     known: BTreeMap<String, Known>,
 }
@@ -34,35 +35,11 @@ struct Known {
     last: Moment,
 }
 
-/// The tries of everybody with a name, or a source.
-///
-/// Invariant: `order` has exactly the entries, and there are at most [`ATTEMPTS_MAX`].
-#[derive(Debug)]
-struct Table<K> {
-    /// How many wrong ones cost nothing.
-    free: u32,
-    pause_max: Duration,
-    entries: BTreeMap<K, Entry>,
-    /// Which is forgotten first. Who tried most is remembered longest, so a flood of new keys pushes out itself.
-    order: BTreeSet<(Moment, K)>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    tries: u32,
-    /// When the next one may begin.
-    due: Moment,
-    /// When the latest one might, but for a source that is known.
-    before: Moment,
-    /// When it is forgotten.
-    until: Moment,
-}
-
 impl Default for Attempts {
     fn default() -> Attempts {
         Attempts {
-            names: Table::new(ATTEMPTS_FREE_PER_ACCOUNT, ATTEMPTS_ACCOUNT_PAUSE_MAX),
-            sources: Table::new(ATTEMPTS_FREE_PER_SOURCE, ATTEMPTS_SOURCE_PAUSE_MAX),
+            names: Pauses::new(ATTEMPTS_FREE_PER_ACCOUNT, ATTEMPTS_ACCOUNT_PAUSE_MAX),
+            sources: Pauses::new(ATTEMPTS_FREE_PER_SOURCE, ATTEMPTS_SOURCE_PAUSE_MAX),
             known: BTreeMap::new(),
         }
     }
@@ -124,82 +101,10 @@ impl Attempts {
     }
 }
 
-impl<K: Ord + Clone> Table<K> {
-    const fn new(free: u32, pause_max: Duration) -> Table<K> {
-        Table { free, pause_max, entries: BTreeMap::new(), order: BTreeSet::new() }
-    }
-
-    /// How long the next try has to wait.
-    fn pause<Q: Ord + ?Sized>(&self, now: Moment, key: &Q) -> Duration
-    where
-        K: std::borrow::Borrow<Q>,
-    {
-        self.entries.get(key).map_or(Duration::ZERO, |entry| entry.due.since(now))
-    }
-
-    /// Counts a try.
-    fn begin(&mut self, now: Moment, key: K) {
-        while self.order.first().is_some_and(|(until, _)| *until <= now) {
-            self.forget_first();
-        }
-        let (tries, before) = self.remove(&key).map_or((0, now), |entry| (entry.tries, entry.due));
-        let tries = tries.saturating_add(1);
-        if self.entries.len() >= ATTEMPTS_MAX {
-            self.forget_first();
-        }
-        let doublings = tries.checked_sub(self.free + 1);
-        let pause = doublings.map_or(Duration::ZERO, |doublings| {
-            ATTEMPTS_PAUSE_MIN.saturating_mul(1 << doublings.min(16)).min(self.pause_max)
-        });
-        let due = now + pause;
-        // Twice as long for twice as many.
-        let until = due + ATTEMPTS_SPAN.saturating_mul(tries.min(self.free * 4)) / self.free;
-        self.insert(key, Entry { tries, due, before, until });
-    }
-
-    /// One try does not count, and the next one need not wait for it.
-    fn take_back<Q: Ord + ?Sized>(&mut self, key: &Q)
-    where
-        K: std::borrow::Borrow<Q>,
-    {
-        let Some((key, _)) = self.entries.get_key_value(key) else { return };
-        let key = key.clone();
-        let Some(entry) = self.remove(&key) else { return };
-        if entry.tries > 1 {
-            self.insert(key, Entry { tries: entry.tries - 1, due: entry.before, ..entry });
-        }
-    }
-
-    fn forget<Q: Ord + ?Sized>(&mut self, key: &Q)
-    where
-        K: std::borrow::Borrow<Q>,
-    {
-        if let Some((key, entry)) = self.entries.remove_entry(key) {
-            self.order.remove(&(entry.until, key));
-        }
-    }
-
-    fn forget_first(&mut self) {
-        if let Some((_, key)) = self.order.pop_first() {
-            self.entries.remove(&key);
-        }
-    }
-
-    fn remove(&mut self, key: &K) -> Option<Entry> {
-        let entry = self.entries.remove(key)?;
-        self.order.remove(&(entry.until, key.clone()));
-        Some(entry)
-    }
-
-    fn insert(&mut self, key: K, entry: Entry) {
-        self.order.insert((entry.until, key.clone()));
-        self.entries.insert(key, entry);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::ATTEMPTS_SPAN;
     use proptest::prelude::*;
 
     const START: Moment = Moment::from_micros(1_000_000);
@@ -322,9 +227,7 @@ mod tests {
             attempts.begin(now, ip(1_000 + number), &format!("name {number}")).unwrap();
         }
         assert!(attempts.begin(now, ip(1), "alice").is_err());
-        assert!(
-            attempts.names.entries.len() <= ATTEMPTS_MAX && attempts.sources.entries.len() <= ATTEMPTS_MAX
-        );
+        assert!(attempts.names.len() <= ATTEMPTS_MAX && attempts.sources.len() <= ATTEMPTS_MAX);
     }
 
     #[test]
@@ -350,7 +253,7 @@ mod tests {
         }
         let later = START + ATTEMPTS_SPAN * 10;
         attempts.begin(later, ip(2), "bob").unwrap();
-        assert_eq!((attempts.names.entries.len(), attempts.sources.entries.len()), (1, 1));
+        assert_eq!((attempts.names.len(), attempts.sources.len()), (1, 1));
     }
 
     #[derive(Clone, Copy, Debug)]
@@ -388,15 +291,8 @@ mod tests {
                     Act::Dropped(from, name) => attempts.dropped(ip(from), &name.to_string()),
                     Act::Pass(micros) => now = now + Duration::from_micros(micros),
                 }
-                for (entries, order) in [
-                    (attempts.names.entries.len(), attempts.names.order.len()),
-                    (attempts.sources.entries.len(), attempts.sources.order.len()),
-                ] {
-                    prop_assert_eq!(entries, order);
-                }
-                for (until, name) in &attempts.names.order {
-                    prop_assert_eq!(attempts.names.entries[name].until, *until);
-                }
+                attempts.names.check();
+                attempts.sources.check();
             }
         }
     }

@@ -4,6 +4,7 @@
 
 pub mod attempts;
 pub mod counts;
+mod pauses;
 pub mod score;
 pub mod sessions;
 pub mod standing;
