@@ -113,7 +113,8 @@ fn refused(refusal: Refusal, conductor: &HostPort, about: &str) -> String {
         Refusal::TryAgainIn { seconds } => {
             let wait = span(Duration::from_secs(seconds.into()));
             format!(
-                "too many wrong passwords came to {conductor} from here or for {about}; try again in {wait}"
+                "too many names or passwords were tried at {conductor} from here, or passwords for {about}; \
+                    try again in {wait}"
             )
         }
         Refusal::NameTaken => format!(

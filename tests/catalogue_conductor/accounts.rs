@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use orchestra::limits::ATTEMPTS_FREE_PER_ACCOUNT;
+use orchestra::limits::{ATTEMPTS_FREE_PER_ACCOUNT, REGISTRATIONS_FREE_PER_SOURCE};
 use orchestra::wire::catalogue::{Query, Refusal, Reply, Request, Session};
 
 use crate::asker::{Asker, PASSWORD, login, wanted};
@@ -33,6 +33,25 @@ fn who_registers_has_a_session_and_keeps_it() {
     for bad in ["", "1234567", &"x".repeat(1_025)] {
         assert_eq!(elsewhere.refused(&Request::Register(login("bob", bad))), Refusal::BadPassword);
     }
+}
+
+#[test]
+fn names_are_not_tried_without_end() {
+    let here = Here::start(false);
+    let mut ada = Asker::connect(here.address());
+    let session = ada.register("ada");
+    let hashed = here.conductor.stats().hashed;
+    for _ in 0..REGISTRATIONS_FREE_PER_SOURCE {
+        assert_eq!(ada.refused(&Request::Register(login("ada", PASSWORD))), Refusal::NameTaken);
+    }
+    for name in ["ada", "bob"] {
+        let refusal = Asker::connect(here.address()).refused(&Request::Register(login(name, PASSWORD)));
+        assert!(matches!(refusal, Refusal::TryAgainIn { .. }), "{name}: {refusal:?}");
+    }
+    assert_eq!(here.conductor.stats().hashed, hashed);
+    // Whoever has an account is not kept out by it.
+    assert_eq!(Asker::connect(here.address()).login("ada").account, "ada");
+    assert_eq!(Asker::connect(here.address()).resume(&session.token), Reply::Account("ada".to_owned()));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::{Front, Owned, State};
 use crate::account::{AccountId, AccountName};
@@ -125,15 +126,7 @@ impl Front {
         let line = self.lines[slot as usize].as_mut().expect("it asked just now");
         let session = line.session.as_ref().map(|session| session.id);
         match request {
-            Request::Register(Login { name, password }) => {
-                let Ok(name) = AccountName::parse(&name) else { return refused(Refusal::BadName) };
-                match Password::parse(&password) {
-                    Err(_) => refused(Refusal::BadPassword),
-                    Ok(password) => {
-                        self.ask_database(slot, Job::Account(name.clone()), Step::Free { name, password })
-                    }
-                }
-            }
+            Request::Register(login) => self.on_register(now, slot, &login),
             Request::Login(login) => self.on_login(now, slot, &login),
             Request::Resume(token) => {
                 let id = token.id();
@@ -175,14 +168,22 @@ impl Front {
         }
     }
 
+    fn on_register(&mut self, now: Moment, slot: u32, login: &Login) -> Next {
+        let Ok(name) = AccountName::parse(&login.name) else { return refused(Refusal::BadName) };
+        let Ok(password) = Password::parse(&login.password) else { return refused(Refusal::BadPassword) };
+        if let Err(pause) = self.registrations.begin(now, self.from(slot).ip()) {
+            return wait(pause);
+        }
+        self.ask_database(slot, Job::Account(name.clone()), Step::Free { name, password })
+    }
+
     fn on_login(&mut self, now: Moment, slot: u32, login: &Login) -> Next {
         let from = self.from(slot);
         // What is no name counts like one that nobody has.
         let name = AccountName::parse(&login.name);
         let key = name.as_ref().map_or_else(|_| folded(&login.name), AccountName::folded);
         if let Err(pause) = self.attempts.begin(now, from.ip(), &key) {
-            let seconds = u32::try_from(pause.as_secs() + 1).unwrap_or(u32::MAX);
-            return refused(Refusal::TryAgainIn { seconds });
+            return wait(pause);
         }
         // Neither says anything about who has an account: nobody has such a name, or such a password.
         let (Ok(name), Ok(password)) = (name, Password::parse(&login.password)) else {
@@ -527,6 +528,11 @@ fn hundredths(count: f64) -> u32 {
 }
 
 /// The answer that there is none.
+/// Whoever tries too much is told when to come again.
+fn wait(pause: Duration) -> Next {
+    refused(Refusal::TryAgainIn { seconds: u32::try_from(pause.as_secs() + 1).unwrap_or(u32::MAX) })
+}
+
 pub(super) const fn refused(refusal: Refusal) -> Next {
     Next::Reply(Reply::Refused(refusal))
 }

@@ -32,6 +32,7 @@ use crate::host::clock;
 use crate::host::password::Password;
 use crate::limits;
 use crate::logic::catalogue::attempts::Attempts;
+use crate::logic::catalogue::registrations::Registrations;
 use crate::logic::deadlines::Deadlines;
 use crate::time::Moment;
 use crate::wire::WireError;
@@ -83,6 +84,7 @@ pub(super) struct Front {
     admission: Admission,
     deadlines: Deadlines,
     attempts: Attempts,
+    registrations: Registrations,
     budget: Budget,
     journal: Journal,
     /// The number of the next question.
@@ -159,6 +161,7 @@ impl Front {
             admission: Admission::new(caps),
             deadlines: Deadlines::new(&waits),
             attempts: Attempts::new(),
+            registrations: Registrations::new(),
             budget: Budget::new(limits::PUBLISH_BYTES_MAX),
             journal: Journal::new(),
             next_turn: 0,
