@@ -2,12 +2,18 @@
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use orchestra::limits::CATALOGUE_CONNECTIONS_PER_ADDRESS_MAX;
-use orchestra::wire::catalogue::{Reply, Request, preamble};
+use orchestra::limits::{
+    CATALOGUE_ANSWER_TIMEOUT, CATALOGUE_CONNECTIONS_PER_ADDRESS_MAX, CATALOGUE_HANDSHAKE_TIMEOUT,
+    CATALOGUE_REQUEST_TIMEOUT,
+};
+use orchestra::wire::catalogue::{Query, Reply, Request, preamble};
 
 use crate::Here;
 use crate::asker::{Asker, Song, connect};
+use crate::common::program::PATIENCE;
 
 /// Asserts that honest members are served as if nothing had happened.
 fn assert_serves(here: &Here) {
@@ -16,10 +22,14 @@ fn assert_serves(here: &Here) {
 }
 
 fn wait_until_alone(here: &Here) {
-    let start = std::time::Instant::now();
+    wait_until_alone_for(here, PATIENCE);
+}
+
+fn wait_until_alone_for(here: &Here, patience: Duration) {
+    let start = Instant::now();
     while here.conductor.stats().catalogue_connections > 0 {
-        assert!(start.elapsed() < crate::common::program::PATIENCE, "{:?}", here.conductor.stats());
-        std::thread::sleep(std::time::Duration::from_millis(5));
+        assert!(start.elapsed() < patience, "{:?}", here.conductor.stats());
+        thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -113,6 +123,40 @@ fn who_asks_much_and_reads_nothing_costs_nothing_more() {
 }
 
 #[test]
+fn nobody_is_waited_for_without_end() {
+    let here = Here::start(false);
+    let mut ada = Asker::connect(here.address());
+    ada.register("ada");
+    ada.publish(&Song::new("large", 300_000)).unwrap();
+    drop(ada);
+    let mut half_a_handshake = connect(here.address());
+    half_a_handshake.write_all(&[&preamble()[..], &[0]].concat()).unwrap();
+    let silent = Asker::connect(here.address());
+    let mut deaf = Asker::connect(here.address());
+    for _ in 0..20 {
+        deaf.say(&Request::Fetch(crate::asker::wanted("large", ""))).unwrap();
+    }
+    // A byte now and then is no question, and does not make the time for one longer.
+    let mut slow = Asker::connect(here.address());
+    let mut plain = Vec::new();
+    Request::List(Query { text: "x".repeat(200), after: None, limit: 1 }).append_to(&mut plain);
+    let bytes = slow.sealed(&plain);
+    let between = CATALOGUE_REQUEST_TIMEOUT / 100;
+    slow.stream.set_read_timeout(Some(between)).unwrap();
+    let slow = thread::spawn(move || {
+        // Whoever is closed finds out, here or there.
+        let is_closed =
+            |byte: &u8| slow.stream.write_all(&[*byte]).is_err() || slow.stream.read(&mut [0]).is_ok();
+        bytes.iter().any(is_closed)
+    });
+    let longest = CATALOGUE_HANDSHAKE_TIMEOUT.max(CATALOGUE_REQUEST_TIMEOUT).max(CATALOGUE_ANSWER_TIMEOUT);
+    wait_until_alone_for(&here, longest + PATIENCE);
+    assert!(slow.join().unwrap(), "it said all of its question");
+    drop((half_a_handshake, silent, deaf));
+    assert_serves(&here);
+}
+
+#[test]
 fn one_address_cannot_take_all_connections() {
     let here = Here::start(false);
     let mut asker = Asker::connect(here.address());
@@ -134,6 +178,6 @@ fn one_address_cannot_take_all_connections() {
     assert!(asker.list("").is_empty(), "who is there is served");
     drop(open);
     while Asker::try_connect(here.address()).is_err() {
-        std::thread::sleep(std::time::Duration::from_millis(5));
+        thread::sleep(Duration::from_millis(5));
     }
 }
