@@ -86,6 +86,14 @@ pub struct Composition {
     pub part_len: u32,
 }
 
+impl Composition {
+    /// How many parts that makes. Somebody else says how long a part is: a length of 0 counts as one byte.
+    #[must_use]
+    pub fn parts(&self) -> u64 {
+        self.size.div_ceil(u64::from(self.part_len).max(1))
+    }
+}
+
 /// Part digests in their order, [`DIGESTS_PER_FRAME`](crate::limits::DIGESTS_PER_FRAME) in each frame but the last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digests(Vec<[u8; DIGEST_LEN]>);

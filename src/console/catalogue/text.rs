@@ -1,0 +1,205 @@
+//! For people.
+
+use std::path::Path;
+
+use super::Asked;
+use crate::address::HostPort;
+use crate::catalogue::naming::told_apart;
+use crate::catalogue::{Composition, Details, Entered, Holder, Listed, Listing, News, Published, Reach};
+use crate::cli::shell_word;
+use crate::console::table::{Side, table};
+use crate::console::words::counted;
+use crate::digest::Digest;
+use crate::manifest::Manifest;
+use crate::text::{Escaped, bytes, chain};
+
+pub(super) const DAY_SECS: u64 = 86_400;
+
+/// What is told of news that are no answer: lines for standard error, each with its end.
+#[must_use]
+pub fn news_text(conductor: &HostPort, news: &News<'_>) -> String {
+    match news {
+        News::FirstMet { fingerprint } => format!(
+            "First use of the conductor at {conductor}. Its key, which is remembered from now on:\n  {fingerprint}\n\
+             Compare it with what the conductor printed at its start.\n"
+        ),
+        News::NewKey { fingerprint, before } => format!(
+            "The conductor at {conductor} has the key that you named, which is remembered instead of {before}:\n  \
+             {fingerprint}\n"
+        ),
+        News::NotRemembered(error) => format!("This is not remembered: {}\n", chain(*error)),
+        News::SessionOver { account } => format!(
+            "The session of {} at {conductor} is over; to log in again: member login {}\n",
+            Escaped(account),
+            Escaped(account)
+        ),
+    }
+}
+
+/// Says that somebody is logged in now; `now` in seconds since 1970.
+#[must_use]
+pub fn entered_text(conductor: &HostPort, entered: &Entered, new: bool, now: u64) -> String {
+    let left = counted(entered.expires.saturating_sub(now).div_ceil(DAY_SECS), "day");
+    let made = if new { "has an account and " } else { "" };
+    format!(
+        "{} {made}is logged in at {conductor}, for {left}.\nNext, for instance: member list, or: member publish FILE\n",
+        Escaped(&entered.account)
+    )
+}
+
+/// Says what became of a composition that was published, and how others get it.
+#[must_use]
+pub fn published_text(conductor: &HostPort, manifest: &Manifest, published: &Published) -> String {
+    let name = manifest.name();
+    let mut text = match &published.already_by {
+        None => format!("{name} is in the catalogue of {conductor}.\n"),
+        Some(by) => {
+            format!("{name} was in the catalogue of {conductor} already, published by {}.\n", Escaped(by))
+        }
+    };
+    let mut called = name.as_str().to_owned();
+    if !published.namesakes.is_empty() {
+        let mine = Listed {
+            composition: Composition {
+                name: name.as_str().to_owned(),
+                digest: *manifest.digest().as_bytes(),
+                size: manifest.layout().size(),
+                part_len: manifest.layout().part_len(),
+            },
+            publisher: String::new(),
+            published: 0,
+            complete: 0,
+            getting: 0,
+        };
+        called = told_apart(&mine, &published.namesakes);
+        text += "Others have the same name:\n";
+        for other in &published.namesakes {
+            text += &format!(
+                "  {}  {}, by {}\n",
+                Escaped(&told_apart(other, std::slice::from_ref(&mine))),
+                bytes(other.composition.size),
+                Escaped(&other.publisher)
+            );
+        }
+    }
+    let called = shell_word(Path::new(&called));
+    text + &format!("To get it elsewhere: member get {called} --conductor {conductor}\n")
+}
+
+/// A page of the catalogue, and how to see more; `now` in seconds since 1970.
+#[must_use]
+pub fn listing_text(conductor: &HostPort, asked: Asked<'_>, listing: &Listing, now: u64) -> String {
+    if listing.rows.is_empty() {
+        return match (listing.matches, asked.text) {
+            (0, "") => format!("Nothing is published at {conductor} yet; to begin: member publish FILE\n"),
+            (0, text) => format!("Nothing at {conductor} has {} in its name.\n", Escaped(text)),
+            (matches, _) => {
+                let pages = u64::from(matches).div_ceil(asked.limit.max(1).into());
+                format!("There are only {}.\n", counted(pages, "page"))
+            }
+        };
+    }
+    let rows: Vec<_> = listing
+        .rows
+        .iter()
+        .map(|row| {
+            let listed = &row.listed;
+            [
+                Escaped(&row.name).to_string(),
+                bytes(listed.composition.size),
+                listed.complete.to_string(),
+                listed.getting.to_string(),
+                Escaped(&listed.publisher).to_string(),
+                age(now, listed.published),
+            ]
+        })
+        .collect();
+    let columns = [
+        ("NAME", Side::Left),
+        ("SIZE", Side::Right),
+        ("COMPLETE", Side::Right),
+        ("GETTING", Side::Right),
+        ("PUBLISHER", Side::Left),
+        ("AGE", Side::Right),
+    ];
+    let mut text = table(columns, &rows);
+    let (first, last) = (asked.skip() + 1, asked.skip() + listing.rows.len() as u64);
+    if listing.more {
+        text +=
+            &format!("{first} to {last} of {}; to see more: --page {}\n", listing.matches, asked.page + 1);
+    } else if asked.page > 1 {
+        text += &format!("{first} to {last} of {}\n", listing.matches);
+    }
+    text
+}
+
+/// All about one composition; `now` in seconds since 1970.
+#[must_use]
+pub fn details_text(details: &Details, now: u64) -> String {
+    let Details { listed, holders } = details;
+    let composition = &listed.composition;
+    let mut text = format!(
+        "{}\n  digest     {}\n  size       {} in {} of {}\n  published  by {}, {} ago\n  holders    {} complete, {} getting\n",
+        Escaped(&composition.name),
+        Digest::from_bytes(composition.digest),
+        bytes(composition.size),
+        counted(composition.parts(), "part"),
+        bytes(composition.part_len.into()),
+        Escaped(&listed.publisher),
+        age(now, listed.published),
+        listed.complete,
+        listed.getting,
+    );
+    if holders.is_empty() {
+        return text;
+    }
+    let rows: Vec<_> = holders.iter().map(holder_row).collect();
+    let columns = [
+        ("ADDRESS", Side::Left),
+        ("HAS", Side::Left),
+        ("ACCOUNT", Side::Left),
+        ("RESPONSE", Side::Right),
+        ("DOWNLOADS", Side::Right),
+        ("FAILURES", Side::Right),
+        ("SCORE", Side::Right),
+    ];
+    text += "\n";
+    text += &table(columns, &rows);
+    let all = u64::from(listed.complete) + u64::from(listed.getting);
+    match all.saturating_sub(holders.len() as u64) {
+        0 => {}
+        more => text += &format!("and {more} more\n"),
+    }
+    text + "The best comes first; a lower score is better.\n"
+}
+
+fn holder_row(holder: &Holder) -> [String; 7] {
+    [
+        holder.address.to_string(),
+        if holder.complete { "all" } else { "a part" }.to_owned(),
+        holder.account.as_deref().map_or("-".to_owned(), |account| Escaped(account).to_string()),
+        match holder.reach {
+            Reach::Unknown => "unknown".to_owned(),
+            Reach::Reached { millis } => format!("{millis} ms"),
+            Reach::Unreachable => "unreachable".to_owned(),
+        },
+        hundredths(holder.downloads.into()),
+        hundredths(holder.failures.into()),
+        hundredths(holder.score),
+    ]
+}
+
+/// How long ago something was, in its largest unit.
+pub(super) fn age(now: u64, then: u64) -> String {
+    let seconds = now.saturating_sub(then);
+    match (seconds / DAY_SECS, seconds / 3_600, seconds / 60) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, minutes) => format!("{minutes} min"),
+        (0, hours, _) => format!("{hours} h"),
+        (days, ..) => format!("{days} d"),
+    }
+}
+
+fn hundredths(value: u64) -> String {
+    format!("{}.{:02}", value / 100, value % 100)
+}
