@@ -741,20 +741,21 @@ pub const CONDUCTOR_KEY_FILE_LEN_MAX: u64 = 128;
 
 /// Wrong passwords for one name before the next try has to wait: typing errors.
 pub const ATTEMPTS_FREE_PER_ACCOUNT: u32 = 5;
-/// The longest pause between two tries for one name: whoever tries names of others must not keep them out for long.
+/// The longest pause between two tries for one name: whoever tries names of others must not keep them
+/// out for long. So long it takes as well until one is forgotten.
 pub const ATTEMPTS_ACCOUNT_PAUSE_MAX: Duration = Duration::from_secs(8);
 /// Wrong passwords from one source before the next try has to wait: typing errors of everybody behind one address.
 pub const ATTEMPTS_FREE_PER_SOURCE: u32 = 20;
-/// The longest pause between two tries from one source: at most a hundred wrong passwords a day.
+/// The longest pause between two tries from one source, and how long it takes until one is forgotten: after the free ones
+/// at most a hundred wrong passwords a day.
 pub const ATTEMPTS_SOURCE_PAUSE_MAX: Duration = Duration::from_secs(15 * 60);
 /// Names that one source may try to register before the next try has to wait: a class on its first day.
 pub const REGISTRATIONS_FREE_PER_SOURCE: u32 = 50;
-/// The longest pause between two of them: a hundred a day, which fill [`ACCOUNTS_MAX`] in years.
+/// The longest pause between two of them, and how long it takes until one is forgotten: a hundred a day, which fill
+/// [`ACCOUNTS_MAX`] in years.
 pub const REGISTRATIONS_PAUSE_MAX: Duration = Duration::from_secs(15 * 60);
 /// The first pause; each further one is twice as long.
 pub const ATTEMPTS_PAUSE_MIN: Duration = Duration::from_secs(1);
-/// How long wrong passwords and registrations are remembered, after the pause.
-pub const ATTEMPTS_SPAN: Duration = Duration::from_secs(3_600);
 /// Names and sources, each, of which wrong passwords are remembered; of more, those that would be forgotten first go.
 pub const ATTEMPTS_MAX: usize = 16_384;
 /// Sources from which an account logged in last, and from which it may although others try its name.

@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use crate::address::HostPort;
 use crate::host::atomic::{self, Readers};
+use crate::host::manifest_file::{self, ManifestFileError};
 use crate::host::regular::{self, Stamp};
 use crate::host::{HostError, clock, hashing};
 use crate::limits::{PART_LEN_MAX, PARTS_MAX};
@@ -117,6 +118,18 @@ pub enum ComposeError {
         /// The file.
         path: PathBuf,
     },
+    /// The manifest would take the place of something else, which nobody could get back.
+    #[error(
+        "{} is there and is no manifest; it was not touched: name another file, or move it away",
+        shown(path)
+    )]
+    OutputIsOther {
+        /// What is there.
+        path: PathBuf,
+    },
+    /// What is in the place of the manifest cannot be read.
+    #[error(transparent)]
+    Output(ManifestFileError),
     /// Somebody wrote to the file, or replaced it, in the meantime.
     #[error("{} changed while it was being composed; try again when nobody writes to it", shown(path))]
     Changed {
@@ -151,10 +164,14 @@ pub fn compose(
     let name = name_of(path)?;
     let layout = layout_of(path, before.size(), request.part_len)?;
     let output = request.output.clone().unwrap_or_else(|| beside(path));
-    if Stamp::at(&output)?.is_some_and(|there| there.is_same_file(&before)) {
+    let there = Stamp::at(&output)?;
+    if there.is_some_and(|there| there.is_same_file(&before)) {
         return Err(ComposeError::OutputIsFile { path: path.to_owned() });
     }
     atomic::check_writable(&output)?;
+    if there.is_some_and(|there| there.size() > 0) {
+        check_is_manifest(&output)?;
+    }
 
     let changed = || ComposeError::Changed { path: path.to_owned() };
     let digests =
@@ -170,6 +187,17 @@ pub fn compose(
     let manifest = Manifest::new(request.conductor.clone(), name, digest, layout, part_digests);
     atomic::write(&output, manifest.render().as_bytes(), Readers::AsBefore)?;
     Ok(Composed { manifest, path: output, elapsed: clock::now().since(started) })
+}
+
+/// A manifest is made again, and may be replaced; whatever else is there may be all that its owner has.
+fn check_is_manifest(output: &Path) -> Result<(), ComposeError> {
+    match manifest_file::read(output) {
+        Ok(_) => Ok(()),
+        Err(ManifestFileError::TooLong { .. } | ManifestFileError::NotAManifest { .. }) => {
+            Err(ComposeError::OutputIsOther { path: output.to_owned() })
+        }
+        Err(error @ ManifestFileError::Host(_)) => Err(ComposeError::Output(error)),
+    }
 }
 
 /// The name under which others will know the file: its own, or there is none.
@@ -212,7 +240,6 @@ fn shown(path: &Path) -> String {
 mod tests {
     use super::*;
     use crate::digest::Digest;
-    use crate::host::manifest_file;
     use crate::text::chain;
     use std::ffi::OsStr;
     use std::fs::{self, File, OpenOptions};
@@ -352,5 +379,23 @@ mod tests {
             assert!(matches!(result, Err(ComposeError::OutputIsFile { .. })), "{result:?}");
         }
         assert_eq!(fs::read(&path).unwrap(), b"abc");
+    }
+
+    #[test]
+    fn the_manifest_replaces_nothing_but_manifests() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, output) = (dir.path().join("song"), dir.path().join("song.orch"));
+        fs::write(&path, b"abc").unwrap();
+        fs::write(&output, b"my notes\n").unwrap();
+        let refused = quietly(&request(&path)).unwrap_err();
+        assert!(matches!(refused, ComposeError::OutputIsOther { .. }), "{refused}");
+        assert_eq!(fs::read(&output).unwrap(), b"my notes\n");
+        // Nothing is lost with an empty file, or with a manifest.
+        fs::write(&output, b"").unwrap();
+        let composed = quietly(&request(&path)).unwrap();
+        fs::write(&path, b"abcd").unwrap();
+        let again = quietly(&request(&path)).unwrap();
+        assert_ne!(again.manifest.digest(), composed.manifest.digest());
+        assert_eq!(manifest_file::read(&output).unwrap().digest(), again.manifest.digest());
     }
 }
