@@ -63,8 +63,9 @@ impl Meeting {
         }
     }
 
-    pub(super) const fn is_known_to_conductor(&self) -> bool {
-        self.known_to_conductor
+    /// Whether the conductor has heard of us, or may have: what it answers comes later than what it hears.
+    pub(super) const fn may_be_known_to_conductor(&self) -> bool {
+        self.known_to_conductor || self.asking
     }
 
     /// How many addresses of others are known.

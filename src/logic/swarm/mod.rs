@@ -533,7 +533,7 @@ impl Swarm {
     fn on_stopped(&mut self, orders: &mut Vec<Order>) {
         self.stopped = true;
         orders.extend(self.links.keys().map(|&id| Order::Close(id, Reason::Leaving)));
-        if self.meeting.is_known_to_conductor() {
+        if self.meeting.may_be_known_to_conductor() {
             orders.push(Order::Announce { event: Event::Left, left: self.left() });
         }
     }

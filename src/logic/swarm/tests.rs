@@ -367,6 +367,33 @@ fn bytes_that_nobody_asked_for_end_the_link() {
 }
 
 #[test]
+fn who_leaves_says_goodbye_unless_the_conductor_never_heard_of_it() {
+    let rules = |conductor| Rules {
+        member: member_id(0),
+        layout: Layout::new(PART, PART).unwrap(),
+        links_per_member: 2,
+        conductor,
+        seed: 7,
+    };
+    let now = Moment::from_micros(1_000_000);
+    let goodbyes = |mut swarm: Swarm, inputs: &[Input]| {
+        let mut orders = Vec::new();
+        inputs.iter().for_each(|input| swarm.step(now, input.clone(), &mut orders));
+        orders.clear();
+        swarm.step(now, Input::Stopped, &mut orders);
+        let is_goodbye =
+            |order: &&Order| matches!(order, Order::Announce { event: crate::wire::desk::Event::Left, .. });
+        orders.iter().filter(is_goodbye).count()
+    };
+    let asked = [Input::Started, Input::Tick { held_back: false }];
+    assert_eq!(goodbyes(Swarm::new(now, rules(true)), &asked), 1, "the question is on its way");
+    let silent = [&asked[..], &[Input::ConductorSilent]].concat();
+    assert_eq!(goodbyes(Swarm::new(now, rules(true)), &silent), 0, "nobody answers there");
+    assert_eq!(goodbyes(Swarm::new(now, rules(true)), &[]), 0, "nothing was said");
+    assert_eq!(goodbyes(Swarm::new(now, rules(false)), &asked), 0);
+}
+
+#[test]
 fn a_stopped_member_closes_everything() {
     let mut world = World::draw(&["########", "........"], 2);
     world.mute.push(0);
