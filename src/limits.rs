@@ -728,6 +728,8 @@ pub const LISTED_PARTS_PER_ACCOUNT_MAX: u64 = (512 << 20) / 20;
 pub const REPORTS_ABOUT_MAX: u64 = 10;
 /// Reports of one account that count on one day: a row of the database for each.
 pub const REPORTS_PER_DAY_MAX: u64 = 1_000;
+/// How long it takes until one of these is not held against the account any more: so many in a day.
+pub const REPORTS_PAUSE_MAX: Duration = Duration::from_millis(86_400_000 / REPORTS_PER_DAY_MAX);
 /// Rows that are forgotten in one transaction, so that others wait for it no longer than a few milliseconds.
 pub const FORGOTTEN_AT_A_TIME: usize = 1_000;
 /// How long the conductor waits for another process to be done with the catalogue, say the operator's `conductor account`.

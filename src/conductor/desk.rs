@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use super::intake::{Asked, Intake};
 use crate::credential::Challenge;
+use crate::identity::SwarmId;
 use crate::limits::{DESK_READ, DESK_READS_PER_TURN};
 use crate::wire::WireError;
 use crate::wire::desk::{Refusal, Reply};
@@ -52,6 +53,8 @@ pub(super) struct Proving {
     pub(super) challenge: Option<Challenge>,
     /// Proven requests so far, whether or not they were right.
     pub(super) count: u32,
+    /// The composition in which it proved last that it takes part.
+    pub(super) takes_part: Option<SwarmId>,
 }
 
 /// How far a connection has come.
@@ -145,7 +148,7 @@ impl Desk {
             ending: false,
             unsent: Vec::new(),
             stage,
-            proving: Proving { challenge: None, count: 0 },
+            proving: Proving { challenge: None, count: 0, takes_part: None },
             in_line: false,
             tells_when_writable: false,
         }

@@ -15,6 +15,7 @@ use crate::host::catalogue::{Report as Counted, Session};
 use crate::host::{clock, entropy};
 use crate::identity::SwarmId;
 use crate::limits::HOLDERS_MAX;
+use crate::logic::catalogue::reporters::Reporters;
 use crate::logic::catalogue::sessions::{self, Sessions};
 use crate::logic::catalogue::standing::{Reach, Standings};
 use crate::logic::registry::{Ask, Registry};
@@ -26,11 +27,13 @@ pub(super) struct Standing {
     ways: Ways,
     sessions: Sessions,
     standings: Standings,
+    reporters: Reporters,
 }
 
 impl Standing {
     pub(super) fn new(ways: Ways, known: Known) -> Standing {
-        let mut standing = Standing { ways, sessions: Sessions::new(), standings: Standings::new() };
+        let (sessions, standings, reporters) = (Sessions::new(), Standings::new(), Reporters::new());
+        let mut standing = Standing { ways, sessions, standings, reporters };
         standing.sessions.replace(known.sessions.into_iter().map(keyed));
         known.counts.into_iter().for_each(|(account, counts)| standing.standings.set_counts(account, counts));
         standing
@@ -151,7 +154,9 @@ impl Standing {
             }
             (Said::Report(_), None) => Reply::Refused(Refusal::LoginFirst),
             (Said::Report(report), Some(account)) => {
-                self.report(registry, seen.reached_on, account, &report);
+                if proving.takes_part == Some(SwarmId::from_bytes(report.swarm)) {
+                    self.report(now, registry, seen.reached_on, account, &report);
+                }
                 Reply::Noted
             }
             (Said::Announce(announce), Some(account)) => {
@@ -163,6 +168,7 @@ impl Standing {
                     }
                     Ok((mut roster, complete)) => {
                         self.note(now, &ask, Some(account));
+                        proving.takes_part = Some(SwarmId::from_bytes(announce.swarm));
                         let (of_complete, of_getting) = roster.members.split_at_mut(complete);
                         self.order(wall, ask.reached_on, of_complete);
                         self.order(wall, ask.reached_on, of_getting);
@@ -189,7 +195,14 @@ impl Standing {
     }
 
     /// Has a report counted, if it is about somebody else's member that takes part.
-    fn report(&self, registry: &Registry, reached_on: IpAddr, reporter: AccountId, report: &Report) {
+    fn report(
+        &mut self,
+        now: Moment,
+        registry: &Registry,
+        reached_on: IpAddr,
+        reporter: AccountId,
+        report: &Report,
+    ) {
         let home = self.home_of(report.member, reached_on);
         let about = self.standings.of(home).and_then(|standing| standing.account);
         let swarm = SwarmId::from_bytes(report.swarm);
@@ -197,7 +210,7 @@ impl Standing {
             return;
         };
         // Bytes that never came are no download.
-        if report.failed || report.bytes > 0 {
+        if (report.failed || report.bytes > 0) && self.reporters.may_report(now, reporter) {
             let counted = Counted { reporter, about, swarm };
             if self.ways.database.try_send(Work::Report(counted, report.failed)).is_err() {
                 log::debug!("a report is lost: the database has too much to do");
@@ -207,12 +220,7 @@ impl Standing {
 
     /// Puts the best first, and those that are not reached last.
     fn order(&self, wall: Duration, reached_on: IpAddr, addresses: &mut [SocketAddr]) {
-        addresses.sort_by_cached_key(|&address| self.rank(wall, self.home_of(address, reached_on)));
-    }
-
-    fn rank(&self, wall: Duration, home: SocketAddr) -> (bool, Duration) {
-        let is_unreached = self.standings.of(home).is_some_and(|home| home.reach == Reach::Unreached);
-        (is_unreached, self.standings.score(wall, home))
+        addresses.sort_by_cached_key(|&address| self.standings.rank(wall, self.home_of(address, reached_on)));
     }
 
     /// Where a member announced from that others know by this address: one that reached the conductor over its loopback is
@@ -249,7 +257,7 @@ impl Standing {
             .map(|(home, is_complete)| {
                 let standing = self.standings.of(home);
                 let account = standing.and_then(|standing| standing.account);
-                let (is_unreached, score) = self.rank(wall, home);
+                let (is_unreached, score) = self.standings.rank(wall, home);
                 let is_here = home.ip().is_loopback() && !seen.from.is_loopback();
                 let held = Held {
                     address: if is_here { SocketAddr::new(seen.reached_on, home.port()) } else { home },

@@ -116,20 +116,25 @@ impl<G: Fn() -> bool + Copy> Desk<'_, G> {
         announce: Announce,
         reports: &[Report],
     ) -> Result<Answer, DeskError> {
-        let said = reports.iter().copied().map(Said::Report).chain([Said::Announce(announce)]);
+        // Only who takes part is believed how it went.
+        let said = [Said::Announce(announce)].into_iter().chain(reports.iter().copied().map(Said::Report));
         for (count, said) in (0..).zip(said) {
             Request::Proven(Proven::new(speaker, challenge, count, said)).append_to(&mut self.unsent);
         }
         self.send()?;
-        let mut left = reports.len();
-        loop {
-            match (self.hear()?, left) {
-                (Reply::Noted, 1..) => left -= 1,
-                (Reply::Greeted(greeted), 0) => return Ok(Ok(greeted)),
-                (Reply::Refused(refusal), _) => return Ok(Err(refusal)),
+        let greeted = match self.hear()? {
+            Reply::Greeted(greeted) => greeted,
+            Reply::Refused(refusal) => return Ok(Err(refusal)),
+            _ => return Err(self.foreign(WireError::Answer)),
+        };
+        for _ in reports {
+            match self.hear()? {
+                Reply::Noted => {}
+                Reply::Refused(refusal) => return Ok(Err(refusal)),
                 _ => return Err(self.foreign(WireError::Answer)),
             }
         }
+        Ok(Ok(greeted))
     }
 
     fn send(&mut self) -> Result<(), DeskError> {

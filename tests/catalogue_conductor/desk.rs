@@ -214,14 +214,24 @@ fn reports_count_once_and_never_for_oneself() {
         millis: 5,
         failed,
     };
-    let report = |speaker: &Speaker, reports: &[Report]| {
+    // Whoever does not take part is not believed.
+    let tell = |speaker: &Speaker, takes_part_in: Option<[u8; 32]>, reports: &[Report]| {
         let mut client = Client::connect(address);
         let challenge = client.challenge();
-        for (count, &report) in (0..).zip(reports) {
+        let mut first = 0;
+        if let Some(swarm) = takes_part_in {
+            let proven = Proven::new(speaker, challenge, 0, Said::Announce(going(swarm, 20, false)));
+            assert!(matches!(client.ask(Request::Proven(proven)), Reply::Greeted(_)));
+            first = 1;
+        }
+        for (count, &report) in (first..).zip(reports) {
             let proven = Proven::new(speaker, challenge, count, Said::Report(report));
             assert_eq!(client.ask(Request::Proven(proven)), Reply::Noted);
         }
     };
+    let report = |speaker: &Speaker, reports: &[Report]| tell(speaker, Some(song.swarm()), reports);
+    tell(&of_bob, None, &[about(7, false)]);
+    tell(&of_bob, Some([9; 32]), &[about(7, false)]);
     // About oneself, about nobody, about another swarm, of nothing: none of these counts.
     report(&of_ada, &[about(7, false)]);
     report(

@@ -225,13 +225,12 @@ impl Standings {
         score(response, &counts.unwrap_or_default())
     }
 
-    /// Puts the best sources first, and those that the conductor does not reach last. Others stay in the order in which they
-    /// are.
-    pub fn order(&self, wall: Duration, addresses: &mut [SocketAddr]) {
-        addresses.sort_by_cached_key(|&address| {
-            let is_unreached = self.of(address).is_some_and(|standing| standing.reach == Reach::Unreached);
-            (is_unreached, self.score(wall, address))
-        });
+    /// Where an address comes when the best sources come first: whether the conductor tried in vain to reach it, and its
+    /// score, less first.
+    #[must_use]
+    pub fn rank(&self, wall: Duration, address: SocketAddr) -> (bool, Duration) {
+        let is_unreached = self.of(address).is_some_and(|standing| standing.reach == Reach::Unreached);
+        (is_unreached, self.score(wall, address))
     }
 
     /// Forgets those that have not announced for [`STANDING_SPAN`], a bounded number at a time.
@@ -522,10 +521,11 @@ mod tests {
         standings.set_counts(AccountId::from_number(4), counts(10.0, 0.0));
         let unknown = place(6, 1);
         let mut addresses = [unreached, unknown, stranger, failing, near, trusted];
-        standings.order(WALL, &mut addresses);
+        addresses.sort_by_cached_key(|&address| standings.rank(WALL, address));
         assert_eq!(addresses, [trusted, near, unknown, stranger, failing, unreached]);
         // Later nobody remembers how it went.
-        standings.order(WALL + crate::limits::COUNT_HALF_LIFE * 30, &mut addresses);
+        let later = WALL + crate::limits::COUNT_HALF_LIFE * 30;
+        addresses.sort_by_cached_key(|&address| standings.rank(later, address));
         assert_eq!(addresses, [near, trusted, failing, unknown, stranger, unreached]);
     }
 
