@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use orchestra::account::AccountName;
-use orchestra::conductor::{Conductor, Config};
+use orchestra::conductor::{CatalogueConfig, Conductor, Config};
 use orchestra::digest::Digest;
 use orchestra::host::catalogue::{Catalogue, NewListing};
 use orchestra::host::clock;
@@ -65,7 +65,8 @@ fn main() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("group.sqlite");
     fill(&file, &arguments);
-    let config = Config { catalogue: Some(file), ..Config::new("127.0.0.1:0".parse().unwrap()) };
+    let config =
+        Config { catalogue: Some(CatalogueConfig::new(file)), ..Config::new("127.0.0.1:0".parse().unwrap()) };
     let conductor = Conductor::start(config).unwrap();
     println!("{} listings of {} accounts", arguments.listings, arguments.accounts);
     println!("| question | median | 99 % | longest |");

@@ -110,6 +110,18 @@ fn a_new_password_is_printed_once_and_ends_the_sessions() {
 }
 
 #[test]
+fn the_operator_makes_accounts() {
+    let mut scene = Scene::new();
+    let lines = scene.says(&["add", "Alice"]);
+    assert!(scene.opens("alice", &lines[1]) && !scene.opens("alice", "first password"));
+    let ended = scene.account(&["add", "ALICE"]);
+    assert_eq!(ended.code, Some(1));
+    assert_eq!(ended.errors, "conductor: cannot make the account ALICE: this name is taken\n");
+    assert!(scene.opens("alice", &lines[1]));
+    assert_eq!(scene.account(&["add", "a\nb"]).code, Some(2));
+}
+
+#[test]
 fn who_is_disabled_is_out_until_enabled() {
     let mut scene = Scene::new();
     let alice = scene.register("Alice");

@@ -143,6 +143,9 @@ fn refused(refusal: Refusal, conductor: &HostPort, about: &str) -> String {
                 "{conductor} does not take {about}: its name, sizes or digests are not those of a composition"
             )
         }
+        Refusal::Closed => format!(
+            "nobody can register at {conductor}: ask its operator for an account, and then type: member login {about}"
+        ),
         Refusal::AccountsFull => format!("{conductor} has as many accounts as it can have; ask its operator"),
         Refusal::ListingsFull => format!(
             "the catalogue of {conductor} is full, or you have published as much as one may; \

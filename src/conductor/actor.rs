@@ -123,6 +123,7 @@ impl Actor {
         let poll = Poll::new()?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let is_private = config.catalogue.as_ref().is_some_and(|catalogue| catalogue.private);
         let actor = Actor {
             poll,
             listener,
@@ -138,7 +139,7 @@ impl Actor {
             buffers: Buffers::new(),
             registry,
             // Nobody proves anything in it.
-            classic: (config.classic && !config.private).then(Classic::default),
+            classic: (config.classic && !is_private).then(Classic::default),
             standing: None,
             journal: Journal::new(),
             shared,

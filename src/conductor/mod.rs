@@ -52,10 +52,19 @@ pub struct Config {
     pub timeout: Duration,
     /// Whether it speaks the classic protocol as well, which is neither sealed nor authenticated.
     pub classic: bool,
-    /// The file of its catalogue; without one it keeps nothing but leases, in memory.
-    pub catalogue: Option<PathBuf>,
-    /// Whether only members that are logged in may announce, list or get. That needs a catalogue.
+    /// Its catalogue; without one it keeps nothing but leases, in memory.
+    pub catalogue: Option<CatalogueConfig>,
+}
+
+/// What a conductor is to do with a catalogue.
+#[derive(Clone, Debug)]
+pub struct CatalogueConfig {
+    /// The file; it is made if there is none.
+    pub file: PathBuf,
+    /// Whether only members that are logged in may announce, list or get.
     pub private: bool,
+    /// Whether nobody may register: then only the operator makes accounts.
+    pub closed: bool,
 }
 
 /// Why a conductor does not start.
@@ -78,10 +87,17 @@ impl Config {
             caps: Caps::default(),
             bounds: Bounds::default(),
             timeout: limits::DESK_TIMEOUT,
-            catalogue: None,
-            private: false,
             classic: false,
+            catalogue: None,
         }
+    }
+}
+
+impl CatalogueConfig {
+    /// A catalogue in this file, open to everybody.
+    #[must_use]
+    pub const fn new(file: PathBuf) -> CatalogueConfig {
+        CatalogueConfig { file, private: false, closed: false }
     }
 }
 
@@ -145,8 +161,8 @@ impl Conductor {
             .map_err(HostError::system(SystemAction::WaitForSockets))?;
         let annex = match config.catalogue {
             None => None,
-            Some(path) => {
-                let started = catalogue::start(&path, config.private, Arc::clone(&waker), &shared);
+            Some(catalogue) => {
+                let started = catalogue::start(&catalogue, Arc::clone(&waker), &shared);
                 // Threads that have started go.
                 let (annex, ways, known) =
                     started.inspect_err(|_| shared.stop.store(true, Ordering::Relaxed))?;

@@ -260,6 +260,8 @@ pub enum Refusal {
     Busy,
     /// The conductor cannot write its file: nothing was changed.
     Trouble,
+    /// Nobody can register: only the operator makes accounts.
+    Closed,
 }
 
 impl Digests {

@@ -44,6 +44,20 @@ impl Group {
         Group::with(&["--private"])
     }
 
+    /// One at which nobody can register.
+    pub(crate) fn closed() -> Group {
+        Group::with(&["--closed"])
+    }
+
+    /// What the operator types: `conductor account ...`; the lines of the answer.
+    pub(crate) fn operator(&self, arguments: &[&str]) -> Vec<String> {
+        let mut command = Command::new(binary("conductor"));
+        command.arg("account").args(arguments).args(["--catalogue", "c.sqlite"]).current_dir(self.dir.path());
+        let ended = Program::start(&mut command).ended();
+        assert_eq!(ended.code, Some(0), "{arguments:?}: {ended:?}");
+        ended.lines
+    }
+
     fn with(options: &[&'static str]) -> Group {
         let dir = tempfile::tempdir().unwrap();
         let (conductor, fingerprint) = start(&dir.path().join("c.sqlite"), "127.0.0.1:0", options);

@@ -47,6 +47,20 @@ fn a_password_that_cannot_be_one_is_refused_before_it_is_sent() {
 }
 
 #[test]
+fn where_nobody_can_register_the_operator_makes_accounts() {
+    let group = Group::closed();
+    let user = group.user();
+    let errors = user.fails(&["register", "ada"], 1);
+    assert!(errors.contains("nobody can register at"), "{errors}");
+    assert!(errors.contains("ask its operator for an account, and then type: member login ada"), "{errors}");
+    let lines = group.operator(&["add", "ada"]);
+    assert_eq!(lines[0], "conductor: ada has an account; its password, which is not shown again:");
+    fs::write(user.path("secret"), &lines[1]).unwrap();
+    user.does(&["login", "ada", "--password-file", "secret"]);
+    user.does(&["list"]);
+}
+
+#[test]
 fn a_wrong_name_and_a_wrong_password_are_one_answer() {
     let group = Group::public();
     let user = group.member("ada");

@@ -15,7 +15,7 @@ mod rude;
 use std::net::SocketAddr;
 use std::process::Command;
 
-use orchestra::conductor::{Conductor, Config};
+use orchestra::conductor::{CatalogueConfig, Conductor, Config};
 use tempfile::TempDir;
 
 use crate::common::program::{ConductorProgram, binary};
@@ -39,8 +39,8 @@ impl Here {
 }
 
 fn config(dir: &TempDir, private: bool) -> Config {
-    let catalogue = Some(dir.path().join("group.sqlite"));
-    Config { catalogue, private, ..Config::new("127.0.0.1:0".parse().unwrap()) }
+    let catalogue = CatalogueConfig { private, ..CatalogueConfig::new(dir.path().join("group.sqlite")) };
+    Config { catalogue: Some(catalogue), ..Config::new("127.0.0.1:0".parse().unwrap()) }
 }
 
 /// The real program on this catalogue.

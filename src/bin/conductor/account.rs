@@ -11,7 +11,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use orchestra::account::AccountName;
 use orchestra::cli::{self, Exit};
-use orchestra::host::catalogue::{Account, AccountLine, Catalogue, CatalogueError, Reader};
+use orchestra::host::catalogue::{Account, AccountLine, Catalogue, CatalogueError, NotRegistered, Reader};
 use orchestra::host::clock;
 use orchestra::host::password::{Password, PasswordHash};
 use orchestra::limits::LISTINGS_PER_PAGE;
@@ -29,6 +29,8 @@ pub(crate) enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Make an account; its password is printed once
+    Add(Which),
     /// Shut an account out: it is logged out everywhere, cannot log in, and its compositions are not listed
     Disable(Which),
     /// Let a disabled account in again
@@ -64,9 +66,19 @@ struct NoAccount {
     catalogue: PathBuf,
 }
 
+/// An account cannot be made.
+#[derive(Debug, Error)]
+#[error("cannot make the account {name}")]
+struct NotAdded {
+    name: AccountName,
+    #[source]
+    reason: NotRegistered,
+}
+
 pub(crate) fn run(action: &Action) -> Result<Exit, Box<dyn Error>> {
     match action {
         Action::List { place, json } => list(place, *json)?,
+        Action::Add(which) => add(which)?,
         Action::Disable(which) => set_disabled(which, true)?,
         Action::Enable(which) => set_disabled(which, false)?,
         Action::Reset(which) => reset(which)?,
@@ -127,6 +139,23 @@ fn list(place: &Place, json: bool) -> Result<(), Box<dyn Error>> {
         )?;
     }
     Ok(cli::tell(text)?)
+}
+
+fn add(which: &Which) -> Result<(), Box<dyn Error>> {
+    let mut catalogue = Catalogue::open(&which.place.catalogue)?;
+    let password = Password::draw()?;
+    // Hashed before, because nobody else can write meanwhile.
+    let hash = PasswordHash::of(&password)?;
+    match catalogue.write(|writer| writer.register(&which.name, &hash, clock::wall()))? {
+        Ok(_) => {}
+        Err(reason) => return Err(NotAdded { name: which.name.clone(), reason }.into()),
+    }
+    cli::tell(format!(
+        "conductor: {} has an account; its password, which is not shown again:\n{}\n",
+        which.name,
+        password.reveal(),
+    ))?;
+    Ok(())
 }
 
 fn set_disabled(which: &Which, is_disabled: bool) -> Result<(), Box<dyn Error>> {

@@ -3,14 +3,14 @@
 mod account;
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use crossbeam_channel::select;
 
 use orchestra::cli::{self, Exit, Extra};
-use orchestra::conductor::{Conductor, Config};
+use orchestra::conductor::{CatalogueConfig, Conductor, Config};
 use orchestra::host::tcp::{self, ListenOn};
 use orchestra::host::{log, signal};
 use orchestra::limits::CONDUCTOR_PORT_DEFAULT;
@@ -29,6 +29,9 @@ struct Arguments {
     /// Let only members announce, list and get that are logged in
     #[arg(long, requires = "catalogue", conflicts_with = "classic")]
     private: bool,
+    /// Let nobody register: make accounts with `conductor account add NAME`
+    #[arg(long, requires = "catalogue")]
+    closed: bool,
     /// Speak the classic protocol, too: it is neither sealed nor authenticated
     #[arg(long)]
     classic: bool,
@@ -72,8 +75,11 @@ fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
     let signals = signal::watch()?;
     let listen = arguments.listen.unwrap_or(ListenOn::EveryAddress(CONDUCTOR_PORT_DEFAULT));
     let config = Config {
-        catalogue: arguments.catalogue.clone(),
-        private: arguments.private,
+        catalogue: arguments.catalogue.clone().map(|file| CatalogueConfig {
+            file,
+            private: arguments.private,
+            closed: arguments.closed,
+        }),
         classic: arguments.classic,
         ..Config::new(listen)
     };
@@ -82,10 +88,9 @@ fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
         let classic = if arguments.classic { CLASSIC } else { "" };
         let next = match conductor.fingerprint() {
             None => format!("next: composer FILE {}", reach(&conductor)),
-            Some(fingerprint) => format!(
-                "its fingerprint: {fingerprint}\nnext: member register NAME --conductor {}",
-                reach(&conductor)
-            ),
+            Some(fingerprint) => {
+                format!("its fingerprint: {fingerprint}\n{}", next(arguments, &reach(&conductor)))
+            }
         };
         cli::tell(format!(
             "conductor: listens on {}, logs to {}; ^C stops it\n{classic}{next}\n",
@@ -100,6 +105,21 @@ fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
     }
     conductor.join()?;
     Ok(Exit::Done)
+}
+
+/// Who is let in, and how others begin.
+fn next(arguments: &Arguments, reach: &str) -> String {
+    let whom = match (arguments.private, arguments.closed) {
+        (false, false) => "",
+        (true, false) => "private: only accounts announce, list and get, and anybody may register\n",
+        (false, true) => "closed: nobody may register\n",
+        (true, true) => "private and closed: only accounts announce, list and get, and nobody may register\n",
+    };
+    if arguments.closed {
+        let file = cli::shell_word(arguments.catalogue.as_deref().unwrap_or(Path::new("FILE")));
+        return format!("{whom}next: conductor account add NAME --catalogue {file}");
+    }
+    format!("{whom}next: member register NAME --conductor {reach}")
 }
 
 /// How others most likely name this conductor.

@@ -19,7 +19,6 @@ mod passwords;
 mod reach;
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +28,7 @@ use mio::{Poll, Waker};
 use self::database::{Database, Work};
 use self::front::{Front, Heard};
 use self::reach::Reacher;
+use super::CatalogueConfig;
 use super::{Shared, StartError};
 use crate::account::{AccountId, Counts};
 use crate::credential::{Fingerprint, SessionId};
@@ -167,12 +167,11 @@ impl<T> Post<T> {
 
 /// Opens the catalogue and starts its threads. `conductor` wakes the conductor's own.
 pub(super) fn start(
-    path: &Path,
-    is_private: bool,
+    config: &CatalogueConfig,
     conductor: Arc<Waker>,
     shared: &Arc<Shared>,
 ) -> Result<(Annex, Ways, Known), StartError> {
-    let mut catalogue = Catalogue::open(path)?;
+    let mut catalogue = Catalogue::open(&config.file)?;
     let key = ConductorKey::from_bytes(*catalogue.conductor_key()?.secret);
     let fingerprint = Fingerprint::of(&key.public());
     let sessions = catalogue.read(|reader| reader.sessions(clock::wall()))?;
@@ -200,7 +199,7 @@ pub(super) fn start(
         front_poll,
         heard,
         key,
-        is_private,
+        front::Rules { is_private: config.private, is_closed: config.closed },
         Arc::clone(shared),
         front::Ways { conductor: conductor.clone(), database: work_in.clone(), passwords },
     );
@@ -210,7 +209,7 @@ pub(super) fn start(
     let database = Database { catalogue, queue: work, front: to_front.clone(), conductor };
     threads.push(thread::spawn("database", move || database.run())?);
 
-    let ways = Ways { is_private, front: to_front, database: work_in, reach: to_reach, news };
+    let ways = Ways { is_private: config.private, front: to_front, database: work_in, reach: to_reach, news };
     let annex = Annex { fingerprint, threads, wakers: [front_waker, reach_waker] };
     Ok((annex, ways, Known { sessions, counts }))
 }

@@ -161,7 +161,7 @@ impl Front {
 
     /// Who may look at listings.
     const fn gate(&self, session: Option<SessionId>) -> Result<Gate, Refusal> {
-        match (self.is_private, session) {
+        match (self.rules.is_private, session) {
             (false, _) => Ok(Gate::Open),
             (true, Some(session)) => Ok(Gate::Session(session)),
             (true, None) => Err(Refusal::LoginFirst),
@@ -169,6 +169,9 @@ impl Front {
     }
 
     fn on_register(&mut self, now: Moment, slot: u32, login: &Login) -> Next {
+        if self.rules.is_closed {
+            return refused(Refusal::Closed);
+        }
         let Ok(name) = AccountName::parse(&login.name) else { return refused(Refusal::BadName) };
         let Ok(password) = Password::parse(&login.password) else { return refused(Refusal::BadPassword) };
         if let Err(pause) = self.registrations.begin(now, self.from(slot).ip()) {

@@ -69,13 +69,22 @@ pub(super) struct Ways {
     pub(super) passwords: Passwords,
 }
 
+/// Who may ask what.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    /// Whether only who is logged in may look at listings.
+    pub(super) is_private: bool,
+    /// Whether nobody may register.
+    pub(super) is_closed: bool,
+}
+
 /// See the module.
 pub(super) struct Front {
     poll: Poll,
     heard: Receiver<Heard>,
     ways: Ways,
     key: ConductorKey,
-    is_private: bool,
+    rules: Rules,
     shared: Arc<Shared>,
     lines: Vec<Option<Line>>,
     vacant: Vec<u32>,
@@ -133,7 +142,7 @@ impl Front {
         poll: Poll,
         heard: Receiver<Heard>,
         key: ConductorKey,
-        is_private: bool,
+        rules: Rules,
         shared: Arc<Shared>,
         ways: Ways,
     ) -> Front {
@@ -153,7 +162,7 @@ impl Front {
             heard,
             ways,
             key,
-            is_private,
+            rules,
             shared,
             lines: Vec::new(),
             vacant: Vec::new(),
