@@ -34,7 +34,7 @@ use crate::credential::Fingerprint;
 use crate::host::catalogue::CatalogueError;
 use crate::host::error::{NetAction, SystemAction};
 use crate::host::tcp::{self, ListenOn};
-use crate::host::thread::{self, Thread};
+use crate::host::thread::{self, Panicked, Thread};
 use crate::host::{HostError, entropy};
 use crate::limits;
 use crate::logic::registry::{Bounds, Registry};
@@ -231,20 +231,18 @@ impl Conductor {
     /// It ended because it could not wait for its sockets any more.
     ///
     /// # Panics
-    /// Its thread panicked.
+    /// A thread of it panicked.
     pub fn join(mut self) -> Result<(), HostError> {
         let thread = self.thread.take().expect("only joining takes the thread, and joining ends the handle");
         let outcome = thread.join().expect("the conductor's thread does not panic");
-        self.end_annex();
+        self.end_annex().expect("no thread of the catalogue panics");
         outcome
     }
 
     /// Ends the threads of the catalogue, after the conductor's own.
-    fn end_annex(&mut self) {
+    fn end_annex(&mut self) -> Result<(), Panicked> {
         self.shared.stop.store(true, Ordering::Relaxed);
-        if let Some(mut annex) = self.annex.take() {
-            annex.join();
-        }
+        self.annex.take().map_or(Ok(()), |mut annex| annex.join())
     }
 }
 
@@ -257,6 +255,8 @@ impl Drop for Conductor {
             Ok(Err(error)) => log::error!("{error}"),
             Err(_) => log::error!("the conductor's thread panicked"),
         }
-        self.end_annex();
+        if self.end_annex().is_err() {
+            log::error!("a thread of the catalogue panicked");
+        }
     }
 }

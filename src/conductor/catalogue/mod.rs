@@ -20,6 +20,7 @@ mod reach;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
@@ -34,7 +35,7 @@ use crate::account::{AccountId, Counts};
 use crate::credential::{Fingerprint, SessionId};
 use crate::host::catalogue::{Catalogue, Session};
 use crate::host::error::SystemAction;
-use crate::host::thread::{self, Thread};
+use crate::host::thread::{self, Panicked, Thread};
 use crate::host::{HostError, clock};
 use crate::identity::SwarmId;
 use crate::limits::{CONDUCTOR_INBOX, DATABASE_QUEUE, REACH_TRIES_MAX};
@@ -194,7 +195,17 @@ pub(super) fn start(
     let to_front = Post { sender: heard_in, waker: Arc::clone(&front_waker) };
     let to_reach = Post { sender: wanted_in, waker: Arc::clone(&reach_waker) };
 
-    let (passwords, mut threads) = passwords::start(&to_front, &shared.hashed)?;
+    // Without one of its threads a catalogue answers nobody, and who runs it would not learn of it.
+    let panicked = {
+        let (shared, conductor) = (Arc::clone(shared), Arc::clone(&conductor.waker));
+        move || {
+            shared.stop.store(true, Ordering::Relaxed);
+            if let Err(error) = conductor.wake() {
+                log::error!("cannot wake the conductor: {error}");
+            }
+        }
+    };
+    let (passwords, mut threads) = passwords::start(&to_front, &shared.hashed, panicked.clone())?;
     let front = Front::new(
         front_poll,
         heard,
@@ -203,11 +214,11 @@ pub(super) fn start(
         Arc::clone(shared),
         front::Ways { conductor: conductor.clone(), database: work_in.clone(), passwords },
     );
-    threads.push(thread::spawn("front", move || front.run())?);
+    threads.push(thread::spawn_guarded("front", move || front.run(), panicked.clone())?);
     let reacher = Reacher::new(reach_poll, wanted, conductor.clone(), Arc::clone(shared));
-    threads.push(thread::spawn("reach", move || reacher.run())?);
+    threads.push(thread::spawn_guarded("reach", move || reacher.run(), panicked.clone())?);
     let database = Database { catalogue, queue: work, front: to_front.clone(), conductor };
-    threads.push(thread::spawn("database", move || database.run())?);
+    threads.push(thread::spawn_guarded("database", move || database.run(), panicked)?);
 
     let ways = Ways { is_private: config.private, front: to_front, database: work_in, reach: to_reach, news };
     let annex = Annex { fingerprint, threads, wakers: [front_waker, reach_waker] };
@@ -221,16 +232,15 @@ impl Annex {
     }
 
     /// Waits for the threads, once the conductor's own has ended and they were told to stop.
-    pub(super) fn join(&mut self) {
+    ///
+    /// # Errors
+    /// One of them panicked.
+    pub(super) fn join(&mut self) -> Result<(), Panicked> {
         for waker in &self.wakers {
             if let Err(error) = waker.wake() {
                 log::error!("cannot wake a thread: {error}");
             }
         }
-        for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
-                log::error!("a thread of the catalogue panicked");
-            }
-        }
+        self.threads.drain(..).fold(Ok(()), |outcome, thread| outcome.and(thread.join()))
     }
 }

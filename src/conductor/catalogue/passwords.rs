@@ -50,11 +50,12 @@ pub(super) struct Passwords {
 pub(super) fn start(
     front: &Post<Heard>,
     hashed: &Arc<AtomicUsize>,
+    panicked: impl Fn() + Clone + Send + 'static,
 ) -> Result<(Passwords, Vec<Thread>), HostError> {
     let (queue, waiting) = crossbeam_channel::bounded(HASHINGS_WAITING_MAX);
     let threads = (0..thread::cores().min(HASHINGS_MAX)).map(|_| {
         let (waiting, front, hashed) = (waiting.clone(), front.clone(), Arc::clone(hashed));
-        thread::spawn("password", move || run(&waiting, &front, &hashed))
+        thread::spawn_guarded("password", move || run(&waiting, &front, &hashed), panicked.clone())
     });
     Ok((Passwords { queue }, threads.collect::<Result<_, _>>()?))
 }
