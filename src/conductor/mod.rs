@@ -210,6 +210,13 @@ impl Conductor {
         self.annex.as_ref().map(Annex::fingerprint)
     }
 
+    /// Whether the key of its catalogue was not there any more and was made anew, so that members who know the old one refuse
+    /// it.
+    #[must_use]
+    pub fn is_strange(&self) -> bool {
+        self.annex.as_ref().is_some_and(Annex::is_strange)
+    }
+
     /// Disconnects when the conductor has ended, for whatever reason.
     #[must_use]
     pub const fn ended(&self) -> &Receiver<Infallible> {

@@ -36,6 +36,20 @@ fn who_registers_has_a_session_and_keeps_it() {
 }
 
 #[test]
+fn a_lost_key_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let start = || Conductor::start(config(&dir, false)).unwrap();
+    let conductor = start();
+    assert!(!conductor.is_strange(), "nobody knows another one");
+    Asker::connect(conductor.address()).register("ada");
+    drop(conductor);
+    assert!(!start().is_strange());
+    std::fs::remove_file(dir.path().join("group.sqlite.key")).unwrap();
+    assert!(start().is_strange());
+    assert!(!start().is_strange(), "told once");
+}
+
+#[test]
 fn names_are_not_tried_without_end() {
     let here = Here::start(false);
     let mut ada = Asker::connect(here.address());

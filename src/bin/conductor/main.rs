@@ -61,6 +61,9 @@ const EXAMPLE: &str = "Example:
 
 const CLASSIC: &str = "the classic protocol is spoken as well: it is neither sealed nor authenticated\n";
 
+const STRANGE: &str = "there was no key beside the catalogue, so this one is new: members who know the old one refuse it until \
+                       they name this fingerprint; if there is a backup of the key, stop and put it there\n";
+
 fn main() -> ExitCode {
     cli::finish("conductor", run(&Arguments::parse()))
 }
@@ -89,7 +92,8 @@ fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
         let next = match conductor.fingerprint() {
             None => format!("next: composer FILE {}", reach(&conductor)),
             Some(fingerprint) => {
-                format!("its fingerprint: {fingerprint}\n{}", next(arguments, &reach(&conductor)))
+                let strange = if conductor.is_strange() { STRANGE } else { "" };
+                format!("its fingerprint: {fingerprint}\n{strange}{}", next(arguments, &reach(&conductor)))
             }
         };
         cli::tell(format!(

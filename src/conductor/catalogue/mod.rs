@@ -129,6 +129,7 @@ pub(super) struct Known {
 #[derive(Debug)]
 pub(super) struct Annex {
     fingerprint: Fingerprint,
+    is_strange: bool,
     threads: Vec<Thread>,
     wakers: [Arc<Waker>; 2],
 }
@@ -173,10 +174,12 @@ pub(super) fn start(
     shared: &Arc<Shared>,
 ) -> Result<(Annex, Ways, Known), StartError> {
     let mut catalogue = Catalogue::open(&config.file)?;
-    let key = ConductorKey::from_bytes(*catalogue.conductor_key()?.secret);
+    let kept = catalogue.conductor_key()?;
+    let key = ConductorKey::from_bytes(*kept.secret);
     let fingerprint = Fingerprint::of(&key.public());
     let sessions = catalogue.read(|reader| reader.sessions(clock::wall()))?;
     let counts = catalogue.read(|reader| reader.all_counts())?;
+    let is_strange = kept.is_new && !sessions.is_empty();
 
     let poll = || Poll::new().map_err(HostError::system(SystemAction::WaitForSockets));
     let (front_poll, reach_poll) = (poll()?, poll()?);
@@ -221,7 +224,7 @@ pub(super) fn start(
     threads.push(thread::spawn_guarded("database", move || database.run(), panicked)?);
 
     let ways = Ways { is_private: config.private, front: to_front, database: work_in, reach: to_reach, news };
-    let annex = Annex { fingerprint, threads, wakers: [front_waker, reach_waker] };
+    let annex = Annex { fingerprint, is_strange, threads, wakers: [front_waker, reach_waker] };
     Ok((annex, ways, Known { sessions, counts }))
 }
 
@@ -229,6 +232,11 @@ impl Annex {
     /// What people know this conductor by.
     pub(super) const fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
+    }
+
+    /// Whether its key was made just now although there are sessions, whose owners know another one.
+    pub(super) const fn is_strange(&self) -> bool {
+        self.is_strange
     }
 
     /// Waits for the threads, once the conductor's own has ended and they were told to stop.
