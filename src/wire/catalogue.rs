@@ -109,10 +109,10 @@ pub struct Query {
     pub limit: u16,
 }
 
-/// A place in the order of listings: that of the listing with this name and number.
+/// A place in the order of listings: that of the listing with this name and number, which stays a place if that is gone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor {
-    /// The name by which listings are ordered.
+    /// Its name, in whatever spelling; at most [`NAME_LEN_MAX`](crate::limits::NAME_LEN_MAX) bytes of a conductor of ours.
     pub name: String,
     /// The number of the listing, among those of one name.
     pub listing: u64,
@@ -446,8 +446,7 @@ mod tests {
             failures: u32::MAX,
             score: u64::MAX,
         };
-        // A name may be written with more bytes than the one that it is ordered by has, and the other way round.
-        let cursor = Cursor { name: "n".repeat(3 * NAME_LEN_MAX), listing: u64::MAX };
+        let cursor = Cursor { name: name.clone(), listing: u64::MAX };
         for reply in [
             Reply::Page(Page {
                 listings: vec![listed.clone(); LISTINGS_PER_PAGE],

@@ -82,6 +82,25 @@ fn pages_follow_each_other() {
 }
 
 #[test]
+fn no_name_ends_the_pages() {
+    let here = Here::start(false);
+    let mut ada = Asker::connect(here.address());
+    ada.register("ada");
+    // What the second one is ordered by has eleven times as many bytes.
+    let names = ["a".to_owned(), format!("b{}", "\u{fdfa}".repeat(84)), "c".to_owned(), "d".to_owned()];
+    for name in &names {
+        assert!(matches!(ada.publish(&Song::new(name, 1)), Ok(Reply::Published(_))));
+    }
+    let query = |after| Request::List(Query { text: String::new(), after, limit: 2 });
+    let Reply::Page(first) = ada.ask(&query(None)) else { panic!() };
+    // The place stays one when what stood there is gone.
+    assert_eq!(ada.ask(&Request::Unpublish(wanted(&names[1], ""))), Reply::Done);
+    let Reply::Page(second) = ada.ask(&query(first.next)) else { panic!() };
+    let second: Vec<_> = second.listings.iter().map(|listed| listed.composition.name.as_str()).collect();
+    assert_eq!(second, ["c", "d"]);
+}
+
+#[test]
 fn what_contradicts_itself_is_not_published() {
     let here = Here::start(false);
     let mut ada = Asker::connect(here.address());

@@ -138,7 +138,7 @@ impl After {
     /// The place right after this listing.
     #[must_use]
     pub fn listing(listing: &Listing) -> After {
-        After { name: folded(listing.name.as_str()), id: listing.id }
+        After { name: listing.name.as_str().to_owned(), id: listing.id }
     }
 }
 
