@@ -9,7 +9,7 @@ mod place;
 mod trust;
 
 pub use self::error::ClientError;
-use self::naming::{is_same_name, readings};
+use self::naming::{is_same_name, is_wanted, readings};
 pub use self::place::{BadPlace, Place};
 use self::trust::{Distrust, Trust, judge};
 use crate::address::HostPort;
@@ -274,6 +274,7 @@ impl<'a> Client<'a> {
         };
         let misled = || ClientError::Misled { conductor: self.conductor().clone(), about: text.to_owned() };
         let (name, layout) = checked(&composition, &wanted).ok_or_else(misled)?;
+        let digest = Digest::from_bytes(composition.digest);
         let mut digests = Vec::new();
         while digests.len() < layout.parts() as usize {
             match talk.hear()? {
@@ -287,8 +288,10 @@ impl<'a> Client<'a> {
                 other => return Err(self.no(other, text, &talk)),
             }
         }
-        let digest = Digest::from_bytes(composition.digest);
-        Ok(Manifest::new(self.conductor().clone(), name, digest, layout, digests))
+        let manifest = Manifest::new(self.conductor().clone(), name, digest, layout, digests);
+        // Now it is known what the digits of its swarm id are.
+        let is_wanted = is_wanted(&wanted, &composition.name, digest, manifest.swarm_id());
+        if is_wanted { Ok(manifest) } else { Err(misled()) }
     }
 
     /// Takes the user's composition that this text names out of the catalogue.
@@ -425,8 +428,7 @@ pub fn speaker(state: &StateDir, conductor: &HostPort) -> Option<Speaker> {
 fn row(window: &[Listed], at: usize) -> Row {
     let listed = &window[at];
     let is_twin = |other: &&Listed| {
-        is_same_name(&other.composition.name, &listed.composition.name)
-            && other.composition.digest != listed.composition.digest
+        is_same_name(&other.composition.name, &listed.composition.name) && other.swarm != listed.swarm
     };
     let beside = at.saturating_sub(NAMESAKES_MAX)..window.len().min(at + 1 + NAMESAKES_MAX);
     let twins: Vec<Listed> = window[beside].iter().filter(is_twin).cloned().collect();
@@ -435,12 +437,10 @@ fn row(window: &[Listed], at: usize) -> Row {
     Row { listed: listed.clone(), name }
 }
 
-/// The name and the layout of a composition, if it is one, and the one that was asked for.
+/// The name and the layout of a composition, if it is one, and has the name that was asked for.
 fn checked(composition: &Composition, wanted: &Wanted) -> Option<(Name, Layout)> {
     let name = Name::parse(&composition.name).ok().filter(|name| name.as_str() == composition.name)?;
     let layout = Layout::new(composition.size, composition.part_len.into()).ok()?;
-    let digest = Digest::from_bytes(composition.digest).to_string();
     // Another name could be that of a file that is there, or will be read by somebody.
-    let is_wanted = is_same_name(&wanted.name, &composition.name) && digest.starts_with(&wanted.digits);
-    is_wanted.then_some((name, layout))
+    is_same_name(&wanted.name, &composition.name).then_some((name, layout))
 }

@@ -20,6 +20,9 @@ pub const MAGIC: [u8; 4] = *b"ORCA";
 /// The version of the protocol of catalogues.
 pub const VERSION: u8 = 1;
 
+/// The length of a swarm id.
+const SWARM_LEN: usize = 32;
+
 /// What a conductor without a catalogue answers, and the end: no version is spoken.
 pub const NO_CATALOGUE: [u8; PREAMBLE_LEN] = [MAGIC[0], MAGIC[1], MAGIC[2], MAGIC[3], 0];
 
@@ -118,12 +121,12 @@ pub struct Cursor {
     pub listing: u64,
 }
 
-/// A composition by its name, and by the first digits of its digest where several have that name.
+/// A composition by its name, and by the first digits of its digest or its swarm id where several have that name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wanted {
     /// The name.
     pub name: String,
-    /// The first hex digits of the digest, at most 40; empty for any.
+    /// The first hex digits of the digest of the whole or of the swarm id, at most 64; empty for any.
     pub digits: String,
 }
 
@@ -188,6 +191,8 @@ pub struct Page {
 pub struct Listed {
     /// What it is.
     pub composition: Composition,
+    /// Its swarm id: what tells it from all others. Anybody can claim any digest of the whole for parts of other content.
+    pub swarm: [u8; SWARM_LEN],
     /// Who published it.
     pub publisher: String,
     /// When, in seconds since 1970.
@@ -340,6 +345,7 @@ mod tests {
     fn listed() -> Listed {
         Listed {
             composition: composition(),
+            swarm: [0x51; SWARM_LEN],
             publisher: "ada".to_owned(),
             published: 1_795_305_600,
             complete: 1,
@@ -353,7 +359,7 @@ mod tests {
         assert_eq!(hex(&preamble()), "4f52434101");
         let login = Login { name: "ada".to_owned(), password: "engine 9".to_owned() };
         let song = format!("0161{}fcdc2a0200fb0040", "29".repeat(20));
-        let told = format!("{song}03616461fc8030026b0100");
+        let told = format!("{song}{}03616461fc8030026b0100", "51".repeat(32));
         for (request, expected) in [
             (Request::Register(login.clone()), "0003616461 08656e67696e652039".to_owned()),
             (Request::Login(login), "0103616461 08656e67696e652039".to_owned()),
@@ -432,6 +438,7 @@ mod tests {
                 size: u64::MAX,
                 part_len: u32::MAX,
             },
+            swarm: [255; SWARM_LEN],
             publisher: account.clone(),
             published: u64::MAX,
             complete: u32::MAX,
@@ -467,7 +474,7 @@ mod tests {
         for request in [
             Request::Register(Login { name: account, password: "p".repeat(PASSWORD_LEN_MAX) }),
             Request::List(Query { text: "t".repeat(SEARCH_LEN_MAX), after: Some(cursor), limit: u16::MAX }),
-            Request::Details(Wanted { name, digits: "f".repeat(40) }),
+            Request::Details(Wanted { name, digits: "f".repeat(2 * SWARM_LEN) }),
             Request::Digests(Digests(vec![[255; DIGEST_LEN]; DIGESTS_PER_FRAME])),
         ] {
             let bytes = framed(|out| request.append_to(out));

@@ -65,7 +65,14 @@ fn digests(count: usize) -> Reply {
 }
 
 fn listed(name: &str) -> Listed {
-    Listed { composition: song(name, 1), publisher: "eve".to_owned(), published: 0, complete: 0, getting: 0 }
+    Listed {
+        composition: song(name, 1),
+        swarm: [0x51; 32],
+        publisher: "eve".to_owned(),
+        published: 0,
+        complete: 0,
+        getting: 0,
+    }
 }
 
 #[test]

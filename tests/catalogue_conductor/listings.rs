@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use orchestra::identity::SwarmId;
 use orchestra::limits::DIGESTS_PER_FRAME;
 use orchestra::wire::catalogue::{Composition, Digests, Query, Refusal, Reply, Request};
 
@@ -57,6 +58,45 @@ fn two_of_one_name_are_told_apart() {
     assert_eq!(details.listed.publisher, "bob");
     assert_eq!(bob.ask(&Request::Unpublish(wanted("song", ""))), Reply::Done, "only one of them is his");
     assert_eq!(bob.fetch("song").0, first.composition());
+}
+
+#[test]
+fn who_claims_a_digest_first_does_not_have_it() {
+    let here = Here::start(false);
+    let (mut mallory, mut ada) = (Asker::connect(here.address()), Asker::connect(here.address()));
+    mallory.register("mallory");
+    ada.register("ada");
+    // The digest that everybody knows the content by, and the parts of something else.
+    let good = Song::new("debian.iso", 3);
+    let evil = Song { parts: Song::new("evil", 3).parts, ..good.clone() };
+    mallory.publish(&evil).unwrap();
+    let Reply::Published(published) = ada.publish(&good).unwrap() else { panic!() };
+    let told: Vec<_> = published.namesakes.iter().map(|listed| listed.publisher.as_str()).collect();
+    assert_eq!((published.already_by, told), (None, vec!["mallory"]));
+    let digest = good.digest.to_string();
+    for digits in ["", &digest[..8], &digest] {
+        for request in
+            [Request::Details(wanted("debian.iso", digits)), Request::Fetch(wanted("debian.iso", digits))]
+        {
+            let Reply::Several(several) = ada.ask(&request) else { panic!("{request:?}") };
+            assert_eq!(
+                several.iter().map(|listed| listed.swarm).collect::<Vec<_>>(),
+                [evil.swarm(), good.swarm()]
+            );
+        }
+    }
+    // The swarm is that of these parts and no others.
+    for (song, publisher) in [(&good, "ada"), (&evil, "mallory")] {
+        let swarm = SwarmId::from_bytes(song.swarm()).digits();
+        for digits in [&swarm[..8], &swarm] {
+            let details = Request::Details(wanted("debian.iso", digits));
+            let Reply::Details(details) = ada.ask(&details) else { panic!("{digits}") };
+            assert_eq!(details.listed.publisher, publisher);
+            assert_eq!(ada.fetch_by("debian.iso", digits).1, song.parts);
+        }
+    }
+    let swarm = SwarmId::from_bytes(good.swarm()).digits();
+    assert_eq!(mallory.refused(&Request::Unpublish(wanted("debian.iso", &swarm))), Refusal::NotYours);
 }
 
 #[test]

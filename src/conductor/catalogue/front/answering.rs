@@ -499,6 +499,7 @@ fn composition(listing: &Listing) -> Composition {
 fn listed(listing: &Listing, (complete, getting): (u32, u32)) -> Listed {
     Listed {
         composition: composition(listing),
+        swarm: *listing.swarm.as_bytes(),
         publisher: listing.publisher.as_str().to_owned(),
         published: listing.published.as_secs(),
         complete,
