@@ -51,10 +51,15 @@ fn digits_of(listed: &Listed) -> [String; 2] {
     [Digest::from_bytes(listed.composition.digest).to_string(), SwarmId::from_bytes(listed.swarm).digits()]
 }
 
-/// Whether this is what was asked for, by name and digits.
-pub(super) fn is_wanted(wanted: &Wanted, name: &str, digest: Digest, swarm: SwarmId) -> bool {
-    is_same_name(&wanted.name, name)
-        && [digest.to_string(), swarm.digits()].iter().any(|digits| digits.starts_with(&wanted.digits))
+/// Whether this listing is one that was asked for, by name and digits.
+pub(super) fn is_wanted(wanted: &Wanted, listed: &Listed) -> bool {
+    let (digest, swarm) = (Digest::from_bytes(listed.composition.digest), SwarmId::from_bytes(listed.swarm));
+    is_same_name(&wanted.name, &listed.composition.name) && leads_to(&wanted.digits, digest, swarm)
+}
+
+/// Whether these digits are the first ones of this digest or of this swarm id.
+pub(super) fn leads_to(digits: &str, digest: Digest, swarm: SwarmId) -> bool {
+    digest.to_string().starts_with(digits) || swarm.digits().starts_with(digits)
 }
 
 /// Whether both are one name, whatever their letters' case and however these were put together.
@@ -125,11 +130,7 @@ mod tests {
         for one in &all {
             let called = told_apart(one, &all);
             let [wanted, _] = readings(&called).try_into().unwrap();
-            let found = |listed: &&Listed| {
-                let (digest, swarm) = (Digest::from_bytes(listed.composition.digest), listed.swarm);
-                is_wanted(&wanted, "song", digest, SwarmId::from_bytes(swarm))
-            };
-            let found: Vec<&Listed> = all.iter().filter(found).collect();
+            let found: Vec<&Listed> = all.iter().filter(|listed| is_wanted(&wanted, listed)).collect();
             assert_eq!(found, [one], "{called}");
         }
     }
