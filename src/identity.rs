@@ -58,6 +58,12 @@ impl SwarmId {
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
+
+    /// All 64 hex digits, in lower case: `Display` shows the first eight.
+    #[must_use]
+    pub fn digits(&self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 impl LinkKey {

@@ -63,19 +63,15 @@ impl Name {
     pub fn parse(text: &str) -> Result<Name, NameError> {
         let component = text.rsplit(['/', '\\']).next().unwrap_or_default();
         let name = if cfg!(windows) { windows_form(component)? } else { component };
-        if name.is_empty() {
-            return Err(NameError::Empty);
-        }
-        if name == "." || name == ".." {
-            return Err(NameError::Directory);
-        }
-        if name.chars().any(char::is_control) {
-            return Err(NameError::Control);
-        }
-        if name.len() > NAME_LEN_MAX {
-            return Err(NameError::TooLong { len: name.len() });
-        }
+        check(name)?;
         Ok(Name(name.to_owned()))
+    }
+
+    /// Whether this text, as it is, is the name of a composition on some system: what a catalogue may list. Only [`Name::parse`]
+    /// says whether it is one here.
+    #[must_use]
+    pub fn may_be(text: &str) -> bool {
+        !text.contains(['/', '\\']) && check(text).is_ok()
     }
 
     /// The name as it is on disk; not for terminals and logs.
@@ -113,6 +109,23 @@ impl fmt::Debug for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&Escaped(&self.0), f)
     }
+}
+
+/// What no system allows in a file name.
+fn check(name: &str) -> Result<(), NameError> {
+    if name.is_empty() {
+        return Err(NameError::Empty);
+    }
+    if name == "." || name == ".." {
+        return Err(NameError::Directory);
+    }
+    if name.chars().any(char::is_control) {
+        return Err(NameError::Control);
+    }
+    if name.len() > NAME_LEN_MAX {
+        return Err(NameError::TooLong { len: name.len() });
+    }
+    Ok(())
 }
 
 /// What Windows would make of a file name: dots and spaces at the end do not count.
@@ -173,6 +186,16 @@ mod tests {
             ("a\u{7f}", NameError::Control),
         ] {
             assert_eq!(Name::parse(text), Err(error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_listed_is_no_path() {
+        for text in ["a.zip", "a:b", "aux", "a. ", "...", "gpj\u{202e}exe", &"x".repeat(255)] {
+            assert!(Name::may_be(text), "{text}");
+        }
+        for text in ["", ".", "..", "../x", "/x", "a/", r"..\x", "a\0", "a\u{1b}[2J", &"x".repeat(256)] {
+            assert!(!Name::may_be(text), "{text:?}");
         }
     }
 

@@ -145,6 +145,7 @@ fn song() -> catalogue::Composition {
 fn listed() -> catalogue::Listed {
     catalogue::Listed {
         composition: song(),
+        swarm: [0x51; 32],
         publisher: "ada".to_owned(),
         published: 1_795_305_600,
         complete: 1,

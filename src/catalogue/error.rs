@@ -91,6 +91,15 @@ pub enum ClientError {
         /// What was asked for.
         about: String,
     },
+    /// It named a composition or an account as none can be called: whoever reads what we print may take it for a file's name.
+    #[error(
+        "the conductor at {conductor} sends names that no file and no account can have, and nothing of it was used; \
+         tell its operator"
+    )]
+    Unnameable {
+        /// Where.
+        conductor: HostPort,
+    },
     /// A search that is longer than any name.
     #[error("a text of at most {SEARCH_LEN_MAX} bytes can be searched for")]
     SearchLen,

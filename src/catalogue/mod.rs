@@ -9,9 +9,10 @@ mod place;
 mod trust;
 
 pub use self::error::ClientError;
-use self::naming::{is_same_name, readings};
+use self::naming::{is_same_name, is_wanted, leads_to, readings};
 pub use self::place::{BadPlace, Place};
 use self::trust::{Distrust, Trust, judge};
+use crate::account::AccountName;
 use crate::address::HostPort;
 use crate::credential::{Fingerprint, Speaker};
 use crate::digest::Digest;
@@ -150,7 +151,7 @@ impl<'a> Client<'a> {
         }
         // What follows is worth nothing if it cannot be kept.
         let (mut talk, known) = self.begin(Memory::Needed)?;
-        match talk.ask(&request(wire::Login { name: name.to_owned(), password }))? {
+        match self.ask(&mut talk, &request(wire::Login { name: name.to_owned(), password }))? {
             Reply::Session(session) => {
                 let (account, expires) = (session.account, session.expires);
                 let login = Login { account: account.clone(), token: session.token, expires };
@@ -170,7 +171,7 @@ impl<'a> Client<'a> {
         let Some(login) = known.and_then(|known| known.login) else { return Err(self.not_logged_in()) };
         // One that is over was ended and told of by `resume`.
         if let (mut talk, Some(account)) = self.resume()? {
-            match talk.ask(&Request::Logout)? {
+            match self.ask(&mut talk, &Request::Logout)? {
                 Reply::Done | Reply::Refused(Refusal::SessionOver | Refusal::LoginFirst) => self.forget()?,
                 other => return Err(self.no(other, &account, &talk)),
             }
@@ -203,12 +204,12 @@ impl<'a> Client<'a> {
             if let Err(error) = talk.say(&Request::Digests(Digests::new(digests))) {
                 // Whoever refuses it may not read all of it, but says why.
                 return match talk.hear() {
-                    Ok(reply) => Err(self.no(reply, name, &talk)),
+                    Ok(reply) => Err(self.no(self.vetted(reply)?, name, &talk)),
                     Err(_) => Err(error.into()),
                 };
             }
         }
-        match talk.hear()? {
+        match self.vetted(talk.hear()?)? {
             Reply::Published(published) => Ok(published),
             other => Err(self.no(other, name, &talk)),
         }
@@ -229,10 +230,11 @@ impl<'a> Client<'a> {
         let mut window = Vec::new();
         while seen < to {
             let limit = u16::try_from((to - seen).min(LISTINGS_PER_PAGE as u64)).unwrap_or(u16::MAX);
-            let page = match talk.ask(&Request::List(Query { text: text.to_owned(), after, limit }))? {
-                Reply::Page(page) => page,
-                other => return Err(self.no(other, text, &talk)),
-            };
+            let page =
+                match self.ask(&mut talk, &Request::List(Query { text: text.to_owned(), after, limit }))? {
+                    Reply::Page(page) => page,
+                    other => return Err(self.no(other, text, &talk)),
+                };
             (matches, after) = (page.matches, page.next);
             let count = page.listings.len() as u64;
             let first = usize::try_from(from.saturating_sub(seen)).unwrap_or(usize::MAX);
@@ -272,8 +274,9 @@ impl<'a> Client<'a> {
             Reply::Manifest(composition) => composition,
             other => return Err(self.no(other, text, &talk)),
         };
-        let misled = || ClientError::Misled { conductor: self.conductor().clone(), about: text.to_owned() };
+        let misled = || self.misled(text);
         let (name, layout) = checked(&composition, &wanted).ok_or_else(misled)?;
+        let digest = Digest::from_bytes(composition.digest);
         let mut digests = Vec::new();
         while digests.len() < layout.parts() as usize {
             match talk.hear()? {
@@ -287,8 +290,9 @@ impl<'a> Client<'a> {
                 other => return Err(self.no(other, text, &talk)),
             }
         }
-        let digest = Digest::from_bytes(composition.digest);
-        Ok(Manifest::new(self.conductor().clone(), name, digest, layout, digests))
+        let manifest = Manifest::new(self.conductor().clone(), name, digest, layout, digests);
+        // Now it is known what the digits of its swarm id are.
+        if leads_to(&wanted.digits, digest, manifest.swarm_id()) { Ok(manifest) } else { Err(misled()) }
     }
 
     /// Takes the user's composition that this text names out of the catalogue.
@@ -313,12 +317,49 @@ impl<'a> Client<'a> {
         let mut last = Reply::Refused(Refusal::NotFound);
         // No name is longer than that, and no message could carry it.
         for wanted in readings(text).into_iter().filter(|wanted| wanted.name.len() <= NAME_LEN_MAX) {
-            match talk.ask(&request(wanted.clone()))? {
-                Reply::Refused(Refusal::NotFound) => last = Reply::Refused(Refusal::NotFound),
-                found => return Ok((wanted, found)),
-            }
+            let found = self.ask(talk, &request(wanted.clone()))?;
+            let told = match &found {
+                Reply::Refused(Refusal::NotFound) => {
+                    last = found;
+                    continue;
+                }
+                Reply::Details(details) => std::slice::from_ref(&details.listed),
+                Reply::Several(several) => several.as_slice(),
+                _ => &[],
+            };
+            let is_right = told.iter().all(|listed| is_wanted(&wanted, listed));
+            return if is_right { Ok((wanted, found)) } else { Err(self.misled(text)) };
         }
         Err(self.no(last, text, talk))
+    }
+
+    /// What the conductor answers, if its names are names.
+    fn ask(&self, talk: &mut Conversation<GiveUp<'a>>, request: &Request) -> Result<Reply, ClientError> {
+        self.vetted(talk.ask(request)?)
+    }
+
+    /// This answer, if all names in it are names; that of a manifest is looked at with the rest of it.
+    fn vetted(&self, reply: Reply) -> Result<Reply, ClientError> {
+        let is_sound = match &reply {
+            Reply::Session(session) => is_account(&session.account),
+            Reply::Account(account) => is_account(account),
+            Reply::Published(told) => {
+                told.already_by.iter().all(|account| is_account(account))
+                    && told.namesakes.iter().all(is_named)
+            }
+            Reply::Page(page) => page.listings.iter().all(is_named),
+            Reply::Details(details) => {
+                let mut accounts = details.holders.iter().filter_map(|holder| holder.account.as_deref());
+                is_named(&details.listed) && accounts.all(is_account)
+            }
+            Reply::Several(several) => several.iter().all(is_named),
+            Reply::Manifest(_) | Reply::Done | Reply::Digests(_) | Reply::Refused(_) => true,
+        };
+        if is_sound {
+            Ok(reply)
+        } else {
+            Err(ClientError::Unnameable { conductor: self.conductor().clone() })
+        }
     }
 
     /// A conversation with the right conductor, and what is known of it.
@@ -358,7 +399,7 @@ impl<'a> Client<'a> {
         let (mut talk, known) = self.begin(Memory::Spared)?;
         let Some(login) = &known.login else { return Ok((talk, None)) };
         if known.session(clock::wall().as_secs()).is_some() {
-            match talk.ask(&Request::Resume(login.token.clone()))? {
+            match self.ask(&mut talk, &Request::Resume(login.token.clone()))? {
                 Reply::Account(account) => return Ok((talk, Some(account))),
                 Reply::Refused(Refusal::SessionOver | Refusal::LoginFirst) => {}
                 other => return Err(self.no(other, &login.account, &talk)),
@@ -386,6 +427,10 @@ impl<'a> Client<'a> {
             self.state.write(self.conductor(), &Known { login: None, ..known })?;
         }
         Ok(())
+    }
+
+    fn misled(&self, about: &str) -> ClientError {
+        ClientError::Misled { conductor: self.conductor().clone(), about: about.to_owned() }
     }
 
     fn not_logged_in(&self) -> ClientError {
@@ -421,12 +466,20 @@ pub fn speaker(state: &StateDir, conductor: &HostPort) -> Option<Speaker> {
     known.session(clock::wall().as_secs()).map(|login| login.token.speaker())
 }
 
+/// Whether a listing has the names of a composition and of an account, as they are.
+fn is_named(listed: &Listed) -> bool {
+    Name::may_be(&listed.composition.name) && is_account(&listed.publisher)
+}
+
+fn is_account(text: &str) -> bool {
+    AccountName::parse(text).is_ok_and(|name| name.as_str() == text)
+}
+
 /// The row of the listing at this place, among its neighbours.
 fn row(window: &[Listed], at: usize) -> Row {
     let listed = &window[at];
     let is_twin = |other: &&Listed| {
-        is_same_name(&other.composition.name, &listed.composition.name)
-            && other.composition.digest != listed.composition.digest
+        is_same_name(&other.composition.name, &listed.composition.name) && other.swarm != listed.swarm
     };
     let beside = at.saturating_sub(NAMESAKES_MAX)..window.len().min(at + 1 + NAMESAKES_MAX);
     let twins: Vec<Listed> = window[beside].iter().filter(is_twin).cloned().collect();
@@ -435,12 +488,10 @@ fn row(window: &[Listed], at: usize) -> Row {
     Row { listed: listed.clone(), name }
 }
 
-/// The name and the layout of a composition, if it is one, and the one that was asked for.
+/// The name and the layout of a composition, if it is one, and has the name that was asked for.
 fn checked(composition: &Composition, wanted: &Wanted) -> Option<(Name, Layout)> {
     let name = Name::parse(&composition.name).ok().filter(|name| name.as_str() == composition.name)?;
     let layout = Layout::new(composition.size, composition.part_len.into()).ok()?;
-    let digest = Digest::from_bytes(composition.digest).to_string();
     // Another name could be that of a file that is there, or will be read by somebody.
-    let is_wanted = is_same_name(&wanted.name, &composition.name) && digest.starts_with(&wanted.digits);
-    is_wanted.then_some((name, layout))
+    is_same_name(&wanted.name, &composition.name).then_some((name, layout))
 }

@@ -135,7 +135,7 @@ impl<'a> From<&'a About> for Subject<'a> {
             file: about.file.to_string_lossy().into_owned(),
             listen: about.listen.to_string(),
             port: about.listen.port(),
-            swarm: about.swarm.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect(),
+            swarm: about.swarm.digits(),
             classic: about.classic.then_some(true),
         }
     }

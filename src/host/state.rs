@@ -14,10 +14,11 @@ use thiserror::Error;
 use super::atomic::{self, Readers};
 use super::error::FileAction;
 use super::{HostError, regular};
+use crate::account::AccountName;
 use crate::address::HostPort;
 use crate::credential::{Fingerprint, SessionToken};
 use crate::digest::Digest;
-use crate::limits::{ACCOUNT_NAME_MAX, STATE_FILE_LEN_MAX, STATE_FILES_MAX};
+use crate::limits::{STATE_FILE_LEN_MAX, STATE_FILES_MAX};
 use crate::text::Escaped;
 
 /// The folder of ours among those of other programs, and the one in it with what is known of conductors.
@@ -54,6 +55,15 @@ pub struct Login {
     pub token: SessionToken,
     /// When it ends by itself, in seconds since 1970.
     pub expires: u64,
+}
+
+/// All conductors of which something is known.
+#[derive(Debug)]
+pub struct Conductors {
+    /// They, in the order of their files' names.
+    pub known: Vec<HostPort>,
+    /// Why files were left out, each with its path: one that is damaged says nothing against the others.
+    pub left_out: Vec<StateError>,
 }
 
 /// Why what is known cannot be read or written.
@@ -158,13 +168,14 @@ impl StateDir {
         Ok(())
     }
 
-    /// All conductors of which something is known, in the order of their names.
+    /// All conductors of which something is known.
     ///
     /// # Errors
-    /// The folder or a file in it cannot be read, or a file is damaged.
-    pub fn conductors(&self) -> Result<Vec<HostPort>, StateError> {
+    /// The folder cannot be read. A file that cannot, or that is damaged, is only left out.
+    pub fn conductors(&self) -> Result<Conductors, StateError> {
+        let mut all = Conductors { known: Vec::new(), left_out: Vec::new() };
         let listed = match fs::read_dir(&self.conductors) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(all),
             listed => listed.and_then(|entries| {
                 entries.take(STATE_FILES_MAX).map(|entry| entry.map(|entry| entry.path())).collect()
             }),
@@ -172,8 +183,13 @@ impl StateDir {
         let mut paths: Vec<PathBuf> = listed.map_err(HostError::file(FileAction::Read, &self.conductors))?;
         paths.retain(|path| path.to_string_lossy().ends_with(SUFFIX));
         paths.sort();
-        let found: Result<Vec<_>, StateError> = paths.iter().map(|path| read_file(path)).collect();
-        Ok(found?.into_iter().flatten().map(|(conductor, _)| conductor).collect())
+        for path in &paths {
+            match read_file(path) {
+                Ok(found) => all.known.extend(found.map(|(conductor, _)| conductor)),
+                Err(error) => all.left_out.push(error),
+            }
+        }
+        Ok(all)
     }
 }
 
@@ -218,9 +234,7 @@ fn parse(text: &[u8]) -> Result<(HostPort, Known), &'static str> {
     let login = match (written.account, written.session, written.expires) {
         (None, None, None) => None,
         (Some(account), Some(session), Some(expires)) => {
-            if account.chars().count() > ACCOUNT_NAME_MAX {
-                return Err("no account has such a name");
-            }
+            AccountName::parse(&account).map_err(|_| "no account has such a name")?;
             let token = bytes_of(&session).ok_or("its session is none")?;
             Some(Login { account, token: SessionToken::from_bytes(token), expires })
         }
@@ -266,7 +280,7 @@ mod tests {
         let state = StateDir::at(&place);
         let nas = conductor("nas.local");
         assert_eq!(state.read(&nas).unwrap(), None);
-        assert_eq!(state.conductors().unwrap(), []);
+        assert_eq!(state.conductors().unwrap().known, []);
         state.write(&nas, &known()).unwrap();
         assert_eq!(state.read(&nas).unwrap(), Some(known()));
         assert_eq!(state.read(&conductor("NAS.local:9999")).unwrap(), Some(known()));
@@ -279,7 +293,7 @@ mod tests {
         state.write(&nas, &met).unwrap();
         assert_eq!(state.read(&nas).unwrap(), Some(met.clone()));
         state.write(&conductor("[::1]:7"), &met).unwrap();
-        assert_eq!(state.conductors().unwrap(), [conductor("[::1]:7"), nas]);
+        assert_eq!(state.conductors().unwrap().known, [conductor("[::1]:7"), nas]);
     }
 
     #[test]
@@ -336,6 +350,25 @@ mod tests {
         fs::create_dir(&path).unwrap();
         let error = chain(&state.read(&nas).unwrap_err());
         assert!(error.ends_with("it is a directory, not a file"), "{error}");
+    }
+
+    #[test]
+    fn one_damaged_file_does_not_hide_the_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::at(dir.path());
+        let (bad, nas, odd) = (conductor("bad:1"), conductor("nas:1"), conductor("odd:1"));
+        for one in [&bad, &nas] {
+            state.write(one, &known()).unwrap();
+        }
+        fs::write(state.file_of(&bad), b"{").unwrap();
+        fs::create_dir(state.file_of(&odd)).unwrap();
+        let all = state.conductors().unwrap();
+        assert_eq!(all.known, [nas]);
+        let left_out: Vec<String> = all.left_out.iter().map(|error| chain(error)).collect();
+        assert_eq!(left_out.len(), 2, "{left_out:?}");
+        for (one, error) in [bad, odd].iter().zip(&left_out) {
+            assert!(error.contains(&state.file_of(one).display().to_string()), "{error}");
+        }
     }
 
     #[test]

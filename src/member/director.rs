@@ -78,7 +78,7 @@ pub enum MemberError {
     /// Every part is right, but the whole has another digest.
     #[error(
         "every part of {name} is right, but not the digest of the whole: the manifest contradicts itself; \
-        compose the file again"
+        whoever made it has to compose the file again"
     )]
     Contradiction {
         /// The composition's name, escaped.

@@ -20,6 +20,9 @@ pub const MAGIC: [u8; 4] = *b"ORCA";
 /// The version of the protocol of catalogues.
 pub const VERSION: u8 = 1;
 
+/// The length of a swarm id.
+const SWARM_LEN: usize = 32;
+
 /// What a conductor without a catalogue answers, and the end: no version is spoken.
 pub const NO_CATALOGUE: [u8; PREAMBLE_LEN] = [MAGIC[0], MAGIC[1], MAGIC[2], MAGIC[3], 0];
 
@@ -109,21 +112,21 @@ pub struct Query {
     pub limit: u16,
 }
 
-/// A place in the order of listings: that of the listing with this name and number.
+/// A place in the order of listings: that of the listing with this name and number, which stays a place if that is gone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor {
-    /// The name by which listings are ordered.
+    /// Its name, in whatever spelling; at most [`NAME_LEN_MAX`](crate::limits::NAME_LEN_MAX) bytes of a conductor of ours.
     pub name: String,
     /// The number of the listing, among those of one name.
     pub listing: u64,
 }
 
-/// A composition by its name, and by the first digits of its digest where several have that name.
+/// A composition by its name, and by the first digits of its digest or its swarm id where several have that name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wanted {
     /// The name.
     pub name: String,
-    /// The first hex digits of the digest, at most 40; empty for any.
+    /// The first hex digits of the digest of the whole or of the swarm id, at most 64; empty for any.
     pub digits: String,
 }
 
@@ -188,6 +191,8 @@ pub struct Page {
 pub struct Listed {
     /// What it is.
     pub composition: Composition,
+    /// Its swarm id: what tells it from all others. Anybody can claim any digest of the whole for parts of other content.
+    pub swarm: [u8; SWARM_LEN],
     /// Who published it.
     pub publisher: String,
     /// When, in seconds since 1970.
@@ -342,6 +347,7 @@ mod tests {
     fn listed() -> Listed {
         Listed {
             composition: composition(),
+            swarm: [0x51; SWARM_LEN],
             publisher: "ada".to_owned(),
             published: 1_795_305_600,
             complete: 1,
@@ -355,7 +361,7 @@ mod tests {
         assert_eq!(hex(&preamble()), "4f52434101");
         let login = Login { name: "ada".to_owned(), password: "engine 9".to_owned() };
         let song = format!("0161{}fcdc2a0200fb0040", "29".repeat(20));
-        let told = format!("{song}03616461fc8030026b0100");
+        let told = format!("{song}{}03616461fc8030026b0100", "51".repeat(32));
         for (request, expected) in [
             (Request::Register(login.clone()), "0003616461 08656e67696e652039".to_owned()),
             (Request::Login(login), "0103616461 08656e67696e652039".to_owned()),
@@ -434,6 +440,7 @@ mod tests {
                 size: u64::MAX,
                 part_len: u32::MAX,
             },
+            swarm: [255; SWARM_LEN],
             publisher: account.clone(),
             published: u64::MAX,
             complete: u32::MAX,
@@ -448,8 +455,7 @@ mod tests {
             failures: u32::MAX,
             score: u64::MAX,
         };
-        // A name may be written with more bytes than the one that it is ordered by has, and the other way round.
-        let cursor = Cursor { name: "n".repeat(3 * NAME_LEN_MAX), listing: u64::MAX };
+        let cursor = Cursor { name: name.clone(), listing: u64::MAX };
         for reply in [
             Reply::Page(Page {
                 listings: vec![listed.clone(); LISTINGS_PER_PAGE],
@@ -470,7 +476,7 @@ mod tests {
         for request in [
             Request::Register(Login { name: account, password: "p".repeat(PASSWORD_LEN_MAX) }),
             Request::List(Query { text: "t".repeat(SEARCH_LEN_MAX), after: Some(cursor), limit: u16::MAX }),
-            Request::Details(Wanted { name, digits: "f".repeat(40) }),
+            Request::Details(Wanted { name, digits: "f".repeat(2 * SWARM_LEN) }),
             Request::Digests(Digests(vec![[255; DIGEST_LEN]; DIGESTS_PER_FRAME])),
         ] {
             let bytes = framed(|out| request.append_to(out));

@@ -5,9 +5,10 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 
+use orchestra::credential::SessionToken;
 use orchestra::digest::Digest;
 use orchestra::wire::catalogue::{
-    Composition, Cursor, Digests, Listed, PREAMBLE_LEN, Page, Reply, Request, preamble,
+    Composition, Cursor, Details, Digests, Listed, PREAMBLE_LEN, Page, Reply, Request, Session, preamble,
 };
 use orchestra::wire::dialogue::Decoder;
 use orchestra::wire::seal::{CALL_LEN, ConductorKey, RECORD_HEADER_LEN, record_len};
@@ -65,7 +66,14 @@ fn digests(count: usize) -> Reply {
 }
 
 fn listed(name: &str) -> Listed {
-    Listed { composition: song(name, 1), publisher: "eve".to_owned(), published: 0, complete: 0, getting: 0 }
+    Listed {
+        composition: song(name, 1),
+        swarm: [0x51; 32],
+        publisher: "eve".to_owned(),
+        published: 0,
+        complete: 0,
+        getting: 0,
+    }
 }
 
 #[test]
@@ -104,17 +112,73 @@ fn an_answer_to_another_question_is_none() {
 }
 
 #[test]
+fn what_is_no_name_is_not_passed_on() {
+    let by = |publisher: &str| Listed { publisher: publisher.to_owned(), ..listed("song") };
+    let long = "x".repeat(256);
+    for bad in
+        [listed("../song"), listed("/etc/passwd"), listed(""), listed("a\u{1b}[2J"), listed(&long), by("")]
+            .into_iter()
+            .chain(["a\u{202e}", "a\n", &"a".repeat(65)].map(by))
+    {
+        let all = vec![listed("song"), bad.clone()];
+        let page = Page { listings: all.clone(), next: None, matches: 2 };
+        for (reply, arguments) in [
+            (Reply::Page(page), ["list"].as_slice()),
+            (Reply::Details(Details { listed: bad, holders: Vec::new() }), &["details", "song"]),
+            (Reply::Several(all), &["get", "song"]),
+        ] {
+            let what = format!("{reply:?}");
+            let user = answering(move |_| vec![reply.clone()]);
+            let errors = user.fails(arguments, 1);
+            assert!(errors.contains("sends names that no file and no account can have"), "{what}: {errors}");
+        }
+    }
+}
+
+#[test]
+fn all_about_something_else_is_not_shown() {
+    for (listed, wanted) in [(listed("other"), "song"), (listed("song"), "song@31313131")] {
+        let details = Reply::Details(Details { listed: listed.clone(), holders: Vec::new() });
+        for reply in [details, Reply::Several(vec![listed])] {
+            let user = answering(move |_| vec![reply.clone()]);
+            let errors = user.fails(&["details", wanted], 1);
+            assert!(errors.contains("does not describe it"), "{errors}");
+        }
+    }
+}
+
+#[test]
+fn a_session_of_nobody_is_not_kept() {
+    let token = || SessionToken::from_bytes([7; 32]);
+    for account in ["a".repeat(65), "a\u{202e}".to_owned(), String::new()] {
+        let user = answering(move |request| {
+            let session = Session { token: token(), account: account.clone(), expires: u64::MAX };
+            let page = Page { listings: Vec::new(), next: None, matches: 0 };
+            vec![if matches!(request, Request::List(_)) {
+                Reply::Page(page)
+            } else {
+                Reply::Session(session)
+            }]
+        });
+        let errors = user.fails(&["login", "ada"], 1);
+        assert!(errors.contains("sends names that no file and no account can have"), "{errors}");
+        // What is known of it is as before.
+        user.does(&["list"]);
+    }
+}
+
+#[test]
 fn a_list_that_never_ends_ends() {
     let cursor = || Some(Cursor { name: "x".to_owned(), listing: 1 });
     let user = answering(move |_| {
         vec![Reply::Page(Page { listings: Vec::new(), next: cursor(), matches: u32::MAX })]
     });
     user.does(&["list"]);
-    // The same page again and again, with names that are as long as a message can hold.
+    // The same page again and again, with names that are as long as one can be.
     let user = answering(move |_| {
-        let listings = vec![listed(&"\u{1b}[2J".repeat(1_000)); 10];
+        let listings = vec![listed(&"\u{202e}".repeat(85)); 10];
         vec![Reply::Page(Page { listings, next: cursor(), matches: u32::MAX })]
     });
     let text = user.does(&["list", "--page", "3"]);
-    assert!(!text.contains('\u{1b}') && text.lines().count() == 52, "{}", text.lines().count());
+    assert!(!text.contains('\u{202e}') && text.lines().count() == 52, "{}", text.lines().count());
 }

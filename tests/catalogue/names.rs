@@ -2,6 +2,9 @@
 
 use std::fs;
 
+use orchestra::digest::Digest;
+use serde_json::Value;
+
 use crate::common::swarm::parsed;
 use crate::group::Group;
 
@@ -65,6 +68,47 @@ fn two_compositions_of_one_name_are_told_apart() {
     assert!(errors.contains("only who published"), "{errors}");
     bob.does(&["unpublish", &called]);
     assert_eq!(guest.told(&["details", "song"])["publisher"], "ada");
+}
+
+#[test]
+fn who_claims_the_digest_of_another_file_gets_nobody_to_have_theirs() {
+    let group = Group::public();
+    let (ada, eve, guest) = (group.member("ada"), group.member("eve"), group.user());
+    let content = ada.writes("song", 1_000, 1);
+    let digest = Digest::of(&content).to_string();
+    // Eve comes first, with the digest that everybody knows the song by.
+    let evil = eve.writes("song", 1_000, 2);
+    eve.told(&["publish", "song", "--no-share"]);
+    eve.does(&["unpublish", "song"]);
+    let manifest = fs::read_to_string(eve.path("song.orch")).unwrap();
+    let claimed = manifest.replacen(&Digest::of(&evil).to_string(), &digest, 1);
+    assert_ne!(claimed, manifest);
+    fs::write(eve.path("song.orch"), claimed).unwrap();
+    let (claimed, poisoning) = eve.starts(&["publish", "song.orch"]);
+    assert_eq!(claimed["digest"], digest);
+    let told = ada.does(&["publish", "song", "--no-share"]);
+    assert!(told.contains("Others have the same name:\n  song@"), "{told}");
+
+    // The digest leads to neither of them; what is shown in its place leads to each.
+    let errors = guest.fails(&["get", &format!("song@{digest}")], 1);
+    let called = |swarm: &Value| format!("song@{}", &swarm.as_str().unwrap()[..8]);
+    let hers = called(&ada.told(&["publish", "song", "--no-share"])["swarm"]);
+    let eves = called(&claimed["swarm"]);
+    for (called, by) in [(&hers, "ada"), (&eves, "eve")] {
+        assert!(errors.contains(&format!("{called} (1000 B, by {by})")), "{errors}");
+        assert_eq!(guest.told(&["details", called])["publisher"], by);
+        assert!(guest.does(&["list"]).contains(called));
+    }
+
+    // Every part that eve sends is as her manifest says, and yet it is not what the digest promised.
+    let ended = guest.runs(&["get", &eves, "--leave", "--listen", "127.0.0.1:0"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(
+        ended.errors.contains("every part of song is right, but not the digest of the whole"),
+        "{ended:?}"
+    );
+    assert!(!guest.path("song").exists());
+    poisoning.leaves();
 }
 
 #[test]

@@ -21,7 +21,16 @@ fn a_conductor_is_named_or_known() {
     user.does(&["list"]);
     let ended = alone(&["list"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert_eq!(ended.errors, format!("Asks {}, the only conductor known here.\n", group.address()));
+    let asks = format!("Asks {}, the only conductor known here.\n", group.address());
+    assert_eq!(ended.errors, asks);
+    // What is known of another one is no more than half of a file.
+    let damaged = user.state_dir().join("nas_9999.json");
+    std::fs::write(&damaged, "{").unwrap();
+    let ended = alone(&["list"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let left_out = format!("One conductor is left out: {} is damaged: ", damaged.display());
+    assert!(ended.errors.starts_with(&left_out) && ended.errors.ends_with(&asks), "{}", ended.errors);
+    std::fs::remove_file(&damaged).unwrap();
     let ended = alone(&["list", "--json"]);
     assert_eq!((ended.code, ended.errors.as_str()), (Some(0), ""));
 

@@ -150,9 +150,14 @@ impl Asker {
         }
     }
 
-    /// Fetches the digests of a composition.
+    /// Fetches the digests of the only composition of this name.
     pub(crate) fn fetch(&mut self, name: &str) -> (Composition, Vec<Digest>) {
-        let Reply::Manifest(composition) = self.ask(&Request::Fetch(wanted(name, ""))) else {
+        self.fetch_by(name, "")
+    }
+
+    /// Fetches the digests of a composition.
+    pub(crate) fn fetch_by(&mut self, name: &str, digits: &str) -> (Composition, Vec<Digest>) {
+        let Reply::Manifest(composition) = self.ask(&Request::Fetch(wanted(name, digits))) else {
             panic!("no manifest")
         };
         let layout = Layout::new(composition.size, composition.part_len.into()).unwrap();

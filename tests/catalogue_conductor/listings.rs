@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use orchestra::identity::SwarmId;
 use orchestra::limits::DIGESTS_PER_FRAME;
 use orchestra::wire::catalogue::{Composition, Digests, Query, Refusal, Reply, Request};
 
@@ -60,6 +61,45 @@ fn two_of_one_name_are_told_apart() {
 }
 
 #[test]
+fn who_claims_a_digest_first_does_not_have_it() {
+    let here = Here::start(false);
+    let (mut mallory, mut ada) = (Asker::connect(here.address()), Asker::connect(here.address()));
+    mallory.register("mallory");
+    ada.register("ada");
+    // The digest that everybody knows the content by, and the parts of something else.
+    let good = Song::new("debian.iso", 3);
+    let evil = Song { parts: Song::new("evil", 3).parts, ..good.clone() };
+    mallory.publish(&evil).unwrap();
+    let Reply::Published(published) = ada.publish(&good).unwrap() else { panic!() };
+    let told: Vec<_> = published.namesakes.iter().map(|listed| listed.publisher.as_str()).collect();
+    assert_eq!((published.already_by, told), (None, vec!["mallory"]));
+    let digest = good.digest.to_string();
+    for digits in ["", &digest[..8], &digest] {
+        for request in
+            [Request::Details(wanted("debian.iso", digits)), Request::Fetch(wanted("debian.iso", digits))]
+        {
+            let Reply::Several(several) = ada.ask(&request) else { panic!("{request:?}") };
+            assert_eq!(
+                several.iter().map(|listed| listed.swarm).collect::<Vec<_>>(),
+                [evil.swarm(), good.swarm()]
+            );
+        }
+    }
+    // The swarm is that of these parts and no others.
+    for (song, publisher) in [(&good, "ada"), (&evil, "mallory")] {
+        let swarm = SwarmId::from_bytes(song.swarm()).digits();
+        for digits in [&swarm[..8], &swarm] {
+            let details = Request::Details(wanted("debian.iso", digits));
+            let Reply::Details(details) = ada.ask(&details) else { panic!("{digits}") };
+            assert_eq!(details.listed.publisher, publisher);
+            assert_eq!(ada.fetch_by("debian.iso", digits).1, song.parts);
+        }
+    }
+    let swarm = SwarmId::from_bytes(good.swarm()).digits();
+    assert_eq!(mallory.refused(&Request::Unpublish(wanted("debian.iso", &swarm))), Refusal::NotYours);
+}
+
+#[test]
 fn pages_follow_each_other() {
     let here = Here::start(false);
     let mut ada = Asker::connect(here.address());
@@ -79,6 +119,25 @@ fn pages_follow_each_other() {
         }
     }
     assert_eq!(seen, (0..25).map(|n| format!("song {n:02}")).collect::<Vec<_>>());
+}
+
+#[test]
+fn no_name_ends_the_pages() {
+    let here = Here::start(false);
+    let mut ada = Asker::connect(here.address());
+    ada.register("ada");
+    // What the second one is ordered by has eleven times as many bytes.
+    let names = ["a".to_owned(), format!("b{}", "\u{fdfa}".repeat(84)), "c".to_owned(), "d".to_owned()];
+    for name in &names {
+        assert!(matches!(ada.publish(&Song::new(name, 1)), Ok(Reply::Published(_))));
+    }
+    let query = |after| Request::List(Query { text: String::new(), after, limit: 2 });
+    let Reply::Page(first) = ada.ask(&query(None)) else { panic!() };
+    // The place stays one when what stood there is gone.
+    assert_eq!(ada.ask(&Request::Unpublish(wanted(&names[1], ""))), Reply::Done);
+    let Reply::Page(second) = ada.ask(&query(first.next)) else { panic!() };
+    let second: Vec<_> = second.listings.iter().map(|listed| listed.composition.name.as_str()).collect();
+    assert_eq!(second, ["c", "d"]);
 }
 
 #[test]

@@ -100,7 +100,7 @@ fn a_manifest_that_contradicts_itself_is_found_out_on_request() {
     assert_eq!(
         one_line(&left.errors),
         "member: every part of song.bin is right, but not the digest of the whole: the manifest contradicts \
-         itself; compose the file again"
+         itself; whoever made it has to compose the file again"
     );
     assert!(!swarm.whole("b").exists());
     assert!(swarm.is_content(&swarm.partial("b")), "what was fetched is kept");

@@ -18,10 +18,10 @@ use orchestra::cli::{self, Exit};
 use orchestra::console::catalogue::{news_json, news_text, several_json};
 use orchestra::host::error::FileAction;
 use orchestra::host::signal::Signal;
-use orchestra::host::state::StateDir;
+use orchestra::host::state::{Conductors, StateDir};
 use orchestra::host::{HostError, terminal};
 use orchestra::limits::{PASSWORD_LEN_MAX, PASSWORD_LEN_MIN};
-use orchestra::text::Escaped;
+use orchestra::text::{Escaped, chain};
 
 use crate::{Arguments, PROGRAM};
 
@@ -115,7 +115,10 @@ fn choose(named: Option<&Place>, state: &StateDir, silent: bool) -> Result<Place
             )
         }));
     }
-    let mut known = state.conductors()?;
+    let Conductors { mut known, left_out } = state.conductors()?;
+    for error in left_out {
+        cli::note(format!("One conductor is left out: {}\n", chain(&error)));
+    }
     let conductor = match known.as_slice() {
         [_] => known.remove(0),
         [] => wrong(

@@ -84,7 +84,7 @@ pub(crate) struct List {
 
 #[derive(Debug, Args)]
 pub(crate) struct Details {
-    /// The name; NAME@DIGITS where several have it, with the first digits of the digest
+    /// The name; NAME@DIGITS where several have it, with the digits that list shows
     name: String,
     #[command(flatten)]
     at: Where,
@@ -103,7 +103,7 @@ pub(crate) struct Get {
 
 #[derive(Debug, Args)]
 pub(crate) struct Unpublish {
-    /// The name; NAME@DIGITS where several have it, with the first digits of the digest
+    /// The name; NAME@DIGITS where several have it, with the digits that list shows
     name: String,
     #[command(flatten)]
     at: Where,
@@ -211,7 +211,7 @@ pub(crate) fn publish(publish: &Publish) -> Ended {
             let manifest = manifest_file::read(&publish.file)?;
             let dir = sharing.dir.clone().unwrap_or_else(|| directory::of(&publish.file).to_owned());
             let (path, conductor) = (publish.file.clone(), conductor.clone());
-            Part { manifest, path, dir, conductor, verified: false }
+            Part { manifest, path, dir, conductor, verified: false, claimed: false }
         } else {
             let request = Request {
                 file: publish.file.clone(),
@@ -225,7 +225,7 @@ pub(crate) fn publish(publish: &Publish) -> Ended {
             };
             let dir = directory::of(&publish.file).to_owned();
             let (manifest, path) = (composed.manifest, composed.path);
-            Part { manifest, path, dir, conductor: conductor.clone(), verified: true }
+            Part { manifest, path, dir, conductor: conductor.clone(), verified: true, claimed: false }
         };
         let published = client.publish(&part.manifest)?;
         if !sharing.quiet {
@@ -257,7 +257,8 @@ pub(crate) fn get(get: &Get) -> Ended {
                 },
             )?;
         }
-        let part = Part { manifest, path, dir, conductor: conductor.clone(), verified: false };
+        let conductor = conductor.clone();
+        let part = Part { manifest, path, dir, conductor, verified: false, claimed: true };
         part.take(sharing, &signals)
     })
 }

@@ -87,6 +87,7 @@ enum Command {
     /// Get a file that is in a conductor's catalogue, and share it on
     #[command(help_template = TEMPLATE, override_usage = GET_USAGE, after_help = GET_EXAMPLE)]
     #[command(mut_arg("dir", |dir| dir.help("Folder for manifest and file [default: this one]")))]
+    #[command(mut_arg("check_digest", |check| check.help("On for whatever comes from a catalogue")))]
     Get(Get),
     /// Take a file of yours out of a conductor's catalogue
     #[command(help_template = ASK_TEMPLATE, after_help = UNPUBLISH_EXAMPLE)]

@@ -35,6 +35,8 @@ pub(crate) struct Part {
     pub(crate) conductor: HostPort,
     /// The whole composition is there, and was read a moment ago.
     pub(crate) verified: bool,
+    /// It came from a catalogue, where the digest of the whole is what its publisher claims: that is checked.
+    pub(crate) claimed: bool,
 }
 
 impl Part {
@@ -53,7 +55,7 @@ impl Part {
             members: sharing.members.clone(),
             leave: sharing.leave,
             repair: sharing.repair,
-            check_digest: sharing.check_digest,
+            check_digest: sharing.check_digest || self.claimed,
             verified: self.verified,
             up: sharing.up,
             down: sharing.down,
@@ -103,7 +105,7 @@ pub(crate) fn get(path: &Path, options: &Options) -> Result<Exit, Box<dyn Error>
     let dir = options.sharing.dir.clone().unwrap_or_else(|| directory::of(path).to_owned());
     let conductor = options.conductor.clone().unwrap_or_else(|| manifest.conductor().clone());
     let signals = signal::watch()?;
-    let part = Part { manifest, path: path.to_owned(), dir, conductor, verified: false };
+    let part = Part { manifest, path: path.to_owned(), dir, conductor, verified: false, claimed: false };
     part.take(&options.sharing, &signals)
 }
 
@@ -131,7 +133,8 @@ pub(crate) fn share(file: &Path, options: &Options) -> Result<Exit, Box<dyn Erro
         other => other?,
     };
     let dir = directory::of(file).to_owned();
-    let part = Part { manifest: composed.manifest, path: composed.path, dir, conductor, verified: true };
+    let (manifest, path) = (composed.manifest, composed.path);
+    let part = Part { manifest, path, dir, conductor, verified: true, claimed: false };
     let member = part.start(&options.sharing)?;
     if shows {
         let name = part.path.file_name().unwrap_or_default();

@@ -11,6 +11,7 @@ use crate::address::HostPort;
 use crate::catalogue::naming::told_apart;
 use crate::catalogue::{Details, Entered, Holder, Listed, Listing, News, Published, Reach};
 use crate::digest::Digest;
+use crate::identity::SwarmId;
 use crate::manifest::Manifest;
 
 /// What is told of news that are no answer, as one object; none for what is not for programs.
@@ -185,6 +186,8 @@ struct Cut<'a> {
     size: u64,
     part_size: u32,
     parts: u64,
+    /// What tells it from all others, whatever digest they claim.
+    swarm: String,
 }
 
 /// A composition in the catalogue.
@@ -229,6 +232,7 @@ impl<'a> From<&'a Manifest> for Cut<'a> {
             size: manifest.layout().size(),
             part_size: manifest.layout().part_len(),
             parts: manifest.layout().parts().into(),
+            swarm: manifest.swarm_id().digits(),
         }
     }
 }
@@ -243,6 +247,7 @@ impl<'a> From<&'a Listed> for Told<'a> {
                 size: composition.size,
                 part_size: composition.part_len,
                 parts: composition.parts(),
+                swarm: SwarmId::from_bytes(listed.swarm).digits(),
             },
             publisher: &listed.publisher,
             published: listed.published,

@@ -25,6 +25,7 @@ fn listed(name: &str, digest: u8) -> Listed {
             size: 142_044,
             part_len: 16_384,
         },
+        swarm: [digest ^ 0xff; 32],
         publisher: "ada".to_owned(),
         published: NOW - 7_200,
         complete: 2,
@@ -99,6 +100,7 @@ fn details_for_people() {
     let expected = "\
 song\\u{1b}[2J
   digest     2929292929292929292929292929292929292929
+  swarm      d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6
   size       138.7 KiB in 9 parts of 16.0 KiB
   published  by ada, 2 h ago
   holders    1 complete, 4 getting
@@ -166,8 +168,10 @@ fn the_names_that_scripts_rely_on() {
     let cut = |name: &str, mut fields: Value| {
         let cut = json!({"name": name, "digest": digest, "size": 142_044, "part_size": 16_384, "parts": 9});
         fields.as_object_mut().unwrap().extend(cut.as_object().unwrap().clone());
+        fields.as_object_mut().unwrap().entry("swarm").or_insert("d6".repeat(32).into());
         fields
     };
+    let ours = manifest().swarm_id().digits();
     let told = |name: &str, mut fields: Value| {
         let told = json!({"publisher": "ada", "published": NOW - 7_200, "complete": 2, "getting": 1});
         for (key, value) in told.as_object().unwrap() {
@@ -196,7 +200,7 @@ fn the_names_that_scripts_rely_on() {
         &published_json(&nas, &manifest(), Path::new("/s.orch"), &published),
         cut(
             "my song",
-            json!({"event": "published", "conductor": place, "manifest": "/s.orch",
+            json!({"event": "published", "conductor": place, "manifest": "/s.orch", "swarm": ours,
                    "namesakes": [told("my song", json!({}))]}),
         ),
     );
@@ -204,7 +208,8 @@ fn the_names_that_scripts_rely_on() {
         &manifest_json(&nas, &manifest(), Path::new("/s.orch"), true),
         cut(
             "my song",
-            json!({"event": "manifest", "conductor": place, "manifest": "/s.orch", "written": true}),
+            json!({"event": "manifest", "conductor": place, "manifest": "/s.orch", "swarm": ours,
+                   "written": true}),
         ),
     );
     let listing = listing_json(&nas, asked("", 2), &page(&["a", "b\n"], true));
@@ -233,6 +238,7 @@ fn the_names_that_scripts_rely_on() {
     assert_is(&several_json(&nas, &[listed("a", 0x29), listed("a", 0x31)]), {
         let mut other = told("a", json!({"called": "a@31313131"}));
         other["digest"] = "31".repeat(20).into();
+        other["swarm"] = "ce".repeat(32).into();
         json!({"event": "several", "conductor": place,
                    "namesakes": [told("a", json!({"called": "a@29292929"})), other]})
     });

@@ -10,6 +10,7 @@ use crate::cli::shell_word;
 use crate::console::table::{Side, table};
 use crate::console::words::counted;
 use crate::digest::Digest;
+use crate::identity::SwarmId;
 use crate::manifest::Manifest;
 use crate::text::{Escaped, bytes, chain};
 
@@ -66,6 +67,7 @@ pub fn published_text(conductor: &HostPort, manifest: &Manifest, published: &Pub
                 size: manifest.layout().size(),
                 part_len: manifest.layout().part_len(),
             },
+            swarm: *manifest.swarm_id().as_bytes(),
             publisher: String::new(),
             published: 0,
             complete: 0,
@@ -139,9 +141,10 @@ pub fn details_text(details: &Details, now: u64) -> String {
     let Details { listed, holders } = details;
     let composition = &listed.composition;
     let mut text = format!(
-        "{}\n  digest     {}\n  size       {} in {} of {}\n  published  by {}, {} ago\n  holders    {} complete, {} getting\n",
+        "{}\n  digest     {}\n  swarm      {}\n  size       {} in {} of {}\n  published  by {}, {} ago\n  holders    {} complete, {} getting\n",
         Escaped(&composition.name),
         Digest::from_bytes(composition.digest),
+        SwarmId::from_bytes(listed.swarm).digits(),
         bytes(composition.size),
         counted(composition.parts(), "part"),
         bytes(composition.part_len.into()),

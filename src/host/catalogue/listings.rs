@@ -70,7 +70,7 @@ pub struct Published {
     pub is_new: bool,
     /// Which other account publishes the same content under this name, if one does; it stays theirs.
     pub already_by: Option<AccountName>,
-    /// The first listings of this name, in whatever spelling, that have other contents; at most [`NAMESAKES_MAX`].
+    /// The first listings of this name, in whatever spelling, that are other swarms; at most [`NAMESAKES_MAX`].
     pub namesakes: Vec<Listing>,
 }
 
@@ -113,10 +113,9 @@ pub struct After {
 pub enum Found {
     /// There is none.
     None,
-    /// There is one; of several that publish the same content, the first.
+    /// There is one; of several that publish the same swarm, the first.
     One(Box<Listing>),
-    /// There are several with different digests: the first of each, in the order of publication, at most
-    /// [`NAMESAKES_MAX`].
+    /// There are several swarms: the first listing of each, in the order of publication, at most [`NAMESAKES_MAX`].
     Several(Vec<Listing>),
 }
 
@@ -138,7 +137,7 @@ impl After {
     /// The place right after this listing.
     #[must_use]
     pub fn listing(listing: &Listing) -> After {
-        After { name: folded(listing.name.as_str()), id: listing.id }
+        After { name: listing.name.as_str().to_owned(), id: listing.id }
     }
 }
 
@@ -176,16 +175,16 @@ impl Reader<'_> {
 
     /// What is published under this name, by anybody or by one account.
     ///
-    /// The very spelling counts if there is one that is published; if there is not, any. `digest` tells several of a name
-    /// apart: the first hex digits of the one that is meant, or nothing.
+    /// The very spelling counts if there is one that is published; if there is not, any. `digits` tell several of a name
+    /// apart: the first hex digits of the digest or the swarm of the one that is meant, or nothing.
     ///
     /// # Errors
     /// The database fails.
-    pub fn find(&self, name: &str, digest: &str, by: Option<AccountId>) -> Result<Found, CatalogueError> {
+    pub fn find(&self, name: &str, digits: &str, by: Option<AccountId>) -> Result<Found, CatalogueError> {
         let folded = folded(name);
-        let mut found = self.namesakes(&folded, Some(name), digest, by)?;
+        let mut found = self.namesakes(&folded, Some(name), digits, by)?;
         if found.is_empty() {
-            found = self.namesakes(&folded, None, digest, by)?;
+            found = self.namesakes(&folded, None, digits, by)?;
         }
         Ok(match found.len() {
             0 => Found::None,
@@ -197,26 +196,27 @@ impl Reader<'_> {
         })
     }
 
-    /// One listing of each digest: the first.
+    /// One listing of each swarm: the first. Not of each digest of the whole: nobody can tell whether that is the one of these
+    /// parts before all of them came, so who claims a digest first would have it for good.
     fn namesakes(
         &self,
         folded: &str,
         exact: Option<&str>,
-        digest: &str,
+        digits: &str,
         by: Option<AccountId>,
     ) -> Result<Vec<Listing>, CatalogueError> {
         let find = format!(
             "SELECT {COLUMNS}, min(listings.id) FROM listings INDEXED BY listings_folded \
              CROSS JOIN accounts ON accounts.id = listings.account \
              WHERE listings.folded = ?1 AND (?2 IS NULL OR listings.name = ?2) \
-             AND substr(hex(listings.digest), 1, length(?3)) = ?3 \
+             AND ?3 IN (substr(hex(listings.digest), 1, length(?3)), substr(hex(listings.swarm), 1, length(?3))) \
              AND (?4 IS NULL OR listings.account = ?4) AND NOT accounts.disabled \
-             GROUP BY listings.digest ORDER BY 10 LIMIT ?5"
+             GROUP BY listings.swarm ORDER BY 10 LIMIT ?5"
         );
         let by = by.map(|account| account.number().cast_signed());
         // One more than is told, because one of them may be the one that they are namesakes of.
         let most = i64::try_from(NAMESAKES_MAX + 1).unwrap_or(i64::MAX);
-        self.rows(&find, params![folded, exact, digest.to_ascii_uppercase(), by, most], listing_of)
+        self.rows(&find, params![folded, exact, digits.to_ascii_uppercase(), by, most], listing_of)
     }
 
     /// The digests of the parts of a listing, in their order; nothing if it is gone.
@@ -306,7 +306,7 @@ impl Writer<'_> {
             (None, Ok(())) => (self.insert(owner, new, swarm, now)?, true, None),
         };
         let mut namesakes = self.namesakes(&folded(name), None, "", None)?;
-        namesakes.retain(|other| other.digest != new.digest);
+        namesakes.retain(|other| other.swarm != swarm);
         namesakes.truncate(NAMESAKES_MAX);
         Ok(Ok(Published { id, is_new, already_by, namesakes }))
     }

@@ -553,6 +553,32 @@ fn two_compositions_of_one_name_are_told_apart() {
 }
 
 #[test]
+fn one_digest_with_other_parts_is_another_composition() {
+    let mut scene = Scene::new();
+    let (alice, bob) = (scene.register("alice"), scene.register("bob"));
+    let honest = Composition::new(1);
+    let claimed = Composition { parts: Composition::new(2).parts, ..Composition::new(1) };
+    scene.write(|writer| claimed.publish(writer, bob, "song")).unwrap();
+    let published = scene.write(|writer| honest.publish(writer, alice, "song")).unwrap();
+    assert!(published.is_new && published.already_by.is_none());
+    assert_eq!(published.namesakes.iter().map(|other| other.swarm).collect::<Vec<_>>(), [claimed.swarm()]);
+    let digest = honest.digest.to_string();
+    for digits in ["", &digest[..4], &digest] {
+        let found = scene.read(|reader| reader.find("song", digits, None));
+        assert!(matches!(found, Found::Several(listings) if listings.len() == 2), "{digits}");
+    }
+    for (composition, by) in [(&honest, "alice"), (&claimed, "bob")] {
+        let swarm = composition.swarm().digits();
+        for digits in [&swarm[..8], &swarm, &swarm[..9].to_uppercase()] {
+            let listing = one(scene.read(|reader| reader.find("song", digits, None)));
+            assert_eq!((listing.publisher.as_str(), listing.swarm), (by, composition.swarm()));
+        }
+    }
+    let too_long = format!("{}0", honest.swarm().digits());
+    assert_eq!(scene.read(|reader| reader.find("song", &too_long, None)), Found::None);
+}
+
+#[test]
 fn the_very_spelling_counts_where_there_is_one() {
     let mut scene = Scene::new();
     let alice = scene.register("alice");

@@ -337,8 +337,9 @@ impl Front {
             },
             (Step::Page, Outcome::Page(page)) => {
                 let last = page.listings.last().filter(|_| page.has_more);
-                let next =
-                    last.map(|last| Cursor { name: folded(last.name.as_str()), listing: last.id.number() });
+                // As it was published: what it is ordered by may be many times as long, and no request could carry it.
+                let next = last
+                    .map(|last| Cursor { name: last.name.as_str().to_owned(), listing: last.id.number() });
                 let matches = u32::try_from(page.matches).unwrap_or(u32::MAX);
                 self.count(slot, page.listings, Shape::Page { next, matches })
             }
@@ -501,6 +502,7 @@ fn composition(listing: &Listing) -> Composition {
 fn listed(listing: &Listing, (complete, getting): (u32, u32)) -> Listed {
     Listed {
         composition: composition(listing),
+        swarm: *listing.swarm.as_bytes(),
         publisher: listing.publisher.as_str().to_owned(),
         published: listing.published.as_secs(),
         complete,
