@@ -146,10 +146,37 @@ fn a_new_catalogue_is_for_its_user_alone() {
         let path = file.unwrap().path();
         assert_eq!(mode(&path), 0o600, "{}", path.display());
     }
-    fs::set_permissions(scene.path(), Permissions::from_mode(0o644)).unwrap();
-    let mut again = Catalogue::open(&scene.path()).unwrap();
-    assert_eq!(mode(&scene.path()), 0o600);
-    assert!(again.read(|reader| reader.account(&name("alice"))).unwrap().is_some());
+}
+
+#[test]
+fn a_backup_that_all_can_read_is_for_its_user_alone_once_it_is_opened() {
+    let mut scene = Scene::new();
+    scene.register("alice");
+    // As `cp` does it, with or without the log, and as a link to it.
+    for (has_log, has_link) in [(false, false), (true, false), (true, true)] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c");
+        for (from, to) in [("catalogue.sqlite", "c"), ("catalogue.sqlite-wal", "c-wal")] {
+            if has_log || !to.contains('-') {
+                fs::copy(scene.dir.path().join(from), dir.path().join(to)).unwrap();
+                fs::set_permissions(dir.path().join(to), Permissions::from_mode(0o644)).unwrap();
+            }
+        }
+        let other = tempfile::tempdir().unwrap();
+        let link = other.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        let mut again = Catalogue::open(if has_link { &link } else { &path }).unwrap();
+        let mut files = Vec::new();
+        for file in fs::read_dir(dir.path()).unwrap() {
+            let path = file.unwrap().path();
+            assert_eq!(mode(&path), 0o600, "{}", path.display());
+            files.push(path.file_name().unwrap().to_owned());
+        }
+        files.sort_unstable();
+        assert_eq!(files, ["c", "c-shm", "c-wal"]);
+        let alice = again.read(|reader| reader.account(&name("alice"))).unwrap();
+        assert_eq!(alice.is_some(), has_log, "what was only in the log is not in a copy without it");
+    }
 }
 
 #[test]
