@@ -152,10 +152,7 @@ impl Database {
 
     /// Tells of all sessions, if another process changed anything: it may have ended some.
     fn look(&mut self, journal: &mut Journal) {
-        let sessions = self.catalogue.changed_elsewhere().and_then(|changed| {
-            changed.then(|| self.catalogue.read(|reader| reader.sessions(clock::wall()))).transpose()
-        });
-        match sessions {
+        match self.catalogue.changed_elsewhere(|reader| reader.sessions(clock::wall())) {
             Ok(None) => {}
             Ok(Some(sessions)) => self.conductor.send(News::Sessions(sessions)),
             Err(error) => journal.trouble(clock::now(), chain(&error)),

@@ -410,19 +410,26 @@ proptest! {
     }
 }
 
+fn has_changed(scene: &mut Scene) -> bool {
+    scene.catalogue.changed_elsewhere(|_| Ok(())).unwrap().is_some()
+}
+
 #[test]
 fn what_the_operator_changes_is_noticed() {
     let mut scene = Scene::new();
     let alice = scene.register("alice");
-    assert!(!scene.catalogue.changed_elsewhere().unwrap(), "our own changes do not count");
+    assert!(!has_changed(&mut scene), "our own changes do not count");
     let ours = session(alice, 1);
     scene.write(|writer| writer.open_session(&ours, NOW)).unwrap();
     let mut operator = Catalogue::open_existing(&scene.path()).unwrap();
-    assert!(!scene.catalogue.changed_elsewhere().unwrap(), "it only looked");
+    assert!(!has_changed(&mut scene), "it only looked");
     let ended = operator.write(|writer| writer.set_disabled(alice, true)).unwrap();
     assert_eq!(ended, [ours.id]);
-    assert!(scene.catalogue.changed_elsewhere().unwrap());
-    assert!(!scene.catalogue.changed_elsewhere().unwrap(), "once");
+    let path = scene.path();
+    let failed = scene.catalogue.changed_elsewhere(|_| Err::<(), _>(CatalogueError::InUse { path }));
+    assert!(failed.is_err());
+    assert!(has_changed(&mut scene), "nobody has seen it yet");
+    assert!(!has_changed(&mut scene), "once");
     assert_eq!(scene.read(|reader| reader.session(ours.id, NOW)), None);
 }
 
