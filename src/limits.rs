@@ -713,7 +713,7 @@ pub const PASSWORD_COSTS_MAX: (u32, u32, u32) = (256 * 1_024, 16, 16);
 pub const SESSION_SPAN: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// Sessions of one account, on as many computers; with one more the oldest ends.
 pub const SESSIONS_PER_ACCOUNT_MAX: u64 = 32;
-/// Sessions in all: the desk keeps them in memory.
+/// Sessions in all: the desk keeps them in memory. With one more, one ends of an account that has most.
 pub const SESSIONS_MAX: u64 = 200_000;
 /// Compositions that a catalogue lists.
 pub const LISTINGS_MAX: u64 = 100_000;

@@ -45,7 +45,7 @@ impl Scene {
                 let account = writer.register(&name, &HASH, now)?.unwrap();
                 let expires = now + Duration::from_secs(1_000);
                 let session = Session { id: token.id(), key: token.key(), account, expires };
-                writer.open_session(&session, now)?.unwrap();
+                writer.open_session(&session, &HASH, now)?.unwrap();
                 Ok(())
             })
             .unwrap();

@@ -27,9 +27,10 @@ const FIRST: &str = "
     CREATE TABLE totals (
         one INTEGER PRIMARY KEY CHECK (one = 1),
         listings INTEGER NOT NULL,
-        parts INTEGER NOT NULL          -- of which there are digests
+        parts INTEGER NOT NULL,         -- of which there are digests
+        sessions INTEGER NOT NULL
     ) STRICT;
-    INSERT INTO totals VALUES (1, 0, 0);
+    INSERT INTO totals VALUES (1, 0, 0, 0);
     CREATE TABLE accounts (
         id INTEGER PRIMARY KEY,
         name TEXT NOT NULL,
@@ -41,9 +42,11 @@ const FIRST: &str = "
         parts INTEGER NOT NULL DEFAULT 0,
         downloads REAL NOT NULL DEFAULT 0,
         failures REAL NOT NULL DEFAULT 0,
-        counted INTEGER NOT NULL DEFAULT 0
+        counted INTEGER NOT NULL DEFAULT 0,
+        sessions INTEGER NOT NULL DEFAULT 0
     ) STRICT;
     CREATE INDEX accounts_disabled ON accounts (id) WHERE disabled;
+    CREATE INDEX accounts_sessions ON accounts (sessions);
     CREATE TABLE sessions (
         id BLOB PRIMARY KEY,
         account INTEGER NOT NULL REFERENCES accounts (id),

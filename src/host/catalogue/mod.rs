@@ -33,7 +33,7 @@ pub use self::accounts::{Account, AccountLine, NotRegistered};
 pub use self::error::CatalogueError;
 pub use self::listings::{After, Found, Listing, ListingId, NewListing, NotPublished, Page, Published};
 pub use self::reports::{Report, Uncounted};
-pub use self::sessions::{EndedSessions, NoRoomForSession, OpenedSession, Session, SessionOwner};
+pub use self::sessions::{EndedSessions, NotOpened, OpenedSession, Session, SessionOwner};
 pub use self::static_key::ConductorKey;
 
 /// The catalogue of a conductor. Whoever owns it may be any thread, but only one.

@@ -420,7 +420,7 @@ fn what_the_operator_changes_is_noticed() {
     let alice = scene.register("alice");
     assert!(!has_changed(&mut scene), "our own changes do not count");
     let ours = session(alice, 1);
-    scene.write(|writer| writer.open_session(&ours, NOW)).unwrap();
+    scene.write(|writer| writer.open_session(&ours, &hash(), NOW)).unwrap();
     let mut operator = Catalogue::open_existing(&scene.path()).unwrap();
     assert!(!has_changed(&mut scene), "it only looked");
     let ended = operator.write(|writer| writer.set_disabled(alice, true)).unwrap();
@@ -466,17 +466,17 @@ fn the_oldest_of_too_many_sessions_ends() {
     let mut scene = Scene::new();
     let (alice, bob) = (scene.register("alice"), scene.register("bob"));
     let others = session(bob, 1_000);
-    scene.write(|writer| writer.open_session(&others, NOW)).unwrap();
+    scene.write(|writer| writer.open_session(&others, &hash(), NOW)).unwrap();
     for number in 0..SESSIONS_PER_ACCOUNT_MAX + 2 {
         let opened = session(alice, number);
         let now = NOW + Duration::from_secs(number);
-        let result = scene.write(|writer| writer.open_session(&opened, now)).unwrap();
+        let result = scene.write(|writer| writer.open_session(&opened, &hash(), now)).unwrap();
         let oldest = number.checked_sub(SESSIONS_PER_ACCOUNT_MAX).map(|oldest| session(alice, oldest).id);
         assert_eq!(result.ended, oldest.into_iter().collect::<Vec<_>>());
     }
     // The clock was set back: the new one stays all the same.
     let newest = session(alice, 500);
-    scene.write(|writer| writer.open_session(&newest, DAY)).unwrap();
+    scene.write(|writer| writer.open_session(&newest, &hash(), DAY)).unwrap();
     assert!(scene.read(|reader| reader.session(newest.id, NOW)).is_some());
     assert!(scene.read(|reader| reader.session(others.id, NOW)).is_some(), "others keep theirs");
     assert_eq!(scene.read(|reader| reader.sessions(NOW)).len() as u64, SESSIONS_PER_ACCOUNT_MAX + 1);
@@ -487,17 +487,17 @@ fn a_session_ends_by_itself_and_is_forgotten() {
     let mut scene = Scene::new();
     let alice = scene.register("alice");
     let ours = session(alice, 1);
-    scene.write(|writer| writer.open_session(&ours, NOW)).unwrap();
+    scene.write(|writer| writer.open_session(&ours, &hash(), NOW)).unwrap();
     let owner = SessionOwner { account: alice, name: name("alice") };
     let last = ours.expires - Duration::from_secs(1);
     assert_eq!(scene.read(|reader| reader.session(ours.id, last)), Some(owner));
     assert_eq!(scene.read(|reader| reader.session(ours.id, ours.expires)), None);
     assert_eq!(scene.read(|reader| reader.sessions(last))[0].key, ours.key);
     assert!(scene.read(|reader| reader.sessions(ours.expires)).is_empty());
-    assert!(!scene.write(|writer| writer.forget(last)));
+    assert_eq!(scene.write(|writer| writer.forget(last)), (Vec::new(), false));
     assert!(scene.write(|writer| writer.close_session(ours.id)), "it was still there");
-    scene.write(|writer| writer.open_session(&ours, NOW)).unwrap();
-    scene.write(|writer| writer.forget(ours.expires));
+    scene.write(|writer| writer.open_session(&ours, &hash(), NOW)).unwrap();
+    assert_eq!(scene.write(|writer| writer.forget(ours.expires)), (vec![ours.id], false));
     assert!(!scene.write(|writer| writer.close_session(ours.id)), "it is forgotten");
 }
 
@@ -506,12 +506,12 @@ fn who_is_shut_out_has_nothing_until_let_in_again() {
     let mut scene = Scene::new();
     let (alice, bob) = (scene.register("alice"), scene.register("bob"));
     let ours = session(alice, 1);
-    scene.write(|writer| writer.open_session(&ours, NOW)).unwrap();
+    scene.write(|writer| writer.open_session(&ours, &hash(), NOW)).unwrap();
     scene.publish(alice, "hers", 0);
     scene.publish(bob, "his", 1);
     assert_eq!(scene.write(|writer| writer.set_disabled(alice, true)), [ours.id]);
     assert!(scene.read(|reader| reader.account(&name("alice"))).unwrap().is_disabled);
-    assert_eq!(scene.write(|writer| writer.open_session(&ours, NOW)), Err(NoRoomForSession));
+    assert_eq!(scene.write(|writer| writer.open_session(&ours, &hash(), NOW)), Err(NotOpened));
     let refused = scene.write(|writer| Composition::new(2).publish(writer, alice, "more"));
     assert_eq!(refused, Err(NotPublished::Nobody));
     assert_eq!(scene.names(""), ["his"]);
@@ -521,7 +521,7 @@ fn who_is_shut_out_has_nothing_until_let_in_again() {
     assert!(scene.publish(bob, "hers", 0).is_new, "what is not listed is nobody's");
     scene.write(|writer| writer.set_disabled(alice, false));
     assert_eq!(scene.names(""), ["hers", "hers", "his"]);
-    assert!(scene.write(|writer| writer.open_session(&ours, NOW)).is_ok());
+    assert!(scene.write(|writer| writer.open_session(&ours, &hash(), NOW)).is_ok());
 }
 
 #[test]
@@ -529,11 +529,56 @@ fn a_new_password_ends_what_the_old_one_opened() {
     let mut scene = Scene::new();
     let alice = scene.register("alice");
     let ours = session(alice, 1);
-    scene.write(|writer| writer.open_session(&ours, NOW)).unwrap();
+    scene.write(|writer| writer.open_session(&ours, &hash(), NOW)).unwrap();
     let other = PasswordHash::from_text("$other".to_owned());
     assert_eq!(scene.write(|writer| writer.set_password(alice, &other)), [ours.id]);
     assert_eq!(scene.read(|reader| reader.account(&name("ALICE"))).unwrap().password, other);
     assert_eq!(scene.read(|reader| reader.session(ours.id, NOW)), None);
+    // Somebody was quick enough to have the old one verified before.
+    assert_eq!(scene.write(|writer| writer.open_session(&ours, &hash(), NOW)), Err(NotOpened));
+    assert_eq!(scene.read(|reader| reader.session(ours.id, NOW)), None);
+    assert!(scene.write(|writer| writer.open_session(&ours, &other, NOW)).is_ok());
+}
+
+#[test]
+fn whoever_logs_in_finds_room() {
+    let mut scene = Scene::new();
+    let names = ["greedy", "alice", "bob", "carol", "dave"];
+    let [greedy, alice, bob, carol, dave] = names.map(|name| scene.register(name));
+    let at = |second| NOW + Duration::from_secs(second);
+    let open = |scene: &mut Scene, account, number, now| {
+        let opened = session(account, number);
+        let ended = scene.write(|writer| writer.open_session(&opened, &hash(), now)).unwrap().ended;
+        assert!(scene.read(|reader| reader.session(opened.id, now)).is_some());
+        model::check_sums(scene);
+        ended
+    };
+    let id = |number| session(greedy, number).id;
+    for number in 0..3 {
+        assert_eq!(open(&mut scene, greedy, number, at(number)), []);
+    }
+    assert_eq!(open(&mut scene, alice, 10, at(0)), []);
+    assert_eq!(open(&mut scene, bob, 11, at(0)), []);
+    // As if so many others had the rest.
+    let rest = SESSIONS_MAX - 5;
+    scene.meddle(&format!("UPDATE totals SET sessions = sessions + {rest}"));
+    let full = "SELECT sessions FROM totals";
+    let full = |scene: &mut Scene| scene.read(|reader| reader.value::<i64>(full, []));
+    let open = |scene: &mut Scene, account, number, now| {
+        let opened = session(account, number);
+        let ended = scene.write(|writer| writer.open_session(&opened, &hash(), now)).unwrap().ended;
+        assert!(scene.read(|reader| reader.session(opened.id, now)).is_some());
+        assert_eq!(full(scene), SESSIONS_MAX.cast_signed());
+        ended
+    };
+    assert_eq!(open(&mut scene, alice, 12, at(9)), [id(10)], "her own oldest one");
+    assert_eq!(open(&mut scene, carol, 13, at(9)), [id(0)], "the oldest of who has most");
+    assert_eq!(open(&mut scene, dave, 14, at(9)), [id(1)]);
+    // Now all have one, and the newest is no reason to give way.
+    let eve = scene.register("eve");
+    assert_eq!(open(&mut scene, eve, 15, at(9)).len(), 1);
+    scene.meddle(&format!("UPDATE sessions SET expires = {} WHERE account = 2", at(9).as_secs()));
+    assert_eq!(open(&mut scene, bob, 16, at(9)), [id(12)], "what has expired goes first");
 }
 
 #[test]
@@ -697,11 +742,6 @@ fn no_more_than_the_limits_allow() {
 
     let many = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ";
     scene.meddle(&format!(
-        "{many} {SESSIONS_MAX}) INSERT INTO sessions SELECT CAST('s' || n AS BLOB), 1, x'00', 1, {} FROM n",
-        u32::MAX
-    ));
-    assert_eq!(scene.write(|writer| writer.open_session(&session(alice, 1), NOW)), Err(NoRoomForSession));
-    scene.meddle(&format!(
         "{many} {ACCOUNTS_MAX} - 1) INSERT INTO accounts (name, folded, password, made) SELECT 'n' || n, 'n' || n, '', 1 FROM n"
     ));
     let result = scene.write(|writer| writer.register(&name("bob"), &hash(), NOW));
@@ -757,8 +797,8 @@ fn what_was_reported_is_forgotten_the_next_day() {
     };
     scene.write(|writer| writer.forget(NOW));
     assert_eq!(rows(&scene), REPORTS_PER_DAY_MAX, "today's stay");
-    assert!(scene.write(|writer| writer.forget(NOW + DAY)), "there may be more");
-    assert!(!scene.write(|writer| writer.forget(NOW + DAY)));
+    assert!(scene.write(|writer| writer.forget(NOW + DAY)).1, "there may be more");
+    assert!(!scene.write(|writer| writer.forget(NOW + DAY)).1);
     assert_eq!(rows(&scene), 0);
     assert!(scene.write(|writer| writer.report(&report, NOW + DAY, plus_one)).is_ok());
 }

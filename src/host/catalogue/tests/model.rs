@@ -129,7 +129,7 @@ impl Model {
             Act::Report(from, about, content) => self.report(scene, from, about, content, *now),
             Act::Pass(seconds) => *now += Duration::from_secs(seconds),
             Act::Forget => {
-                while scene.write(|writer| writer.forget(*now)) {}
+                while scene.write(|writer| writer.forget(*now)).1 {}
                 self.sessions.retain(|_, (_, _, expires)| *expires > *now);
                 self.reports.retain(|report| report.0 >= day(*now));
             }
@@ -163,9 +163,9 @@ impl Model {
         if self.sessions.contains_key(&opened.id) {
             return;
         }
-        let result = scene.write(|writer| writer.open_session(&opened, now));
+        let result = scene.write(|writer| writer.open_session(&opened, &hash(), now));
         if known.is_disabled {
-            assert_eq!(result, Err(NoRoomForSession));
+            assert_eq!(result, Err(NotOpened));
             return;
         }
         let account = known.id;
@@ -285,8 +285,9 @@ fn sorted(mut ids: Vec<SessionId>) -> Vec<SessionId> {
 /// What is counted along is what there is.
 pub(super) fn check_sums(scene: &mut Scene) {
     let differ = "SELECT (SELECT listings <> (SELECT count(*) FROM listings) \
-                      OR parts <> (SELECT coalesce(sum(length(parts)), 0) / 20 FROM digests) FROM totals) \
-                  + (SELECT count(*) FROM accounts WHERE listings <> \
+                      OR sessions <> (SELECT count(*) FROM sessions) OR parts <> (SELECT coalesce(sum(length(parts)), 0) / 20 FROM digests) FROM totals) \
+                  + (SELECT count(*) FROM accounts WHERE sessions <> \
+                      (SELECT count(*) FROM sessions WHERE account = accounts.id) OR listings <> \
                       (SELECT count(*) FROM listings WHERE account = accounts.id) OR parts <> \
                       (SELECT coalesce(sum(length(digests.parts)), 0) / 20 FROM digests JOIN listings \
                        ON listings.id = listing WHERE account = accounts.id)) \
