@@ -140,6 +140,42 @@ fn who_is_disabled_is_out_until_enabled() {
 }
 
 #[test]
+fn who_is_removed_is_gone_and_leaves_room() {
+    let mut scene = Scene::new();
+    let (alice, bob) = (scene.register("Alice"), scene.register("bob"));
+    scene.publish(&alice, "song");
+    scene.publish(&alice, "melody");
+    scene.publish(&bob, "tune");
+    assert_eq!(
+        scene.says(&["remove", "alice"]),
+        ["conductor: Alice is removed, with the 2 compositions that it had published; its session has ended"]
+    );
+    assert!(scene.catalogue.changed_elsewhere(|_| Ok(())).unwrap().is_some());
+    assert!(!scene.is_logged_in(&alice) && scene.is_logged_in(&bob));
+    let page = scene.catalogue.read(|reader| reader.list("", None, 9)).unwrap();
+    assert_eq!(page.listings.iter().map(|listing| listing.name.as_str()).collect::<Vec<_>>(), ["tune"]);
+    assert_eq!(scene.says(&["list"]).len(), 1 + 1);
+    let again = scene.account(&["remove", "alice"]);
+    assert_eq!((again.code, again.lines.len()), (Some(1), 0));
+    assert!(
+        again.errors.starts_with("conductor: there is no account alice in c.sqlite;"),
+        "{}",
+        again.errors
+    );
+    let token = scene.register("alice");
+    assert!(scene.is_logged_in(&token), "the name is free");
+}
+
+#[test]
+fn help_fits_a_screen() {
+    for of in [&["account", "-h"][..], &["account", "remove", "-h"], &["account", "reset", "--help"]] {
+        let ended = Program::start(Command::new(binary("conductor")).args(of).env("COLUMNS", "80")).ended();
+        let lines = ended.lines;
+        assert!(lines.len() <= 24 && lines.iter().all(|line| line.chars().count() <= 80), "{lines:#?}");
+    }
+}
+
+#[test]
 fn all_accounts_are_listed() {
     let mut scene = Scene::new();
     for number in 0..150 {

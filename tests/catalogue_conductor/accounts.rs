@@ -9,7 +9,7 @@ use orchestra::host::password::{Password, PasswordHash};
 use orchestra::limits::{ATTEMPTS_FREE_PER_ACCOUNT, REGISTRATIONS_FREE_PER_SOURCE, SESSIONS_MAX};
 use orchestra::wire::catalogue::{Query, Refusal, Reply, Request, Session};
 
-use crate::asker::{Asker, PASSWORD, login, wanted};
+use crate::asker::{Asker, PASSWORD, Song, login, wanted};
 use crate::common::program::{PATIENCE, binary};
 use crate::{Here, config, program};
 use orchestra::conductor::Conductor;
@@ -164,6 +164,40 @@ fn whom_the_operator_shuts_out_is_out() {
         assert!(start.elapsed() < PATIENCE, "its session lives on at the desk");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+#[test]
+fn whom_the_operator_removes_is_out_and_gets_nothing_back_by_registering_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("group.sqlite");
+    let conductor = program(&file, &["--private"]);
+    let (mut ada, mut bob) = (Asker::connect(conductor.address), Asker::connect(conductor.address));
+    let token = ada.register("ada").token;
+    bob.register("bob");
+    let song = Song::new("song", 3);
+    ada.publish(&song).unwrap();
+    crate::desk::greeted(conductor.address, &token.speaker(), crate::desk::going(song.swarm(), 7, true));
+    let mut remove = Command::new(binary("conductor"));
+    remove.args(["account", "remove", "ada", "--catalogue"]).arg(&file).current_dir(dir.path());
+    assert!(remove.status().unwrap().success());
+    assert_eq!(ada.refused(&ALL), Refusal::SessionOver);
+    assert_eq!(ada.refused(&Request::Login(login("ada", PASSWORD))), Refusal::WrongLogin);
+    assert_eq!(bob.list(""), [""; 0]);
+    assert_eq!(bob.refused(&Request::Details(wanted("song", ""))), Refusal::NotFound);
+    // Her member still holds it, as nobody's.
+    bob.publish(&song).unwrap();
+    let holders = crate::desk::holders(&mut bob, "song");
+    assert_eq!(holders.iter().map(|holder| holder.account.as_deref()).collect::<Vec<_>>(), [None]);
+    // At the desk as well, soon.
+    let start = Instant::now();
+    while crate::desk::is_greeted(conductor.address, &token) {
+        assert!(start.elapsed() < PATIENCE, "its session lives on at the desk");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    ada.register("ada");
+    assert_eq!(crate::desk::holders(&mut bob, "song")[0].account, None, "the new ada is another one");
+    assert_eq!(ada.refused(&Request::Unpublish(wanted("song", ""))), Refusal::NotYours);
+    assert_eq!(ada.refused(&Request::Resume(token)), Refusal::SessionOver);
 }
 
 #[test]

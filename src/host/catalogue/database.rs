@@ -32,7 +32,7 @@ const FIRST: &str = "
     ) STRICT;
     INSERT INTO totals VALUES (1, 0, 0, 0);
     CREATE TABLE accounts (
-        id INTEGER PRIMARY KEY,
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
         name TEXT NOT NULL,
         folded TEXT NOT NULL UNIQUE,
         password TEXT NOT NULL,         -- its hash, as a PHC string
@@ -81,6 +81,8 @@ const FIRST: &str = "
         swarm BLOB NOT NULL,
         PRIMARY KEY (day, reporter, about, swarm)
     ) STRICT, WITHOUT ROWID;
+    CREATE INDEX reports_reporter ON reports (reporter);
+    CREATE INDEX reports_about ON reports (about);
 ";
 
 /// Opens the database, and makes it if it may.

@@ -29,7 +29,7 @@ mod static_key;
 #[cfg(test)]
 mod tests;
 
-pub use self::accounts::{Account, AccountLine, NotRegistered};
+pub use self::accounts::{Account, AccountLine, NotRegistered, Removed};
 pub use self::error::CatalogueError;
 pub use self::listings::{After, Found, Listing, ListingId, NewListing, NotPublished, Page, Published};
 pub use self::reports::{Report, Uncounted};

@@ -582,6 +582,79 @@ fn whoever_logs_in_finds_room() {
 }
 
 #[test]
+fn an_account_that_is_removed_leaves_room() {
+    let mut scene = Scene::new();
+    let (alice, bob) = (scene.register("alice"), scene.register("bob"));
+    let ours = session(bob, 1);
+    scene.write(|writer| writer.open_session(&ours, &hash(), NOW)).unwrap();
+    scene.publish(alice, "hers", 0);
+    let his = scene.publish(bob, "his", 1);
+    for (reporter, about) in [(alice, bob), (bob, alice)] {
+        let report = Report { reporter, about, swarm: Composition::new(1).swarm() };
+        scene.write(|writer| writer.report(&report, NOW, plus_one)).unwrap();
+    }
+    let removed = scene.write(|writer| writer.remove(bob));
+    assert_eq!(removed, Removed { listings: 1, ended: vec![ours.id], is_done: true });
+    assert_eq!(scene.names(""), ["hers"]);
+    assert_eq!(scene.read(|reader| reader.parts(his.id)), None);
+    assert_eq!(scene.read(|reader| reader.session(ours.id, NOW)), None);
+    assert_eq!(scene.read(|reader| reader.account_name(bob)), None, "nobody is called so");
+    let rows = |scene: &mut Scene, table: &str| {
+        scene.read(|reader| reader.value::<i64>(&format!("SELECT count(*) FROM {table}"), []))
+    };
+    let left = ["accounts", "listings", "digests", "sessions", "reports"];
+    assert_eq!(left.map(|table| rows(&mut scene, table)), [1, 1, 1, 0, 0]);
+    model::check_sums(&mut scene);
+    // The name is free; but who comes gets nothing of who was there, not even the number.
+    let other = scene.register("bob");
+    assert!(other > bob);
+    assert_eq!(scene.write(|writer| writer.open_session(&ours, &hash(), NOW)), Err(NotOpened));
+    assert!(scene.publish(other, "his", 1).is_new);
+    let nobody = scene.write(|writer| writer.remove(bob));
+    assert_eq!(nobody, Removed { listings: 0, ended: Vec::new(), is_done: true });
+    model::check_sums(&mut scene);
+}
+
+#[test]
+fn an_account_with_very_much_goes_in_steps_that_nobody_sees() {
+    let mut scene = Scene::new();
+    let (alice, bob) = (scene.register("alice"), scene.register("bob"));
+    scene.publish(bob, "his", 1);
+    let many = 2 * TAKEN_BACK_AT_A_TIME;
+    scene.meddle(&format!(
+        "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {many}) \
+         INSERT INTO listings (account, name, folded, digest, size, part_len, swarm, published) \
+         SELECT 1, 'n' || n, 'n' || n, zeroblob(20), 0, 16, zeroblob(32), 1 FROM n; \
+         INSERT INTO digests SELECT id, x'' FROM listings WHERE account = 1; \
+         UPDATE accounts SET listings = {many} WHERE id = 1; UPDATE totals SET listings = 1 + {many}"
+    ));
+    // Two that are as large as one may be, but only by their digests.
+    let large = i64::from(PARTS_MAX) * 20;
+    scene.meddle(&format!(
+        "UPDATE digests SET parts = zeroblob({large}) WHERE listing IN \
+         (SELECT id FROM listings WHERE account = 1 ORDER BY id DESC LIMIT 2); \
+         UPDATE accounts SET parts = 2 * {PARTS_MAX} WHERE id = 1; \
+         UPDATE totals SET parts = 2 + 2 * {PARTS_MAX}"
+    ));
+    model::check_sums(&mut scene);
+    let mut removed = 0;
+    let mut steps = 0;
+    loop {
+        let step = scene.write(|writer| writer.remove(alice));
+        removed += step.listings;
+        steps += 1;
+        assert_eq!(scene.names(""), ["his"], "nothing of it, not the half");
+        model::check_sums(&mut scene);
+        if step.is_done {
+            break;
+        }
+        assert!(scene.read(|reader| reader.account(&name("alice"))).unwrap().is_disabled);
+    }
+    assert_eq!((removed, steps), (many as u64, 3));
+    assert!(scene.read(|reader| reader.account(&name("alice"))).is_none());
+}
+
+#[test]
 fn the_operator_sees_all_accounts_page_by_page() {
     let mut scene = Scene::new();
     let mut expected = Vec::new();
