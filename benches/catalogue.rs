@@ -69,7 +69,7 @@ impl Scene {
                 let account = writer.register(&name, &hash, NOW)?.expect("there is room");
                 let token = token(number);
                 let session = Session { id: token.id(), key: token.key(), account, expires: NOW * 2 };
-                writer.open_session(&session, NOW)?.expect("there is room");
+                writer.open_session(&session, &hash, NOW)?.expect("it has this password");
                 accounts.push(account);
             }
             Ok(accounts)

@@ -713,7 +713,7 @@ pub const PASSWORD_COSTS_MAX: (u32, u32, u32) = (256 * 1_024, 16, 16);
 pub const SESSION_SPAN: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// Sessions of one account, on as many computers; with one more the oldest ends.
 pub const SESSIONS_PER_ACCOUNT_MAX: u64 = 32;
-/// Sessions in all: the desk keeps them in memory.
+/// Sessions in all: the desk keeps them in memory. With one more, one ends of an account that has most.
 pub const SESSIONS_MAX: u64 = 200_000;
 /// Compositions that a catalogue lists.
 pub const LISTINGS_MAX: u64 = 100_000;
@@ -732,6 +732,9 @@ pub const REPORTS_PER_DAY_MAX: u64 = 1_000;
 pub const REPORTS_PAUSE_MAX: Duration = Duration::from_millis(86_400_000 / REPORTS_PER_DAY_MAX);
 /// Rows that are forgotten in one transaction, so that others wait for it no longer than a few milliseconds.
 pub const FORGOTTEN_AT_A_TIME: usize = 1_000;
+/// Listings that are taken back in one transaction when an account is removed: each is an entry in five tables and indexes,
+/// so this takes tenths of a second, far less than [`CATALOGUE_LOCK_PATIENCE`].
+pub const TAKEN_BACK_AT_A_TIME: usize = 1_000;
 /// How long the conductor waits for another process to be done with the catalogue, say the operator's `conductor account`.
 pub const CATALOGUE_LOCK_PATIENCE: Duration = Duration::from_secs(2);
 /// What a catalogue keeps in memory of what is on its disk: all names of [`LISTINGS_MAX`] listings.

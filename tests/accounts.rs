@@ -45,7 +45,7 @@ impl Scene {
                 let account = writer.register(&name, &HASH, now)?.unwrap();
                 let expires = now + Duration::from_secs(1_000);
                 let session = Session { id: token.id(), key: token.key(), account, expires };
-                writer.open_session(&session, now)?.unwrap();
+                writer.open_session(&session, &HASH, now)?.unwrap();
                 Ok(())
             })
             .unwrap();
@@ -101,7 +101,7 @@ fn a_new_password_is_printed_once_and_ends_the_sessions() {
         "conductor: Alice has a new password, which is not shown again; its session has ended"
     );
     assert!(scene.opens("alice", &lines[1]) && !scene.opens("alice", "first password"));
-    assert!(scene.catalogue.changed_elsewhere().unwrap());
+    assert!(scene.catalogue.changed_elsewhere(|_| Ok(())).unwrap().is_some());
     assert!(!scene.is_logged_in(&alice) && scene.is_logged_in(&bob));
     assert!(scene.opens("bob", "first password"));
     let again = scene.says(&["reset", "alice"]);
@@ -137,6 +137,42 @@ fn who_is_disabled_is_out_until_enabled() {
     assert_eq!(scene.says(&["enable", "alice"]), ["conductor: Alice was not disabled"]);
     assert_eq!(listed(&mut scene), 1);
     assert!(!scene.is_logged_in(&alice), "but has to log in");
+}
+
+#[test]
+fn who_is_removed_is_gone_and_leaves_room() {
+    let mut scene = Scene::new();
+    let (alice, bob) = (scene.register("Alice"), scene.register("bob"));
+    scene.publish(&alice, "song");
+    scene.publish(&alice, "melody");
+    scene.publish(&bob, "tune");
+    assert_eq!(
+        scene.says(&["remove", "alice"]),
+        ["conductor: Alice is removed, with the 2 compositions that it had published; its session has ended"]
+    );
+    assert!(scene.catalogue.changed_elsewhere(|_| Ok(())).unwrap().is_some());
+    assert!(!scene.is_logged_in(&alice) && scene.is_logged_in(&bob));
+    let page = scene.catalogue.read(|reader| reader.list("", None, 9)).unwrap();
+    assert_eq!(page.listings.iter().map(|listing| listing.name.as_str()).collect::<Vec<_>>(), ["tune"]);
+    assert_eq!(scene.says(&["list"]).len(), 1 + 1);
+    let again = scene.account(&["remove", "alice"]);
+    assert_eq!((again.code, again.lines.len()), (Some(1), 0));
+    assert!(
+        again.errors.starts_with("conductor: there is no account alice in c.sqlite;"),
+        "{}",
+        again.errors
+    );
+    let token = scene.register("alice");
+    assert!(scene.is_logged_in(&token), "the name is free");
+}
+
+#[test]
+fn help_fits_a_screen() {
+    for of in [&["account", "-h"][..], &["account", "remove", "-h"], &["account", "reset", "--help"]] {
+        let ended = Program::start(Command::new(binary("conductor")).args(of).env("COLUMNS", "80")).ended();
+        let lines = ended.lines;
+        assert!(lines.len() <= 24 && lines.iter().all(|line| line.chars().count() <= 80), "{lines:#?}");
+    }
 }
 
 #[test]

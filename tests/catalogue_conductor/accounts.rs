@@ -3,10 +3,13 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use orchestra::limits::{ATTEMPTS_FREE_PER_ACCOUNT, REGISTRATIONS_FREE_PER_SOURCE};
+use orchestra::account::AccountName;
+use orchestra::host::catalogue::Catalogue;
+use orchestra::host::password::{Password, PasswordHash};
+use orchestra::limits::{ATTEMPTS_FREE_PER_ACCOUNT, REGISTRATIONS_FREE_PER_SOURCE, SESSIONS_MAX};
 use orchestra::wire::catalogue::{Query, Refusal, Reply, Request, Session};
 
-use crate::asker::{Asker, PASSWORD, login, wanted};
+use crate::asker::{Asker, PASSWORD, Song, login, wanted};
 use crate::common::program::{PATIENCE, binary};
 use crate::{Here, config, program};
 use orchestra::conductor::Conductor;
@@ -175,6 +178,89 @@ fn whom_the_operator_shuts_out_is_out() {
         assert!(start.elapsed() < PATIENCE, "its session lives on at the desk");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+#[test]
+fn whom_the_operator_removes_is_out_and_gets_nothing_back_by_registering_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("group.sqlite");
+    let conductor = program(&file, &["--private"]);
+    let (mut ada, mut bob) = (Asker::connect(conductor.address), Asker::connect(conductor.address));
+    let token = ada.register("ada").token;
+    bob.register("bob");
+    let song = Song::new("song", 3);
+    ada.publish(&song).unwrap();
+    crate::desk::greeted(conductor.address, &token.speaker(), crate::desk::going(song.swarm(), 7, true));
+    let mut remove = Command::new(binary("conductor"));
+    remove.args(["account", "remove", "ada", "--catalogue"]).arg(&file).current_dir(dir.path());
+    assert!(remove.status().unwrap().success());
+    assert_eq!(ada.refused(&ALL), Refusal::SessionOver);
+    assert_eq!(ada.refused(&Request::Login(login("ada", PASSWORD))), Refusal::WrongLogin);
+    assert_eq!(bob.list(""), [""; 0]);
+    assert_eq!(bob.refused(&Request::Details(wanted("song", ""))), Refusal::NotFound);
+    // Her member still holds it, as nobody's.
+    bob.publish(&song).unwrap();
+    let holders = crate::desk::holders(&mut bob, "song");
+    assert_eq!(holders.iter().map(|holder| holder.account.as_deref()).collect::<Vec<_>>(), [None]);
+    // At the desk as well, soon.
+    let start = Instant::now();
+    while crate::desk::is_greeted(conductor.address, &token) {
+        assert!(start.elapsed() < PATIENCE, "its session lives on at the desk");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    ada.register("ada");
+    assert_eq!(crate::desk::holders(&mut bob, "song")[0].account, None, "the new ada is another one");
+    assert_eq!(ada.refused(&Request::Unpublish(wanted("song", ""))), Refusal::NotYours);
+    assert_eq!(ada.refused(&Request::Resume(token)), Refusal::SessionOver);
+}
+
+#[test]
+fn a_password_that_was_replaced_while_it_was_verified_opens_nothing() {
+    let here = Here::start(true);
+    Asker::connect(here.address()).register("ada");
+    let hashed = here.conductor.stats().hashed;
+    let path = here._dir.path().join("group.sqlite");
+    let mut operator = Catalogue::open_existing(&path).unwrap();
+    let hash = PasswordHash::of(&Password::parse("quite another one").unwrap()).unwrap();
+    let mut thief = Asker::connect(here.address());
+    // Nobody else writes until this is done, and all see what was there before.
+    operator
+        .write(|writer| {
+            let account = writer.account(&AccountName::parse("ada").unwrap())?.unwrap();
+            writer.set_password(account.id, &hash)?;
+            thief.say(&Request::Login(login("ada", PASSWORD))).unwrap();
+            let start = Instant::now();
+            while here.conductor.stats().hashed == hashed {
+                assert!(start.elapsed() < PATIENCE, "the old password is not verified");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(thief.hear().unwrap(), Reply::Refused(Refusal::WrongLogin));
+    assert!(matches!(thief.ask(&Request::Login(login("ada", "quite another one"))), Reply::Session(_)));
+}
+
+#[test]
+fn whoever_comes_gets_in_however_many_sessions_there_are() {
+    let here = Here::start(true);
+    let old = Asker::connect(here.address()).register("ada").token;
+    Asker::connect(here.address()).register("mallory");
+    let database = rusqlite::Connection::open(here._dir.path().join("group.sqlite")).unwrap();
+    let most = SESSIONS_MAX - 2;
+    database
+        .execute_batch(&format!(
+            "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {most}) \
+             INSERT INTO sessions SELECT randomblob(32), 2, randomblob(32), 1, 4000000000 FROM n; \
+             UPDATE accounts SET sessions = sessions + {most} WHERE id = 2; \
+             UPDATE totals SET sessions = sessions + {most}"
+        ))
+        .unwrap();
+    let new = Asker::connect(here.address()).login("ada").token;
+    assert!(crate::desk::is_greeted(here.address(), &new));
+    assert!(!crate::desk::is_greeted(here.address(), &old), "hers gave way");
+    assert!(crate::desk::is_greeted(here.address(), &Asker::connect(here.address()).register("bob").token));
+    assert!(crate::desk::is_greeted(here.address(), &new), "mallory's gave way, of whom there are most");
 }
 
 #[test]

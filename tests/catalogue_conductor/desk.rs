@@ -65,11 +65,11 @@ impl Client {
     }
 }
 
-fn going(swarm: [u8; 32], port: u16, complete: bool) -> Announce {
+pub(crate) fn going(swarm: [u8; 32], port: u16, complete: bool) -> Announce {
     Announce { swarm, port, complete, left: u64::from(!complete), event: Event::Going }
 }
 
-fn greeted(address: SocketAddr, speaker: &Speaker, announce: Announce) -> Greeted {
+pub(crate) fn greeted(address: SocketAddr, speaker: &Speaker, announce: Announce) -> Greeted {
     match Client::connect(address).greet(speaker, announce) {
         Reply::Greeted(greeted) => greeted,
         other => panic!("not greeted but {other:?}"),
@@ -83,7 +83,7 @@ pub(crate) fn is_greeted(address: SocketAddr, token: &SessionToken) -> bool {
     matches!(reply, Reply::Greeted(_))
 }
 
-fn holders(asker: &mut Asker, name: &str) -> Vec<Holder> {
+pub(crate) fn holders(asker: &mut Asker, name: &str) -> Vec<Holder> {
     match asker.ask(&Question::Details(wanted(name, ""))) {
         Answer::Details(details) => details.holders,
         other => panic!("no details but {other:?}"),

@@ -37,6 +37,8 @@ pub(crate) enum Action {
     Enable(Which),
     /// Give an account a new password, which is printed once, and log it out everywhere
     Reset(Which),
+    /// Remove an account for good, with all that it has published; its name is free then
+    Remove(Which),
 }
 
 /// Where the accounts are.
@@ -82,6 +84,7 @@ pub(crate) fn run(action: &Action) -> Result<Exit, Box<dyn Error>> {
         Action::Disable(which) => set_disabled(which, true)?,
         Action::Enable(which) => set_disabled(which, false)?,
         Action::Reset(which) => reset(which)?,
+        Action::Remove(which) => remove(which)?,
     }
     Ok(Exit::Done)
 }
@@ -194,6 +197,26 @@ fn reset(which: &Which) -> Result<(), Box<dyn Error>> {
         sessions(ended),
         password.reveal(),
     ))?;
+    Ok(())
+}
+
+fn remove(which: &Which) -> Result<(), Box<dyn Error>> {
+    let mut catalogue = Catalogue::open_existing(&which.place.catalogue)?;
+    let account = catalogue.read(|reader| find(reader, which))?.ok_or_else(|| no_account(which))?;
+    let (mut listings, mut ended, mut is_done) = (0, 0, false);
+    while !is_done {
+        // By its number: somebody may take the name as soon as it is free.
+        let removed = catalogue.write(|writer| writer.remove(account.id))?;
+        listings += removed.listings;
+        ended += removed.ended.len();
+        is_done = removed.is_done;
+    }
+    let published = match listings {
+        0 => "it had published nothing".to_owned(),
+        1 => "with the composition that it had published".to_owned(),
+        more => format!("with the {more} compositions that it had published"),
+    };
+    cli::tell(format!("conductor: {} is removed, {published}; {}\n", account.name, sessions(ended)))?;
     Ok(())
 }
 

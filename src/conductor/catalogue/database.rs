@@ -44,8 +44,8 @@ pub(in crate::conductor) enum Job {
     Account(AccountName),
     /// Make an account, and open a session of it.
     Register { name: AccountName, password: PasswordHash, session: NewSession },
-    /// Open a session.
-    Open(AccountId, NewSession),
+    /// Open a session of an account, if the hash of its password is still the one that was verified.
+    Open(AccountId, PasswordHash, NewSession),
     /// Whose session is this?
     Resume(SessionId),
     /// End it.
@@ -86,7 +86,7 @@ pub(in crate::conductor) enum Gate {
 pub(in crate::conductor) enum Outcome {
     Account(Option<Account>),
     Registered(Result<AccountId, NotRegistered>),
-    /// Whether there was room for the session.
+    /// Whether the session is open: else the account is not as it was when the password was verified.
     Opened(bool),
     Session(Option<SessionOwner>),
     Closed,
@@ -152,22 +152,28 @@ impl Database {
 
     /// Tells of all sessions, if another process changed anything: it may have ended some.
     fn look(&mut self, journal: &mut Journal) {
-        let sessions = self.catalogue.changed_elsewhere().and_then(|changed| {
-            changed.then(|| self.catalogue.read(|reader| reader.sessions(clock::wall()))).transpose()
-        });
-        match sessions {
+        match self.catalogue.changed_elsewhere(|reader| reader.sessions(clock::wall())) {
             Ok(None) => {}
             Ok(Some(sessions)) => self.conductor.send(News::Sessions(sessions)),
             Err(error) => journal.trouble(clock::now(), chain(&error)),
         }
     }
 
+    /// Forgets what time has ended; whether there may be more of it.
     fn forget(&mut self, journal: &mut Journal) -> bool {
-        let forgotten = self.catalogue.write(|writer| writer.forget(clock::wall()));
-        forgotten.unwrap_or_else(|error| {
-            journal.trouble(clock::now(), chain(&error));
-            false
-        })
+        match self.catalogue.write(|writer| writer.forget(clock::wall())) {
+            Ok((ended, may_be_more)) => {
+                // The desk believes none of them anyway, but has to have room for others.
+                if !ended.is_empty() {
+                    self.conductor.send(News::Ended(ended));
+                }
+                may_be_more
+            }
+            Err(error) => {
+                journal.trouble(clock::now(), chain(&error));
+                false
+            }
+        }
     }
 
     fn answer(&mut self, journal: &mut Journal, batch: Vec<Work>) {
@@ -295,13 +301,13 @@ impl Job {
             Job::Register { name, password, session } => match writer.register(name, password, now)? {
                 Err(not) => Done::only(Outcome::Registered(Err(not))),
                 Ok(account) => {
-                    let (is_open, news) = session.open(writer, account, now)?;
-                    let registered = if is_open { Ok(account) } else { Err(NotRegistered::Full) };
-                    Done { outcome: Some(Outcome::Registered(registered)), news }
+                    // It was made in this very transaction, so there is nothing that could keep it out.
+                    let (_, news) = session.open(writer, account, password, now)?;
+                    Done { outcome: Some(Outcome::Registered(Ok(account))), news }
                 }
             },
-            Job::Open(account, session) => {
-                let (is_open, news) = session.open(writer, *account, now)?;
+            Job::Open(account, password, session) => {
+                let (is_open, news) = session.open(writer, *account, password, now)?;
                 Done { outcome: Some(Outcome::Opened(is_open)), news }
             }
             Job::Close(session) => {
@@ -349,16 +355,17 @@ impl Job {
 }
 
 impl NewSession {
-    /// Opens it; whether there was room, and what there is to tell.
+    /// Opens it; whether the account still has this password, and what there is to tell.
     fn open(
         &self,
         writer: &mut Writer<'_>,
         account: AccountId,
+        password: &PasswordHash,
         now: Duration,
     ) -> Result<(bool, Vec<News>), CatalogueError> {
         let NewSession { id, key, expires } = self.clone();
         let session = Session { id, key, account, expires };
-        Ok(match writer.open_session(&session, now)? {
+        Ok(match writer.open_session(&session, password, now)? {
             Err(_) => (false, Vec::new()),
             Ok(opened) => (true, vec![News::Ended(opened.ended), News::Opened(session)]),
         })
@@ -371,5 +378,50 @@ impl Gate {
             Gate::Open => Ok(true),
             Gate::Session(session) => Ok(reader.session(session, now)?.is_some()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crossbeam_channel::unbounded;
+    use mio::{Poll, Token, Waker};
+
+    use super::*;
+    use crate::credential::SessionToken;
+
+    #[test]
+    fn the_desk_hears_of_sessions_that_time_has_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut catalogue = Catalogue::open(&dir.path().join("c")).unwrap();
+        let (hash, now) = (PasswordHash::from_text(String::new()), clock::wall());
+        let token = |number| SessionToken::from_bytes([number; 32]);
+        let open = |writer: &mut Writer<'_>| {
+            let account = writer.register(&AccountName::parse("ada").unwrap(), &hash, now)?.unwrap();
+            for (number, expires) in [(1, now), (2, now + Duration::from_secs(1_000))] {
+                let token = token(number);
+                let session = Session { id: token.id(), key: token.key(), account, expires };
+                writer.open_session(&session, &hash, now)?.unwrap();
+            }
+            Ok(())
+        };
+        catalogue.write(open).unwrap();
+        let poll = Poll::new().unwrap();
+        let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
+        let (front, _heard) = unbounded();
+        let (conductor, news) = unbounded();
+        let (_work, queue) = unbounded();
+        let mut database = Database {
+            catalogue,
+            queue,
+            front: Post { sender: front, waker: Arc::clone(&waker) },
+            conductor: Post { sender: conductor, waker },
+        };
+        assert!(!database.forget(&mut Journal::new()));
+        let Ok(News::Ended(ended)) = news.try_recv() else { panic!("nothing is told") };
+        assert_eq!(ended, [token(1).id()]);
+        assert!(!database.forget(&mut Journal::new()));
+        assert!(news.try_recv().is_err(), "once");
     }
 }

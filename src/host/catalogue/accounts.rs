@@ -1,4 +1,4 @@
-//! Accounts: registered once, never removed, only disabled.
+//! Accounts: registered by anybody, disabled or removed by the operator. The number of a removed one is never used again.
 
 use std::time::Duration;
 
@@ -53,6 +53,17 @@ pub enum NotRegistered {
     /// There are [`ACCOUNTS_MAX`] accounts.
     #[error("this conductor has as many accounts as it can keep")]
     Full,
+}
+
+/// What [`Writer::remove`] removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Removed {
+    /// How many compositions are not listed any more.
+    pub listings: u64,
+    /// The sessions of the account.
+    pub ended: EndedSessions,
+    /// Whether that was all, and the account is gone. Else it is disabled.
+    pub is_done: bool,
 }
 
 impl Reader<'_> {
@@ -175,6 +186,24 @@ impl Writer<'_> {
         let set = "UPDATE accounts SET password = ? WHERE id = ?";
         self.change(set, params![password.as_str(), account.number().cast_signed()])?;
         self.end_sessions(account)
+    }
+
+    /// Removes an account with all that it published, and all that it or others reported about it today. Nothing if there is no
+    /// such account.
+    ///
+    /// Of one that has very much only a part is removed, so that others wait no longer than a moment; meanwhile it is
+    /// disabled, so that nobody sees the rest. Whoever removes it goes on, in another transaction, until that was all.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub fn remove(&mut self, account: AccountId) -> Result<Removed, CatalogueError> {
+        let ended = self.set_disabled(account, true)?;
+        let (listings, all_listings) = self.take_back(account)?;
+        let is_done = all_listings && self.forget_reports_of(account)?;
+        if is_done {
+            self.change("DELETE FROM accounts WHERE id = ?", [account.number().cast_signed()])?;
+        }
+        Ok(Removed { listings, ended, is_done })
     }
 }
 

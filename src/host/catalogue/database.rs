@@ -3,7 +3,7 @@
 use std::fs::{self, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::{self, Path};
+use std::path::{self, Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
@@ -27,11 +27,12 @@ const FIRST: &str = "
     CREATE TABLE totals (
         one INTEGER PRIMARY KEY CHECK (one = 1),
         listings INTEGER NOT NULL,
-        parts INTEGER NOT NULL          -- of which there are digests
+        parts INTEGER NOT NULL,         -- of which there are digests
+        sessions INTEGER NOT NULL
     ) STRICT;
-    INSERT INTO totals VALUES (1, 0, 0);
+    INSERT INTO totals VALUES (1, 0, 0, 0);
     CREATE TABLE accounts (
-        id INTEGER PRIMARY KEY,
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
         name TEXT NOT NULL,
         folded TEXT NOT NULL UNIQUE,
         password TEXT NOT NULL,         -- its hash, as a PHC string
@@ -41,9 +42,11 @@ const FIRST: &str = "
         parts INTEGER NOT NULL DEFAULT 0,
         downloads REAL NOT NULL DEFAULT 0,
         failures REAL NOT NULL DEFAULT 0,
-        counted INTEGER NOT NULL DEFAULT 0
+        counted INTEGER NOT NULL DEFAULT 0,
+        sessions INTEGER NOT NULL DEFAULT 0
     ) STRICT;
     CREATE INDEX accounts_disabled ON accounts (id) WHERE disabled;
+    CREATE INDEX accounts_sessions ON accounts (sessions);
     CREATE TABLE sessions (
         id BLOB PRIMARY KEY,
         account INTEGER NOT NULL REFERENCES accounts (id),
@@ -78,6 +81,8 @@ const FIRST: &str = "
         swarm BLOB NOT NULL,
         PRIMARY KEY (day, reporter, about, swarm)
     ) STRICT, WITHOUT ROWID;
+    CREATE INDEX reports_reporter ON reports (reporter);
+    CREATE INDEX reports_about ON reports (about);
 ";
 
 /// Opens the database, and makes it if it may.
@@ -86,11 +91,16 @@ pub(super) fn open(path: &Path, may_make: bool) -> Result<Connection, CatalogueE
     let failed = |error| Failure::from(error).at(path);
     // Else a path that begins with `file:` would be a URI.
     let absolute = path::absolute(path).map_err(HostError::file(FileAction::Open, path))?;
+    // Before SQLite looks into it: what it makes beside it gets the same rights.
+    let exposed = protect(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut database = Connection::open_with_flags(absolute, flags).map_err(failed)?;
     database.busy_timeout(CATALOGUE_LOCK_PATIENCE).map_err(failed)?;
-    check(&database, path)?;
-    protect(path)?;
+    if let Err(error) = check(&database, path) {
+        drop(database);
+        expose(exposed);
+        return Err(error);
+    }
     set_up(&database).map_err(failed)?;
     migrate(&mut database, STEPS, path)?;
     Ok(database)
@@ -134,14 +144,45 @@ fn check(database: &Connection, path: &Path) -> Result<(), CatalogueError> {
     }
 }
 
-/// Takes the right to read it from all others. What SQLite makes beside it gets the same rights.
-fn protect(path: &Path) -> Result<(), CatalogueError> {
-    let metadata = fs::metadata(path).map_err(HostError::file(FileAction::Inspect, path))?;
-    if metadata.permissions().mode() & 0o077 != 0 {
-        let only_its_user = Permissions::from_mode(MODE);
-        fs::set_permissions(path, only_its_user).map_err(HostError::file(FileAction::Protect, path))?;
+/// Takes the right to read it from all others, and that to read SQLite's files beside it, which may have come with a backup;
+/// what had which rights before.
+fn protect(path: &Path) -> Result<Vec<(PathBuf, Permissions)>, CatalogueError> {
+    // SQLite's files are where the file itself is, not where a link to it is.
+    let file = fs::canonicalize(path).map_err(HostError::file(FileAction::Inspect, path))?;
+    let beside = |end: &str| {
+        let mut name = file.clone().into_os_string();
+        name.push(end);
+        PathBuf::from(name)
+    };
+    let mut exposed = Vec::new();
+    for path in [beside(""), beside("-wal"), beside("-shm")] {
+        let permissions = match fs::symlink_metadata(&path) {
+            Ok(metadata) if metadata.is_file() => metadata.permissions(),
+            // SQLite follows no link there.
+            Ok(_) => continue,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(HostError::file(FileAction::Inspect, &path)(error).into()),
+        };
+        if permissions.mode() & 0o077 != 0 {
+            let only_its_user = Permissions::from_mode(MODE);
+            fs::set_permissions(&path, only_its_user).map_err(HostError::file(FileAction::Protect, &path))?;
+            exposed.push((path, permissions));
+        }
     }
-    Ok(())
+    Ok(exposed)
+}
+
+/// Gives what is not ours its rights back.
+fn expose(exposed: Vec<(PathBuf, Permissions)>) {
+    for (path, permissions) in exposed {
+        match fs::set_permissions(&path, permissions) {
+            // The last who closes a database removes what is beside it.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                log::error!("{}", HostError::file(FileAction::Protect, &path)(error));
+            }
+            _ => {}
+        }
+    }
 }
 
 fn set_up(database: &Connection) -> rusqlite::Result<()> {

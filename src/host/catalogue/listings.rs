@@ -13,7 +13,7 @@ use crate::digest::{DIGEST_LEN, Digest};
 use crate::identity::SwarmId;
 use crate::limits::{
     LISTED_PARTS_MAX, LISTED_PARTS_PER_ACCOUNT_MAX, LISTINGS_MAX, LISTINGS_PER_ACCOUNT_MAX,
-    LISTINGS_PER_PAGE, NAMESAKES_MAX, SEARCH_LEN_MAX,
+    LISTINGS_PER_PAGE, NAMESAKES_MAX, PARTS_MAX, SEARCH_LEN_MAX, TAKEN_BACK_AT_A_TIME,
 };
 use crate::name::Name;
 use crate::part::Layout;
@@ -325,6 +325,32 @@ impl Writer<'_> {
         self.change("DELETE FROM listings WHERE id = ?", [id])?;
         self.count(owner, -1, -parts)?;
         Ok(true)
+    }
+
+    /// Takes back listings of this account, at most [`TAKEN_BACK_AT_A_TIME`], and of so many parts as the largest composition
+    /// has; how many, and whether these were all.
+    pub(super) fn take_back(&mut self, account: AccountId) -> Result<(u64, bool), CatalogueError> {
+        let owner = account.number().cast_signed();
+        let some = "SELECT listings.id, length(digests.parts) / ?3 FROM listings \
+                    JOIN digests ON digests.listing = listings.id WHERE listings.account = ?1 LIMIT ?2";
+        let digest_len = i64::try_from(DIGEST_LEN).unwrap_or(i64::MAX);
+        let one_more = i64::try_from(TAKEN_BACK_AT_A_TIME + 1).unwrap_or(i64::MAX);
+        let some = self.rows(some, params![owner, one_more, digest_len], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+        })?;
+        let (mut listings, mut parts) = (0, 0);
+        for &(id, its_parts) in &some {
+            let is_full = listings == TAKEN_BACK_AT_A_TIME
+                || (listings > 0 && parts + its_parts > i64::from(PARTS_MAX));
+            if is_full {
+                break;
+            }
+            self.change("DELETE FROM listings WHERE id = ?", [id])?;
+            listings += 1;
+            parts += its_parts;
+        }
+        self.count(owner, -i64::try_from(listings).unwrap_or(i64::MAX), -parts)?;
+        Ok((listings as u64, listings == some.len()))
     }
 
     /// Whether one more of so many parts may be listed for this account.

@@ -29,11 +29,11 @@ mod static_key;
 #[cfg(test)]
 mod tests;
 
-pub use self::accounts::{Account, AccountLine, NotRegistered};
+pub use self::accounts::{Account, AccountLine, NotRegistered, Removed};
 pub use self::error::CatalogueError;
 pub use self::listings::{After, Found, Listing, ListingId, NewListing, NotPublished, Page, Published};
 pub use self::reports::{Report, Uncounted};
-pub use self::sessions::{EndedSessions, NoRoomForSession, OpenedSession, Session, SessionOwner};
+pub use self::sessions::{EndedSessions, NotOpened, OpenedSession, Session, SessionOwner};
 pub use self::static_key::ConductorKey;
 
 /// The catalogue of a conductor. Whoever owns it may be any thread, but only one.
@@ -41,7 +41,7 @@ pub use self::static_key::ConductorKey;
 pub struct Catalogue {
     database: Connection,
     path: PathBuf,
-    /// What SQLite said of the version of the data when [`Catalogue::changed_elsewhere`] was asked last.
+    /// What SQLite said of the version of the data before [`Catalogue::changed_elsewhere`] last read it with success.
     seen: i64,
 }
 
@@ -78,7 +78,7 @@ impl Catalogue {
     fn connect(path: &Path, may_make: bool) -> Result<Catalogue, CatalogueError> {
         let database = database::open(path, may_make)?;
         let mut catalogue = Catalogue { database, path: path.to_owned(), seen: 0 };
-        catalogue.changed_elsewhere()?;
+        catalogue.seen = catalogue.version()?;
         Ok(catalogue)
     }
 
@@ -119,14 +119,29 @@ impl Catalogue {
         self.within(TransactionBehavior::Immediate, |reader| work(&mut Writer(reader)))
     }
 
-    /// Whether another process changed anything since this was asked last.
+    /// Reads this if another process changed anything since that last succeeded, or since the catalogue was opened. When
+    /// reading fails, the next call tries it again.
     ///
     /// # Errors
-    /// The database fails.
-    pub fn changed_elsewhere(&mut self) -> Result<bool, CatalogueError> {
+    /// That of `work`, or the database fails.
+    pub fn changed_elsewhere<R>(
+        &mut self,
+        work: impl FnOnce(&Reader<'_>) -> Result<R, CatalogueError>,
+    ) -> Result<Option<R>, CatalogueError> {
+        // Asked before, so that what is changed after it is read leads to another look.
+        let version = self.version()?;
+        if version == self.seen {
+            return Ok(None);
+        }
+        let read = self.read(work)?;
+        self.seen = version;
+        Ok(Some(read))
+    }
+
+    /// Another number after another process changed anything, and only then.
+    fn version(&self) -> Result<i64, CatalogueError> {
         let version = self.database.pragma_query_value(None, "data_version", |row| row.get(0));
-        let version: i64 = version.map_err(|error| Failure::from(error).at(&self.path))?;
-        Ok(std::mem::replace(&mut self.seen, version) != version)
+        version.map_err(|error| Failure::from(error).at(&self.path))
     }
 
     fn within<R>(

@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::{CatalogueError, Writer, seconds};
 use crate::account::{AccountId, Counts};
 use crate::identity::SwarmId;
-use crate::limits::{REPORTS_ABOUT_MAX, REPORTS_PER_DAY_MAX};
+use crate::limits::{FORGOTTEN_AT_A_TIME, REPORTS_ABOUT_MAX, REPORTS_PER_DAY_MAX};
 
 const DAY_SECS: u64 = 24 * 3_600;
 
@@ -82,6 +82,22 @@ impl Writer<'_> {
         let set = "UPDATE accounts SET downloads = ?, failures = ?, counted = ? WHERE id = ?";
         self.change(set, params![after.downloads, after.failures, seconds(after.at), about])?;
         Ok(Ok(after))
+    }
+
+    /// Forgets what this account reported, and what was reported about it, [`FORGOTTEN_AT_A_TIME`] rows at most of each;
+    /// whether these were all.
+    pub(super) fn forget_reports_of(&mut self, account: AccountId) -> Result<bool, CatalogueError> {
+        let account = account.number().cast_signed();
+        let most = i64::try_from(FORGOTTEN_AT_A_TIME).unwrap_or(i64::MAX);
+        let mut is_all = true;
+        for column in ["reporter", "about"] {
+            let forget = format!(
+                "DELETE FROM reports WHERE (day, reporter, about, swarm) IN \
+                 (SELECT day, reporter, about, swarm FROM reports WHERE {column} = ? LIMIT ?)"
+            );
+            is_all &= self.change(&forget, [account, most])? < FORGOTTEN_AT_A_TIME;
+        }
+        Ok(is_all)
     }
 
     /// Forgets what was reported before today, so many rows at most; how many there were.

@@ -1,6 +1,6 @@
 //! The sessions that a conductor's desk knows, so that it can check a proof without asking the database.
 //!
-//! It is told all of them at the start, and each that is opened or ends.
+//! It is told all of them at the start, and each that is opened or ends, also by time.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -51,12 +51,6 @@ impl Sessions {
     /// A session ended.
     pub fn close(&mut self, id: SessionId) {
         self.known.remove(&id);
-    }
-
-    /// Forgets those that have expired at this time, since 1970. Walks over all of them: once an hour is enough, for
-    /// [`verify`](Sessions::verify) believes none of them anyway.
-    pub fn expire(&mut self, wall: Duration) {
-        self.known.retain(|_, session| session.expires > wall);
     }
 
     /// Who says this, as the proven request number `count` (from 0) on the connection with this challenge; nobody if the
@@ -127,11 +121,7 @@ mod tests {
         sessions.close(token(2).id());
         assert_eq!(verified(&sessions, WALL, 2, 0), None, "it was closed");
         assert_eq!(verified(&sessions, WALL + Duration::from_secs(1), 1, 0), None, "it expired");
-        sessions.expire(WALL);
-        assert_eq!(sessions.len(), 2);
-        sessions.expire(WALL + Duration::from_secs(1));
-        assert!(sessions.is_empty());
-        sessions.open(token(1).id(), session(1));
+        assert_eq!(sessions.len(), 2, "until the catalogue forgets it");
         sessions.replace([]);
         assert_eq!(verified(&sessions, WALL, 1, 0), None, "the operator ended it");
     }

@@ -15,7 +15,7 @@ use crate::conductor::catalogue::passwords::{Hashed, Purpose};
 use crate::conductor::catalogue::{Asked, Held, Told};
 use crate::credential::{SessionId, SessionToken};
 use crate::digest::{DIGEST_LEN, Digest};
-use crate::host::catalogue::{Found, Listing, ListingId, NotPublished, NotRegistered};
+use crate::host::catalogue::{Account, Found, Listing, ListingId, NotPublished, NotRegistered};
 use crate::host::password::Password;
 use crate::host::{clock, entropy};
 use crate::limits;
@@ -37,7 +37,7 @@ pub(super) enum Step {
     },
     /// Was the password right?
     Verify {
-        account: Option<(AccountId, AccountName)>,
+        account: Option<Account>,
         folded: String,
     },
     /// The session of who logged in.
@@ -274,7 +274,6 @@ impl Front {
                 let account = account.filter(|account| !account.is_disabled);
                 let hash = account.as_ref().map(|account| account.password.clone());
                 let folded = name.folded();
-                let account = account.map(|account| (account.id, account.name));
                 let step = Step::Verify { account, folded: folded.clone() };
                 self.hash(slot, password, Purpose::Verify(hash), step).unwrap_or_else(|| {
                     let from = self.from(slot);
@@ -291,7 +290,11 @@ impl Front {
                 self.journal.account(now, self.from(slot), format_args!("{name} logged in"));
                 self.begin_session(slot, token, &session, name)
             }
-            (Step::Open { .. }, Outcome::Opened(false)) => refused(Refusal::Busy),
+            (Step::Open { name, .. }, Outcome::Opened(false)) => {
+                let what = format!("a password of {name} that is not valid any more");
+                self.journal.account(now, self.from(slot), what);
+                refused(Refusal::WrongLogin)
+            }
             (Step::Open { token, session, name }, Outcome::Registered(Ok(_))) => {
                 self.journal.account(now, self.from(slot), format_args!("{name} registered"));
                 self.begin_session(slot, token, &session, name)
@@ -403,9 +406,9 @@ impl Front {
         let from = self.from(slot);
         match (step, hashed) {
             (Step::Verify { account, folded }, Hashed::Verified(is_right)) => match account {
-                Some((id, name)) if is_right => {
+                Some(Account { id, name, password, .. }) if is_right => {
                     self.attempts.right(now, from.ip(), &folded);
-                    self.open(slot, name.as_str().to_owned(), |session| Job::Open(id, session))
+                    self.open(slot, name.as_str().to_owned(), |session| Job::Open(id, password, session))
                 }
                 _ => {
                     let what = format!("a wrong name or password, as {}", Escaped(&folded));

@@ -14,6 +14,7 @@ enum Act {
     Register(usize),
     Disable(usize, bool),
     Reset(usize),
+    Remove(usize),
     Open(usize, u64),
     Close(u64),
     Publish(usize, usize, u8),
@@ -32,6 +33,7 @@ fn act() -> impl Strategy<Value = Act> {
         3 => name().prop_map(Act::Register),
         1 => (name(), any::<bool>()).prop_map(|(who, is)| Act::Disable(who, is)),
         1 => name().prop_map(Act::Reset),
+        1 => name().prop_map(Act::Remove),
         3 => (name(), 0..60_u64).prop_map(|(who, number)| Act::Open(who, number)),
         1 => (0..60_u64).prop_map(Act::Close),
         6 => (name(), name(), 0..4_u8).prop_map(|(who, what, content)| Act::Publish(who, what, content)),
@@ -48,6 +50,8 @@ fn act() -> impl Strategy<Value = Act> {
 #[derive(Default)]
 struct Model {
     accounts: Vec<Known>,
+    /// The last account that was made.
+    last: Option<AccountId>,
     sessions: BTreeMap<SessionId, (AccountId, Duration, Duration)>,
     listings: BTreeMap<u64, (AccountId, &'static str, u8)>,
     reports: BTreeSet<(u64, AccountId, AccountId, u8)>,
@@ -93,7 +97,8 @@ impl Model {
                     assert_eq!(made, Err(NotRegistered::Taken));
                 } else {
                     let id = made.unwrap();
-                    assert!(self.accounts.iter().all(|known| known.id != id));
+                    assert!(Some(id) > self.last, "no number is given twice");
+                    self.last = Some(id);
                     self.accounts.push(Known { id, name: NAMES[who], is_disabled: false, downloads: 0 });
                 }
             }
@@ -108,6 +113,17 @@ impl Model {
                 let Some(id) = self.find(who).map(|known| known.id) else { return };
                 let ended = scene.write(|writer| writer.set_password(id, &hash()));
                 assert_eq!(sorted(ended), self.end(id));
+            }
+            Act::Remove(who) => {
+                let Some(id) = self.find(who).map(|known| known.id) else { return };
+                let published = self.listings.values().filter(|listing| listing.0 == id).count() as u64;
+                let removed = scene.write(|writer| writer.remove(id));
+                assert_eq!(removed.listings, published);
+                assert_eq!(sorted(removed.ended), self.end(id));
+                assert!(removed.is_done);
+                self.accounts.retain(|known| known.id != id);
+                self.listings.retain(|_, listing| listing.0 != id);
+                self.reports.retain(|report| report.1 != id && report.2 != id);
             }
             Act::Open(who, number) => self.open(scene, who, number, *now),
             Act::Close(number) => {
@@ -129,7 +145,7 @@ impl Model {
             Act::Report(from, about, content) => self.report(scene, from, about, content, *now),
             Act::Pass(seconds) => *now += Duration::from_secs(seconds),
             Act::Forget => {
-                while scene.write(|writer| writer.forget(*now)) {}
+                while scene.write(|writer| writer.forget(*now)).1 {}
                 self.sessions.retain(|_, (_, _, expires)| *expires > *now);
                 self.reports.retain(|report| report.0 >= day(*now));
             }
@@ -163,9 +179,9 @@ impl Model {
         if self.sessions.contains_key(&opened.id) {
             return;
         }
-        let result = scene.write(|writer| writer.open_session(&opened, now));
+        let result = scene.write(|writer| writer.open_session(&opened, &hash(), now));
         if known.is_disabled {
-            assert_eq!(result, Err(NoRoomForSession));
+            assert_eq!(result, Err(NotOpened));
             return;
         }
         let account = known.id;
@@ -285,8 +301,9 @@ fn sorted(mut ids: Vec<SessionId>) -> Vec<SessionId> {
 /// What is counted along is what there is.
 pub(super) fn check_sums(scene: &mut Scene) {
     let differ = "SELECT (SELECT listings <> (SELECT count(*) FROM listings) \
-                      OR parts <> (SELECT coalesce(sum(length(parts)), 0) / 20 FROM digests) FROM totals) \
-                  + (SELECT count(*) FROM accounts WHERE listings <> \
+                      OR sessions <> (SELECT count(*) FROM sessions) OR parts <> (SELECT coalesce(sum(length(parts)), 0) / 20 FROM digests) FROM totals) \
+                  + (SELECT count(*) FROM accounts WHERE sessions <> \
+                      (SELECT count(*) FROM sessions WHERE account = accounts.id) OR listings <> \
                       (SELECT count(*) FROM listings WHERE account = accounts.id) OR parts <> \
                       (SELECT coalesce(sum(length(digests.parts)), 0) / 20 FROM digests JOIN listings \
                        ON listings.id = listing WHERE account = accounts.id)) \
