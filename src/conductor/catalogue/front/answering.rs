@@ -240,12 +240,12 @@ impl Front {
 
     pub(super) fn on_outcome(&mut self, now: Moment, slot: u32, step: Step, outcome: Outcome) -> Next {
         match (step, outcome) {
-            (step, Outcome::Trouble) => {
+            (step, outcome @ (Outcome::Trouble | Outcome::Busy)) => {
                 if let Step::Find { name, .. } = step {
                     let from = self.from(slot);
                     self.attempts.dropped(from.ip(), &name.folded());
                 }
-                refused(Refusal::Trouble)
+                refused(if matches!(outcome, Outcome::Busy) { Refusal::Busy } else { Refusal::Trouble })
             }
             (_, Outcome::SessionOver) => {
                 self.set_session(slot, None);
@@ -469,7 +469,7 @@ impl Front {
         self.ask_conductor(slot, Asked::Counts(swarms), Step::Count { listings, shape })
     }
 
-    fn from(&self, slot: u32) -> SocketAddr {
+    pub(super) fn from(&self, slot: u32) -> SocketAddr {
         self.lines[slot as usize].as_ref().expect("it asked just now").from
     }
 }
