@@ -806,8 +806,10 @@ pub const CATALOGUE_ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// From a `Publish` to its last digests: 20 MiB at half a megabit per second.
 pub const CATALOGUE_PUBLISH_TIMEOUT: Duration = Duration::from_secs(6 * 60);
 /// Digests of compositions that are being published, kept in memory until they are written; who wants more is told to come
-/// again. Three of the largest ones, or a thousand of 3,000 parts.
-pub const PUBLISH_BYTES_MAX: usize = 64 * MIB;
+/// again. Four of the largest ones, or a thousand of 3,000 parts.
+pub const PUBLISH_BYTES_MAX: usize = 80 * MIB;
+/// The same of one account: one of the largest ones, so that three others can publish whatever one does.
+pub const PUBLISH_BYTES_PER_ACCOUNT_MAX: usize = PUBLISH_BYTES_MAX / 4;
 /// Passwords that are hashed at a time: each takes a core and [`PASSWORD_MEMORY_KIB`] of memory.
 pub const HASHINGS_MAX: usize = 4;
 /// Passwords that wait to be hashed: some seconds of work; who comes then is told to come again.
@@ -919,7 +921,7 @@ const _: () = {
     assert!(DESKS_PENDING_MAX < DESKS_MAX, "those who asked always find room");
     assert!(DESKS_PENDING_PER_ADDRESS_MAX <= DESKS_PER_ADDRESS_MAX);
     assert!(DESK_READ > DESK_REQUEST_MAX, "one read holds a request");
-    assert!(PUBLISH_BYTES_MAX >= PARTS_MAX as usize * 20, "every composition can be published");
+    assert!(PUBLISH_BYTES_PER_ACCOUNT_MAX >= PARTS_MAX as usize * 20, "every composition can be published");
     assert!(CATALOGUE_PENDING_MAX < CATALOGUE_CONNECTIONS_MAX, "those who asked always find room");
     assert!(CATALOGUE_CONNECTIONS_PER_ADDRESS_MAX * 16 <= CATALOGUE_CONNECTIONS_MAX);
     assert!(

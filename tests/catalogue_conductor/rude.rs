@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use orchestra::limits::{
     CATALOGUE_ANSWER_TIMEOUT, CATALOGUE_CONNECTIONS_MAX, CATALOGUE_CONNECTIONS_PER_ADDRESS_MAX,
-    CATALOGUE_HANDSHAKE_TIMEOUT, CATALOGUE_PENDING_MAX, CATALOGUE_REQUEST_TIMEOUT,
+    CATALOGUE_HANDSHAKE_TIMEOUT, CATALOGUE_PENDING_MAX, CATALOGUE_REQUEST_TIMEOUT, PARTS_MAX,
     QUESTIONS_WAITING_PER_SOURCE,
 };
-use orchestra::wire::catalogue::{Query, Refusal, Reply, Request, preamble};
+use orchestra::wire::catalogue::{Composition, Query, Refusal, Reply, Request, preamble};
 
 use crate::Here;
 use crate::asker::{Asker, PASSWORD, Song, connect, login, wanted};
@@ -274,4 +274,32 @@ fn who_logs_out_and_goes_is_logged_out() {
     while matches!(other.resume(&token), Reply::Account(_)) {
         assert!(start.elapsed() < PATIENCE, "the session lives on");
     }
+}
+
+#[test]
+fn who_announces_much_keeps_nobody_from_publishing() {
+    let here = Here::start(false);
+    let token = Asker::connect(here.address()).register("mallory").token;
+    let parts = u64::from(PARTS_MAX);
+    let mut announced: Vec<Asker> = (0..8).map(|_| Asker::connect(here.address())).collect();
+    for asker in &mut announced {
+        asker.resume(&token);
+        let large =
+            Composition { name: "large".to_owned(), digest: [1; 20], size: parts * 1_000, part_len: 1_000 };
+        asker.say(&Request::Publish(large)).unwrap();
+    }
+    let mut ada = Asker::connect(here.address());
+    ada.register("ada");
+    assert!(matches!(ada.publish(&Song::new("song", 3)), Ok(Reply::Published(_))));
+}
+
+#[test]
+fn who_publishes_without_a_session_is_told_at_once() {
+    let here = Here::start(false);
+    let mut asker = Asker::connect(here.address());
+    let announced = Song::new("song", 300_000).composition();
+    // No digest has to be sent before.
+    assert_eq!(asker.refused(&Request::Publish(announced)), Refusal::LoginFirst);
+    asker.hear().unwrap_err();
+    assert_serves(&here);
 }
