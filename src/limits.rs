@@ -793,8 +793,9 @@ pub const REACH_TRIES_MAX: usize = 32;
 /// Connections to a conductor's catalogue in all. Each costs a file descriptor and, while a message is on its way, up to
 /// 200 KiB.
 pub const CATALOGUE_CONNECTIONS_MAX: usize = 2_048;
-/// The same from one source address: a site behind one address translator whose members all publish at once.
-pub const CATALOGUE_CONNECTIONS_PER_ADDRESS_MAX: usize = 1_024;
+/// The same from one source address: a site behind one address translator whose members all publish at once, and few enough
+/// that it takes sixteen of them to fill it.
+pub const CATALOGUE_CONNECTIONS_PER_ADDRESS_MAX: usize = 128;
 /// Connections that have not yet asked anything; the rest is kept for those that have.
 pub const CATALOGUE_PENDING_MAX: usize = 1_536;
 /// What is taken from the socket of a connection to the catalogue at a time.
@@ -811,16 +812,26 @@ pub const CATALOGUE_ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// From a `Publish` to its last digests: 20 MiB at half a megabit per second.
 pub const CATALOGUE_PUBLISH_TIMEOUT: Duration = Duration::from_secs(6 * 60);
 /// Digests of compositions that are being published, kept in memory until they are written; who wants more is told to come
-/// again. Three of the largest ones, or a thousand of 3,000 parts.
-pub const PUBLISH_BYTES_MAX: usize = 64 * MIB;
+/// again. Four of the largest ones, or a thousand of 3,000 parts.
+pub const PUBLISH_BYTES_MAX: usize = 80 * MIB;
+/// The same of one account: one of the largest ones, so that three others can publish whatever one does.
+pub const PUBLISH_BYTES_PER_ACCOUNT_MAX: usize = PUBLISH_BYTES_MAX / 4;
 /// Passwords that are hashed at a time: each takes a core and [`PASSWORD_MEMORY_KIB`] of memory.
 pub const HASHINGS_MAX: usize = 4;
 /// Passwords that wait to be hashed: some seconds of work; who comes then is told to come again.
 pub const HASHINGS_WAITING_MAX: usize = 128;
 /// What waits for the thread that owns the database: a question of each connection, and reports.
 pub const DATABASE_QUEUE: usize = 2 * CATALOGUE_CONNECTIONS_MAX;
+/// Questions of each kind that wait for the database and came from one source address: a class of fifty behind one address
+/// translator asks at once, and what is asked last is answered in seconds even if each walks over [`LISTINGS_MAX`] listings.
+pub const QUESTIONS_WAITING_PER_SOURCE: usize = 64;
+/// Reports that wait for the database: a few batches. What is lost of a flood of them is worth little.
+pub const REPORTS_WAITING_MAX: usize = 1_024;
 /// Questions that are answered with one transaction at most, so that one wait for the disk is enough for all.
 pub const DATABASE_BATCH: usize = 512;
+/// How long the database does work of one kind that is only read, if other kinds wait: as long as it takes until a write is
+/// on a good disk, so that neither holds up the other much.
+pub const DATABASE_TURN_SPAN: Duration = Duration::from_millis(10);
 /// How often it is seen whether another process changed the database: the operator shut somebody out.
 pub const DATABASE_BEAT: Duration = Duration::from_secs(1);
 /// How often what has expired is forgotten.
@@ -916,8 +927,14 @@ const _: () = {
     assert!(DESKS_PENDING_MAX < DESKS_MAX, "those who asked always find room");
     assert!(DESKS_PENDING_PER_ADDRESS_MAX <= DESKS_PER_ADDRESS_MAX);
     assert!(DESK_READ > DESK_REQUEST_MAX, "one read holds a request");
-    assert!(PUBLISH_BYTES_MAX >= PARTS_MAX as usize * 20, "every composition can be published");
+    assert!(PUBLISH_BYTES_PER_ACCOUNT_MAX >= PARTS_MAX as usize * 20, "every composition can be published");
     assert!(CATALOGUE_PENDING_MAX < CATALOGUE_CONNECTIONS_MAX, "those who asked always find room");
+    assert!(CATALOGUE_CONNECTIONS_PER_ADDRESS_MAX * 16 <= CATALOGUE_CONNECTIONS_MAX);
+    assert!(
+        QUESTIONS_WAITING_PER_SOURCE < CATALOGUE_CONNECTIONS_PER_ADDRESS_MAX,
+        "a flood is told that it is one"
+    );
+    assert!(REPORTS_WAITING_MAX <= DATABASE_QUEUE / 4, "reports leave room for questions");
     assert!(MEMBERS_MAX <= ANNOUNCES_PER_SECOND * 600, "the longest interval carries the most members");
     assert!(MEMBERS_MAX < u32::MAX as usize, "members are numbered with 32 bits");
     assert!(LISTINGS_PER_ACCOUNT_MAX < LISTINGS_MAX && LISTED_PARTS_PER_ACCOUNT_MAX < LISTED_PARTS_MAX);

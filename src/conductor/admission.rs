@@ -40,6 +40,19 @@ struct Count {
     pending: usize,
 }
 
+/// Whether there is room for one more connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    /// There is.
+    Free,
+    /// Its source has as many as it may have.
+    NotForThem,
+    /// There are as many as may be that have not asked anything yet.
+    NotPending,
+    /// There are as many as may be.
+    Full,
+}
+
 /// The connections at hand, counted.
 #[derive(Debug)]
 pub(super) struct Admission {
@@ -56,17 +69,26 @@ impl Admission {
 
     /// Counts one more pending connection, if there is room for it.
     pub(super) fn admit(&mut self, from: IpAddr) -> bool {
-        let source = source_of(from);
-        let count = self.sources.get(&source).copied().unwrap_or_default();
-        let room = self.total.all < self.caps.desks
-            && self.total.pending < self.caps.pending
-            && count.all < self.caps.desks_per_address
-            && count.pending < self.caps.pending_per_address;
-        if room {
+        let is_free = self.room(from) == Room::Free;
+        if is_free {
             self.total.open();
-            self.sources.entry(source).or_default().open();
+            self.sources.entry(source_of(from)).or_default().open();
         }
-        room
+        is_free
+    }
+
+    /// Whether there is room for one more pending connection.
+    pub(super) fn room(&self, from: IpAddr) -> Room {
+        let count = self.sources.get(&source_of(from)).copied().unwrap_or_default();
+        if count.all >= self.caps.desks_per_address || count.pending >= self.caps.pending_per_address {
+            Room::NotForThem
+        } else if self.total.all >= self.caps.desks {
+            Room::Full
+        } else if self.total.pending >= self.caps.pending {
+            Room::NotPending
+        } else {
+            Room::Free
+        }
     }
 
     /// A connection has asked its first question.

@@ -1,7 +1,7 @@
 //! Who asks a catalogue, byte by byte where that matters.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 
 use orchestra::credential::{Fingerprint, SessionToken};
 use orchestra::digest::Digest;
@@ -13,6 +13,8 @@ use orchestra::wire::catalogue::{
 };
 use orchestra::wire::dialogue::Decoder;
 use orchestra::wire::seal::{self, CALL_ANSWER_LEN, Called, Caller, Opener, RECORD_HEADER_LEN, Sealer};
+
+use socket2::{Domain, Socket, Type};
 
 use crate::common::program::PATIENCE;
 
@@ -41,6 +43,16 @@ impl Asker {
 
     pub(crate) fn try_connect(address: SocketAddr) -> io::Result<Asker> {
         Asker::over(TcpStream::connect(address)?)
+    }
+
+    /// Connects from 127.0.1.`host`, or from the only loopback address where there is but one.
+    pub(crate) fn from(host: u8, address: SocketAddr) -> io::Result<Asker> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        if cfg!(target_os = "linux") {
+            socket.bind(&SocketAddr::from((Ipv4Addr::new(127, 0, 1, host), 0)).into())?;
+        }
+        socket.connect(&address.into())?;
+        Asker::over(TcpStream::from(socket))
     }
 
     /// Shakes hands on this connection.

@@ -144,8 +144,6 @@ fn no_name_ends_the_pages() {
 fn what_contradicts_itself_is_not_published() {
     let here = Here::start(false);
     let mut ada = Asker::connect(here.address());
-    // Nobody is logged in: what follows is read, and the connection lives.
-    assert!(matches!(ada.publish(&Song::new("a", 3_001)), Ok(Reply::Refused(Refusal::LoginFirst))));
     ada.register("ada");
     for name in ["", "..", "a/b", "/etc/passwd", "a\u{0}"] {
         let song = Song { name: name.to_owned(), ..Song::new("a", 2) };

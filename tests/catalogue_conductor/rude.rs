@@ -6,14 +6,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use orchestra::limits::{
-    CATALOGUE_ANSWER_TIMEOUT, CATALOGUE_CONNECTIONS_PER_ADDRESS_MAX, CATALOGUE_HANDSHAKE_TIMEOUT,
-    CATALOGUE_REQUEST_TIMEOUT,
+    CATALOGUE_ANSWER_TIMEOUT, CATALOGUE_CONNECTIONS_MAX, CATALOGUE_CONNECTIONS_PER_ADDRESS_MAX,
+    CATALOGUE_HANDSHAKE_TIMEOUT, CATALOGUE_PENDING_MAX, CATALOGUE_REQUEST_TIMEOUT, PARTS_MAX,
+    QUESTIONS_WAITING_PER_SOURCE,
 };
-use orchestra::wire::catalogue::{Query, Reply, Request, preamble};
+use orchestra::wire::catalogue::{Composition, Query, Refusal, Reply, Request, preamble};
 
 use crate::Here;
-use crate::asker::{Asker, Song, connect};
+use crate::asker::{Asker, PASSWORD, Song, connect, login, wanted};
 use crate::common::program::PATIENCE;
+use crate::common::skipped;
 
 /// Asserts that honest members are served as if nothing had happened.
 fn assert_serves(here: &Here) {
@@ -111,7 +113,7 @@ fn who_asks_much_and_reads_nothing_costs_nothing_more() {
     let mut deaf: Vec<Asker> = (0..20).map(|_| Asker::connect(here.address())).collect();
     for asker in &mut deaf {
         for _ in 0..20 {
-            asker.say(&Request::Fetch(crate::asker::wanted("large", ""))).unwrap();
+            asker.say(&Request::Fetch(wanted("large", ""))).unwrap();
         }
     }
     for _ in 0..20 {
@@ -134,7 +136,7 @@ fn nobody_is_waited_for_without_end() {
     let silent = Asker::connect(here.address());
     let mut deaf = Asker::connect(here.address());
     for _ in 0..20 {
-        deaf.say(&Request::Fetch(crate::asker::wanted("large", ""))).unwrap();
+        deaf.say(&Request::Fetch(wanted("large", ""))).unwrap();
     }
     // A byte now and then is no question, and does not make the time for one longer.
     let mut slow = Asker::connect(here.address());
@@ -180,4 +182,124 @@ fn one_address_cannot_take_all_connections() {
     while Asker::try_connect(here.address()).is_err() {
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+fn search(text: &str) -> Request {
+    Request::List(Query { text: text.to_owned(), after: None, limit: 9 })
+}
+
+/// As many connections as one address may have.
+fn crowd(host: u8, here: &Here) -> Vec<Asker> {
+    (0..CATALOGUE_CONNECTIONS_PER_ADDRESS_MAX).map(|_| Asker::from(host, here.address()).unwrap()).collect()
+}
+
+#[test]
+fn few_addresses_cannot_keep_out_others() {
+    if !cfg!(target_os = "linux") {
+        return skipped("needs more than one loopback address");
+    }
+    // Both ends of each connection, and some more.
+    let files = 2 * CATALOGUE_CONNECTIONS_MAX + 500;
+    if orchestra::host::tcp::allow_open_files(files) < files {
+        return skipped("needs some thousand open files");
+    }
+    let here = Here::start(false);
+    // Some that never ask anything, and then as many as may be that asked once.
+    let hosts = u8::try_from(CATALOGUE_CONNECTIONS_MAX / CATALOGUE_CONNECTIONS_PER_ADDRESS_MAX).unwrap();
+    let silent = u8::try_from(CATALOGUE_PENDING_MAX / CATALOGUE_CONNECTIONS_PER_ADDRESS_MAX).unwrap();
+    let mut crowds: Vec<Vec<Asker>> = (0..silent).map(|host| crowd(host, &here)).collect();
+    let mut ada = Asker::from(100, here.address()).unwrap();
+    assert!(ada.list("").is_empty(), "who asks nothing gives way");
+    for crowd in &mut crowds {
+        // One of them gave way: the first of all.
+        crowd.retain_mut(|asker| asker.try_ask(&search("")).is_ok());
+    }
+    assert_eq!(crowds.iter().map(Vec::len).sum::<usize>(), CATALOGUE_PENDING_MAX - 1);
+    for host in silent..hosts {
+        let mut crowd = crowd(host, &here);
+        crowd.iter_mut().for_each(|asker| drop(asker.ask(&search(""))));
+        crowds.push(crowd);
+    }
+    assert_eq!(here.conductor.stats().catalogue_connections, CATALOGUE_CONNECTIONS_MAX);
+    let mut bob = Asker::from(101, here.address()).unwrap();
+    assert!(bob.list("").is_empty() && ada.list("").is_empty(), "who has one connection keeps it");
+    Asker::from(hosts - 1, here.address()).map(drop).unwrap_err();
+}
+
+#[test]
+fn a_flood_of_searches_from_one_address_keeps_nobody_from_anything() {
+    let here = Here::start(false);
+    let mut ada = Asker::connect(here.address());
+    ada.register("ada");
+    let mut flood: Vec<Asker> =
+        (1..CATALOGUE_CONNECTIONS_PER_ADDRESS_MAX).map(|_| Asker::connect(here.address())).collect();
+    let asked = 20;
+    for asker in &mut flood {
+        (0..asked).for_each(|_| asker.say(&search("nothing")).unwrap());
+    }
+    // From the same address, and another one.
+    let song = Song::new("song", 3);
+    assert!(matches!(ada.publish(&song), Ok(Reply::Published(_))));
+    assert!(matches!(ada.ask(&Request::Details(wanted("song", ""))), Reply::Details(_)));
+    assert!(matches!(ada.ask(&Request::Login(login("ada", PASSWORD))), Reply::Session(_)));
+    // Each of them is answered: with a page, or that it asks too much.
+    for asker in &mut flood {
+        for _ in 0..asked {
+            let reply = asker.hear().unwrap();
+            assert!(matches!(reply, Reply::Page(_) | Reply::Refused(Refusal::Busy)), "{reply:?}");
+        }
+    }
+}
+
+#[test]
+fn a_class_behind_one_address_is_served_at_once() {
+    let here = Here::start(false);
+    let mut class: Vec<Asker> =
+        (0..50.min(QUESTIONS_WAITING_PER_SOURCE)).map(|_| Asker::connect(here.address())).collect();
+    for _ in 0..5 {
+        class.iter_mut().for_each(|asker| asker.say(&search("")).unwrap());
+        assert!(class.iter_mut().all(|asker| matches!(asker.hear(), Ok(Reply::Page(_)))));
+    }
+}
+
+#[test]
+fn who_logs_out_and_goes_is_logged_out() {
+    let here = Here::start(false);
+    let mut ada = Asker::connect(here.address());
+    let token = ada.register("ada").token;
+    ada.say(&Request::Logout).unwrap();
+    drop(ada);
+    let mut other = Asker::connect(here.address());
+    let start = Instant::now();
+    while matches!(other.resume(&token), Reply::Account(_)) {
+        assert!(start.elapsed() < PATIENCE, "the session lives on");
+    }
+}
+
+#[test]
+fn who_announces_much_keeps_nobody_from_publishing() {
+    let here = Here::start(false);
+    let token = Asker::connect(here.address()).register("mallory").token;
+    let parts = u64::from(PARTS_MAX);
+    let mut announced: Vec<Asker> = (0..8).map(|_| Asker::connect(here.address())).collect();
+    for asker in &mut announced {
+        asker.resume(&token);
+        let large =
+            Composition { name: "large".to_owned(), digest: [1; 20], size: parts * 1_000, part_len: 1_000 };
+        asker.say(&Request::Publish(large)).unwrap();
+    }
+    let mut ada = Asker::connect(here.address());
+    ada.register("ada");
+    assert!(matches!(ada.publish(&Song::new("song", 3)), Ok(Reply::Published(_))));
+}
+
+#[test]
+fn who_publishes_without_a_session_is_told_at_once() {
+    let here = Here::start(false);
+    let mut asker = Asker::connect(here.address());
+    let announced = Song::new("song", 300_000).composition();
+    // No digest has to be sent before.
+    assert_eq!(asker.refused(&Request::Publish(announced)), Refusal::LoginFirst);
+    asker.hear().unwrap_err();
+    assert_serves(&here);
 }

@@ -4,10 +4,11 @@
 //! socket, no time and no account. Whoever drives it asks it for the next question only when the last one was answered, so
 //! what waits in it is bounded: a record, a frame, the bytes of a reply, and digests for which there is a [`Grant`].
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 
-use crate::digest::Digest;
+use crate::digest::{DIGEST_LEN, Digest};
 use crate::limits::{CATALOGUE_FRAME_MAX, DIGESTS_PER_FRAME, RECORD_PLAIN_MAX, RECORD_TAG_LEN};
 use crate::name::Name;
 use crate::part::Layout;
@@ -80,7 +81,7 @@ pub struct Publishing {
     pub digest: Digest,
     /// Its size, and that of its parts.
     pub layout: Layout,
-    /// The room for its digests.
+    /// The room for its digests that have come.
     pub grant: Grant,
 }
 
@@ -93,36 +94,86 @@ pub struct Gathered {
     pub parts: Vec<Digest>,
 }
 
-/// How much memory all that is being published may take.
-#[derive(Clone, Debug)]
-pub struct Budget(Arc<AtomicUsize>);
+/// How much memory what is being published may take: all together, and what is of one account.
+#[derive(Debug)]
+pub struct Budget {
+    left: Arc<AtomicUsize>,
+    each: usize,
+    /// What is left to those who publish something now.
+    accounts: HashMap<String, Weak<AtomicUsize>>,
+}
 
 /// A piece of a [`Budget`], given back when it is dropped.
 #[derive(Debug)]
 pub struct Grant {
-    budget: Budget,
+    left: Arc<AtomicUsize>,
+    left_to_account: Arc<AtomicUsize>,
     bytes: usize,
 }
 
 impl Budget {
-    /// So many bytes.
+    /// So many bytes for all together, and at most so many for `each` account.
     #[must_use]
-    pub fn new(bytes: usize) -> Budget {
-        Budget(Arc::new(AtomicUsize::new(bytes)))
+    pub fn new(bytes: usize, each: usize) -> Budget {
+        Budget { left: Arc::new(AtomicUsize::new(bytes)), each, accounts: HashMap::new() }
     }
 
-    /// So many of them, if they are left.
+    /// Nothing of it yet, for something that this account publishes.
     #[must_use]
-    pub fn grant(&self, bytes: usize) -> Option<Grant> {
-        let take = |left: usize| left.checked_sub(bytes);
-        let granted = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
-        granted.is_ok().then(|| Grant { budget: self.clone(), bytes })
+    pub fn open(&mut self, account: &str) -> Grant {
+        let known = self.accounts.get(account).and_then(Weak::upgrade);
+        let left_to_account = known.unwrap_or_else(|| {
+            self.accounts.retain(|_, left| left.strong_count() > 0);
+            let left = Arc::new(AtomicUsize::new(self.each));
+            self.accounts.insert(account.to_owned(), Arc::downgrade(&left));
+            left
+        });
+        Grant { left: Arc::clone(&self.left), left_to_account, bytes: 0 }
+    }
+}
+
+impl Grant {
+    /// Makes it one of so many bytes; whether they are left. It never shrinks.
+    #[must_use]
+    pub fn grow(&mut self, bytes: usize) -> bool {
+        let more = bytes.saturating_sub(self.bytes);
+        let take = |left: usize| left.checked_sub(more);
+        let take_of =
+            |left: &AtomicUsize| left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok();
+        if !take_of(&self.left_to_account) {
+            return false;
+        }
+        if !take_of(&self.left) {
+            self.left_to_account.fetch_add(more, Ordering::Relaxed);
+            return false;
+        }
+        self.bytes += more;
+        true
     }
 }
 
 impl Drop for Grant {
     fn drop(&mut self) {
-        self.budget.0.fetch_add(self.bytes, Ordering::Relaxed);
+        self.left_to_account.fetch_add(self.bytes, Ordering::Relaxed);
+        self.left.fetch_add(self.bytes, Ordering::Relaxed);
+    }
+}
+
+impl Gathering {
+    /// Keeps these, unless it is refused or there is no room for them: what was only announced has taken none.
+    fn keep(&mut self, digests: &Digests) {
+        let Ok(publishing) = &mut self.fate else { return };
+        if self.taken > self.parts.capacity() {
+            // Twice as much each time, so that it is moved a few times only.
+            let room = self.taken.max(2 * self.parts.capacity()).min(self.wanted);
+            if !publishing.grant.grow(room * DIGEST_LEN) {
+                self.parts = Vec::new();
+                self.fate = Err(Refusal::Busy);
+                return;
+            }
+            self.parts.reserve_exact(room - self.parts.len());
+        }
+        self.parts.extend(digests.iter());
     }
 }
 
@@ -211,13 +262,11 @@ impl Connection {
         }
     }
 
-    /// What became of a [`Question::Publish`]: its digests are taken, and kept unless it is refused. Says what was gathered if
-    /// there are none to come.
+    /// What became of a [`Question::Publish`]: its digests are taken, and kept unless it is refused, or there is no room for
+    /// one of them when it comes. Says what was gathered if there are none to come.
     pub fn gather(&mut self, parts: u32, fate: Result<Publishing, Refusal>) -> Option<Gathered> {
         let wanted = parts as usize;
-        // The room is granted; what is not touched costs nothing.
-        let parts = Vec::with_capacity(if fate.is_ok() { wanted } else { 0 });
-        self.gathering = Some(Gathering { parts, wanted, taken: 0, fate });
+        self.gathering = Some(Gathering { parts: Vec::new(), wanted, taken: 0, fate });
         self.gathered()
     }
 
@@ -317,9 +366,7 @@ impl Connection {
             return Err(WireError::Answer);
         }
         gathering.taken += expected;
-        if gathering.fate.is_ok() {
-            gathering.parts.extend(digests.iter());
-        }
+        gathering.keep(digests);
         Ok(self.gathered().map(Question::Gathered))
     }
 
@@ -382,12 +429,12 @@ mod tests {
         Request::Digests(Digests::new(&vec![Digest::from_bytes([2; 20]); count]))
     }
 
-    fn publishing(budget: &Budget, parts: u64) -> Publishing {
+    fn publishing(budget: &mut Budget, account: &str, parts: u64) -> Publishing {
         Publishing {
             name: Name::parse("a").unwrap(),
             digest: Digest::from_bytes([1; 20]),
             layout: Layout::new(parts, 1).unwrap(),
-            grant: budget.grant(20).unwrap(),
+            grant: budget.open(account),
         }
     }
 
@@ -405,19 +452,61 @@ mod tests {
 
     #[test]
     fn digests_are_gathered_and_counted() {
-        let budget = Budget::new(20);
+        let mut budget = Budget::new(DIGEST_LEN * 3_001, DIGEST_LEN * 3_001);
         let (mut connection, mut called) = connected();
         let all = [Request::Publish(composition(3_001)), digests(3_000), digests(1), Request::Logout];
         let bytes = sealed(&mut called, &asked(&all));
         let mut input = bytes.as_slice();
         assert!(matches!(connection.take(&KEY, &mut input), Ok(Some(Question::Publish(_)))));
-        assert!(connection.gather(3_001, Ok(publishing(&budget, 3_001))).is_none());
-        assert!(budget.grant(1).is_none(), "it is used up");
+        assert!(connection.gather(3_001, Ok(publishing(&mut budget, "ada", 3_001))).is_none());
         let Ok(Some(Question::Gathered(gathered))) = connection.take(&KEY, &mut input) else { panic!() };
         assert_eq!((gathered.parts.len(), gathered.fate.is_ok()), (3_001, true));
+        assert!(!budget.open("bob").grow(1), "it is used up");
         drop(gathered);
-        assert!(budget.grant(20).is_some());
+        assert!(budget.open("bob").grow(DIGEST_LEN * 3_001));
         assert!(matches!(connection.take(&KEY, &mut input), Ok(Some(Question::Ask(Request::Logout)))));
+    }
+
+    #[test]
+    fn room_is_taken_by_digests_that_came_and_not_by_those_that_were_announced() {
+        let mut budget = Budget::new(DIGEST_LEN * 8_000, DIGEST_LEN * 8_000);
+        // More than there is room for is announced, by many.
+        let mut announced: Vec<_> = (0..20).map(|_| connected()).collect();
+        for (connection, called) in &mut announced {
+            let bytes = sealed(called, &asked(&[Request::Publish(composition(7_000))]));
+            assert!(matches!(connection.take(&KEY, &mut bytes.as_slice()), Ok(Some(Question::Publish(_)))));
+            assert!(connection.gather(7_000, Ok(publishing(&mut budget, "mallory", 7_000))).is_none());
+        }
+        let (first, rest) = announced.split_at_mut(1);
+        let send = |(connection, called): &mut (Connection, Called), count| {
+            let bytes = sealed(called, &asked(&[digests(count)]));
+            connection.take(&KEY, &mut bytes.as_slice()).unwrap()
+        };
+        let [first, second] = [&mut first[0], &mut rest[0]];
+        for count in [3_000, 3_000] {
+            assert!(send(first, count).is_none());
+        }
+        assert!(send(second, 3_000).is_none(), "it is refused, once all of it was read");
+        let Some(Question::Gathered(gathered)) = send(first, 1_000) else { panic!() };
+        assert_eq!((gathered.parts.len(), gathered.fate.is_ok()), (7_000, true));
+        assert!(send(second, 3_000).is_none());
+        let Some(Question::Gathered(gathered)) = send(second, 1_000) else { panic!() };
+        assert!(gathered.parts.is_empty() && gathered.fate.unwrap_err() == Refusal::Busy);
+    }
+
+    #[test]
+    fn no_account_takes_the_room_of_others() {
+        let mut budget = Budget::new(100, 25);
+        let mut grants: Vec<Grant> = (0..10).map(|_| budget.open("mallory")).collect();
+        assert_eq!(grants.iter_mut().filter_map(|grant| grant.grow(5).then_some(())).count(), 5);
+        assert!(grants[0].grow(5) && !grants[0].grow(6), "the account has no more");
+        assert!(budget.open("ada").grow(25));
+        drop(grants);
+        let mut others: Vec<Grant> = (0..5).map(|n| budget.open(&n.to_string())).collect();
+        assert_eq!(others.iter_mut().filter_map(|grant| grant.grow(25).then_some(())).count(), 4);
+        others.remove(0);
+        assert!(others[3].grow(25), "what was given back is there for others");
+        assert_eq!(budget.accounts.len(), 5, "those who publish nothing are forgotten");
     }
 
     #[test]

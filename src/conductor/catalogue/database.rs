@@ -1,11 +1,13 @@
 //! The thread that owns the catalogue's database.
 //!
-//! It takes what waits in its queue, answers what is only read, does all that is written in one transaction, and answers
-//! that after it is on the disk: so a thousand who publish at once wait for the disk a few times, not a thousand.
+//! It takes what is in its inbox into the queue of those who wait, in which sources and kinds of work take turns, and looks
+//! into its inbox again after each of them. What is written goes into one transaction, as much as waits, and is answered
+//! after it is on the disk: so a thousand who publish at once wait for the disk a few times, not a thousand.
 //! It tells the conductor's thread of sessions and counts before it answers: who has heard of a new session can use it.
 //!
 //! It owns the database, and waits for its queue, the disk, and the inboxes of those whom it answers.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
@@ -23,16 +25,20 @@ use crate::host::catalogue::{
 };
 use crate::host::clock;
 use crate::host::password::PasswordHash;
-use crate::limits::{DATABASE_BATCH, DATABASE_BEAT, DATABASE_FORGET_INTERVAL, LISTINGS_PER_PAGE};
+use crate::limits::{DATABASE_BEAT, DATABASE_FORGET_INTERVAL, LISTINGS_PER_PAGE};
+use crate::logic::addresses::source_of;
 use crate::logic::catalogue::counts::counted;
+use crate::logic::catalogue::turns::{Asker, Kind, Turn, Turns};
 use crate::text::chain;
 use crate::wire::catalogue::{Query, Wanted};
 
 /// Something to do, and who hears what came of it.
 #[derive(Debug)]
 pub(in crate::conductor) enum Work {
-    /// A connection asks.
-    Ask(Ticket, Job),
+    /// A connection from there asks.
+    Ask(Ticket, IpAddr, Job),
+    /// The connection from there that has asked this is gone.
+    Gone(Ticket, IpAddr),
     /// A link went well, or did not. Nobody waits for it.
     Report(Report, bool),
 }
@@ -98,6 +104,8 @@ pub(in crate::conductor) enum Outcome {
     Unpublished(Unpublished),
     /// The session on which it was asked is over.
     SessionOver,
+    /// Too much waits from there already.
+    Busy,
     /// The database does not work now; nothing was changed.
     Trouble,
 }
@@ -126,15 +134,23 @@ impl Database {
     pub(super) fn run(mut self) {
         let mut journal = Journal::new();
         let (mut look, mut forget) = (clock::now() + DATABASE_BEAT, clock::now());
+        let mut turns = Turns::new();
         loop {
-            let first = match self.queue.recv_timeout(look.since(clock::now())) {
-                Ok(work) => Some(work),
-                Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => return,
-            };
-            if let Some(first) = first {
-                let batch = std::iter::once(first).chain(self.queue.try_iter().take(DATABASE_BATCH - 1));
-                self.answer(&mut journal, batch.collect());
+            if turns.is_empty() {
+                match self.queue.recv_timeout(look.since(clock::now())) {
+                    Ok(work) => self.take_in(&mut turns, work),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => return,
+                }
+            }
+            for _ in 0..self.queue.len() {
+                let Ok(work) = self.queue.try_recv() else { break };
+                self.take_in(&mut turns, work);
+            }
+            match turns.next(clock::now()) {
+                None => {}
+                Some(Turn::Read(work)) => self.read(&mut journal, work),
+                Some(Turn::Write(writes)) => self.write_all(&mut journal, writes),
             }
             let now = clock::now();
             if now >= look {
@@ -176,17 +192,30 @@ impl Database {
         }
     }
 
-    fn answer(&mut self, journal: &mut Journal, batch: Vec<Work>) {
-        let (writes, reads): (Vec<Work>, Vec<Work>) = batch.into_iter().partition(Work::writes);
-        for work in reads {
-            let Work::Ask(ticket, job) = work else { continue };
-            let outcome = self.catalogue.read(|reader| job.read(reader, clock::wall()));
-            let outcome = outcome.unwrap_or_else(|error| trouble(journal, &error));
-            self.front.send(Heard::Done(ticket, outcome));
+    /// Has it wait for its turn, unless too much waits.
+    fn take_in(&self, turns: &mut Turns<Work>, work: Work) {
+        let (asker, kind) = match &work {
+            Work::Ask(_, from, job) => (Asker::Source(source_of(*from)), job.kind()),
+            Work::Report(..) => (Asker::Conductor, Kind::Write),
+            Work::Gone(gone, from) => {
+                return turns.forget(Asker::Source(source_of(*from)), |work| work.is_only_for(*gone));
+            }
+        };
+        match turns.push(asker, kind, work) {
+            Ok(()) => {}
+            Err(Work::Ask(ticket, ..)) => self.front.send(Heard::Done(ticket, Outcome::Busy)),
+            Err(_) => log::debug!("a report is lost: the database has too much to do"),
         }
-        if writes.is_empty() {
-            return;
-        }
+    }
+
+    fn read(&mut self, journal: &mut Journal, work: Work) {
+        let Work::Ask(ticket, _, job) = work else { return };
+        let outcome = self.catalogue.read(|reader| job.read(reader, clock::wall()));
+        let outcome = outcome.unwrap_or_else(|error| trouble(journal, &error));
+        self.front.send(Heard::Done(ticket, outcome));
+    }
+
+    fn write_all(&mut self, journal: &mut Journal, writes: Vec<Work>) {
         match self.write(&writes) {
             Ok(done) => self.tell(writes, done),
             // What one of them stumbled over may be its own: the others get their turn alone.
@@ -212,7 +241,7 @@ impl Database {
     fn tell(&self, writes: Vec<Work>, done: Vec<Done>) {
         for (work, done) in writes.into_iter().zip(done) {
             done.news.into_iter().for_each(|news| self.conductor.send(news));
-            if let (Work::Ask(ticket, _), Some(outcome)) = (work, done.outcome) {
+            if let (Work::Ask(ticket, ..), Some(outcome)) = (work, done.outcome) {
                 self.front.send(Heard::Done(ticket, outcome));
             }
         }
@@ -221,7 +250,7 @@ impl Database {
     fn fail(&self, journal: &mut Journal, writes: Vec<Work>, error: &CatalogueError) {
         trouble(journal, error);
         for work in writes {
-            if let Work::Ask(ticket, _) = work {
+            if let Work::Ask(ticket, ..) = work {
                 self.front.send(Heard::Done(ticket, Outcome::Trouble));
             }
         }
@@ -247,19 +276,21 @@ impl Done {
 }
 
 impl Work {
-    const fn writes(&self) -> bool {
+    /// Whether nobody but the connection that has asked this wants it to be done: who takes something back means it, and may
+    /// not wait to hear of it.
+    fn is_only_for(&self, asked: Ticket) -> bool {
         match self {
-            Work::Report(..) => true,
-            Work::Ask(_, job) => matches!(
-                job,
-                Job::Register { .. } | Job::Open(..) | Job::Close(_) | Job::Publish(..) | Job::Unpublish(..)
-            ),
+            Work::Ask(ticket, _, job) => {
+                *ticket == asked && !matches!(job, Job::Close(_) | Job::Unpublish(..))
+            }
+            Work::Gone(..) | Work::Report(..) => false,
         }
     }
 
     fn write(&self, writer: &mut Writer<'_>, now: Duration) -> Result<Done, CatalogueError> {
         match self {
-            Work::Ask(_, job) => job.write(writer, now),
+            Work::Ask(_, _, job) => job.write(writer, now),
+            Work::Gone(..) => unreachable!("nothing is done about it"),
             Work::Report(report, has_failed) => {
                 let counts = writer.report(report, now, |counts| counted(counts, now, *has_failed))?;
                 let news = counts.map(|counts| News::Counts(vec![(report.about, counts)]));
@@ -270,6 +301,18 @@ impl Work {
 }
 
 impl Job {
+    const fn kind(&self) -> Kind {
+        match self {
+            Job::List(..) => Kind::Walk,
+            Job::Account(_) | Job::Resume(_) | Job::Find(..) | Job::Parts { .. } | Job::Names(_) => {
+                Kind::Lookup
+            }
+            Job::Register { .. } | Job::Open(..) | Job::Close(_) | Job::Publish(..) | Job::Unpublish(..) => {
+                Kind::Write
+            }
+        }
+    }
+
     fn read(self, reader: &Reader<'_>, now: Duration) -> Result<Outcome, CatalogueError> {
         Ok(match self {
             Job::Account(name) => Outcome::Account(reader.account(&name)?),

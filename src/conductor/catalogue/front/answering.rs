@@ -14,7 +14,7 @@ use crate::conductor::catalogue::database::{Gate, Job, NewSession, Outcome, Unpu
 use crate::conductor::catalogue::passwords::{Hashed, Purpose};
 use crate::conductor::catalogue::{Asked, Held, Told};
 use crate::credential::{SessionId, SessionToken};
-use crate::digest::{DIGEST_LEN, Digest};
+use crate::digest::Digest;
 use crate::host::catalogue::{Account, Found, Listing, ListingId, NotPublished, NotRegistered};
 use crate::host::password::Password;
 use crate::host::{clock, entropy};
@@ -201,26 +201,28 @@ impl Front {
 
     fn on_publish(&mut self, now: Moment, slot: u32, composition: &Composition) -> Next {
         let Composition { name, digest, size, part_len } = composition;
-        let Ok(layout) = Layout::new(*size, u64::from(*part_len)) else {
-            // Nobody knows how many digests follow.
-            let line = self.lines[slot as usize].as_mut().expect("it asked just now");
-            if line.connection.reply(&Reply::Refused(Refusal::BadComposition)).is_ok() {
-                drop(line.stream.write(line.connection.unsent()));
-            }
-            return Next::End("what it publishes is no composition");
-        };
-        let grant = self.budget.grant(layout.parts() as usize * DIGEST_LEN);
         let line = self.lines[slot as usize].as_mut().expect("it asked just now");
+        let layout = match (Layout::new(*size, u64::from(*part_len)), &line.session) {
+            (Ok(layout), Some(session)) => Ok((layout, session)),
+            // Nobody knows how many digests follow, or they are not worth reading.
+            (Err(_), _) => Err((Refusal::BadComposition, "what it publishes is no composition")),
+            (Ok(_), None) => Err((Refusal::LoginFirst, "it publishes without a session")),
+        };
+        let (layout, session) = match layout {
+            Ok(layout) => layout,
+            Err((refusal, why)) => {
+                if line.connection.reply(&Reply::Refused(refusal)).is_ok() {
+                    drop(line.stream.write(line.connection.unsent()));
+                }
+                return Next::End(why);
+            }
+        };
         // What would be put right elsewhere is not published: who fetches it would find it under another name.
         let name = Name::parse(name).ok().filter(|parsed| parsed.as_str() == name);
-        let fate = match (name, grant, &line.session) {
-            (_, _, None) => Err(Refusal::LoginFirst),
-            (None, _, Some(_)) => Err(Refusal::BadComposition),
-            (Some(_), None, Some(_)) => Err(Refusal::Busy),
-            (Some(name), Some(grant), Some(_)) => {
-                Ok(Publishing { name, digest: Digest::from_bytes(*digest), layout, grant })
-            }
-        };
+        let fate = name.ok_or(Refusal::BadComposition).map(|name| {
+            let grant = self.budget.open(&session.name);
+            Publishing { name, digest: Digest::from_bytes(*digest), layout, grant }
+        });
         line.publish_until = now + limits::CATALOGUE_PUBLISH_TIMEOUT;
         match line.connection.gather(layout.parts(), fate) {
             Some(gathered) => self.on_gathered(slot, gathered),
@@ -243,12 +245,12 @@ impl Front {
 
     pub(super) fn on_outcome(&mut self, now: Moment, slot: u32, step: Step, outcome: Outcome) -> Next {
         match (step, outcome) {
-            (step, Outcome::Trouble) => {
+            (step, outcome @ (Outcome::Trouble | Outcome::Busy)) => {
                 if let Step::Find { name, .. } = step {
                     let from = self.from(slot);
                     self.attempts.dropped(from.ip(), &name.folded());
                 }
-                refused(Refusal::Trouble)
+                refused(if matches!(outcome, Outcome::Busy) { Refusal::Busy } else { Refusal::Trouble })
             }
             (_, Outcome::SessionOver) => {
                 self.set_session(slot, None);
@@ -476,7 +478,7 @@ impl Front {
         self.ask_conductor(slot, Asked::Counts(swarms), Step::Count { listings, shape })
     }
 
-    fn from(&self, slot: u32) -> SocketAddr {
+    pub(super) fn from(&self, slot: u32) -> SocketAddr {
         self.lines[slot as usize].as_ref().expect("it asked just now").from
     }
 }

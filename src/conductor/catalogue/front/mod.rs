@@ -8,7 +8,7 @@
 mod answering;
 
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -24,14 +24,16 @@ use super::database::{Job, Outcome, Work};
 use super::passwords::{Hashed, Hashing, Passwords, Purpose};
 use super::{Asked, News, Post, Seen, Ticket, Told};
 use crate::conductor::Shared;
-use crate::conductor::admission::{Admission, Caps};
+use crate::conductor::admission::{Admission, Caps, Room};
 use crate::conductor::journal::Journal;
 use crate::credential::SessionId;
 use crate::host::catalogue::ListingId;
 use crate::host::clock;
 use crate::host::password::Password;
 use crate::limits;
+use crate::logic::addresses::source_of;
 use crate::logic::catalogue::attempts::Attempts;
+use crate::logic::catalogue::places::{Place, who_gives_way};
 use crate::logic::catalogue::registrations::Registrations;
 use crate::logic::deadlines::Deadlines;
 use crate::time::Moment;
@@ -113,6 +115,10 @@ struct Line {
     session: Option<Owned>,
     /// Whether it has asked nothing yet.
     is_pending: bool,
+    /// Whether the other side has ended it: what it said before may still have to be read.
+    has_ended: bool,
+    /// Since when something of the other side is awaited, if it is not itself that waits.
+    idle_since: Moment,
     in_line: bool,
     /// How many messages had come when its time began.
     messages: u64,
@@ -171,7 +177,7 @@ impl Front {
             deadlines: Deadlines::new(&waits),
             attempts: Attempts::new(),
             registrations: Registrations::new(),
-            budget: Budget::new(limits::PUBLISH_BYTES_MAX),
+            budget: Budget::new(limits::PUBLISH_BYTES_MAX, limits::PUBLISH_BYTES_PER_ACCOUNT_MAX),
             journal: Journal::new(),
             next_turn: 0,
             buffer: vec![0; limits::CATALOGUE_READ].into(),
@@ -223,9 +229,16 @@ impl Front {
     }
 
     fn on_event(&mut self, now: Moment, event: &Event) {
-        if event.token() != WAKER {
-            self.serve(now, u32::try_from(event.token().0).expect("tokens of lines are their slots"));
+        if event.token() == WAKER {
+            return;
         }
+        let slot = u32::try_from(event.token().0).expect("tokens of lines are their slots");
+        if let Some(line) = self.at(slot)
+            && (event.is_read_closed() || event.is_error())
+        {
+            line.has_ended = true;
+        }
+        self.serve(now, slot);
     }
 
     fn on_overdue(&mut self, now: Moment, slot: u32) {
@@ -257,7 +270,7 @@ impl Front {
 
     fn adopt(&mut self, now: Moment, mut stream: TcpStream, from: SocketAddr, input: Vec<u8>) {
         let Ok(reached_on) = stream.local_addr() else { return };
-        if !self.admission.admit(from.ip()) {
+        if !self.admit(now, from.ip()) {
             self.journal.turned_away(now, from);
             // Its own version, and the end: too many connections. It is a courtesy.
             if stream.write(&catalogue::preamble()).is_ok() {
@@ -281,6 +294,8 @@ impl Front {
             state: State::Idle,
             session: None,
             is_pending: true,
+            has_ended: false,
+            idle_since: now,
             in_line: false,
             messages: 0,
             publish_until: now,
@@ -292,12 +307,40 @@ impl Front {
         }
     }
 
+    /// Whether there is room for one more connection from there, if need be instead of another one.
+    fn admit(&mut self, now: Moment, from: IpAddr) -> bool {
+        let pending_only = match self.admission.room(from) {
+            Room::Free => return self.admission.admit(from),
+            Room::NotForThem => return false,
+            Room::NotPending => true,
+            Room::Full => false,
+        };
+        let place = |(slot, line): (u32, &Line)| Place {
+            id: slot,
+            source: source_of(line.from.ip()),
+            idle_since: (!matches!(line.state, State::Asked(..))).then_some(line.idle_since),
+        };
+        let lines = (0..).zip(&self.lines).filter_map(|(slot, line)| Some((slot, line.as_ref()?)));
+        let places = lines.filter(|(_, line)| line.is_pending || !pending_only).map(place);
+        match who_gives_way(source_of(from), places) {
+            None => false,
+            Some(slot) => {
+                self.close(now, slot, Some(&"it gave way to somebody else"));
+                self.admission.admit(from)
+            }
+        }
+    }
+
     /// Forgets a connection; its socket closes. Says why, if that is not how those of honest members end.
     fn close(&mut self, now: Moment, slot: u32, why: Option<&dyn std::fmt::Display>) {
         let Some(line) = self.lines.get_mut(slot as usize).and_then(Option::take) else { return };
         self.deadlines.disarm(slot);
         self.vacant.push(slot);
         self.admission.leave(line.from.ip(), line.is_pending);
+        if let State::Asked(turn, _) = line.state {
+            // If there is no room for this, it is done in vain.
+            let _full = self.ways.database.try_send(Work::Gone(Ticket { slot, turn }, line.from.ip()));
+        }
         if let Some(why) = why {
             self.journal.closed(now, line.from, why);
         }
@@ -332,6 +375,8 @@ impl Front {
             }
         }
         match line.state {
+            // Nobody is there to read an answer.
+            State::Asked(..) if line.has_ended => return Err(None),
             State::Asked(..) => return Ok(false),
             State::Sending { listing, next, parts } => {
                 let job = Job::Parts { listing, first: next, count: limits::DIGESTS_PER_FRAME };
@@ -382,6 +427,7 @@ impl Front {
         let messages = line.connection.messages() + u64::from(line.connection.is_open());
         if messages > line.messages {
             line.messages = messages;
+            line.idle_since = now;
             self.deadlines.arm(now, slot, FOR_REQUEST);
         }
         Ok(())
@@ -416,7 +462,7 @@ impl Front {
             Next::Read => (None, State::Idle),
             Next::End(why) => return self.close(now, slot, Some(&why)),
         };
-        line.state = state;
+        (line.state, line.idle_since) = (state, now);
         if let Some(Err(error)) = reply.map(|reply| line.connection.reply(&reply)) {
             return self.close(now, slot, Some(&error));
         }
@@ -426,7 +472,7 @@ impl Front {
     /// Asks the database; what came of it has the number of the next question.
     fn ask_database(&self, slot: u32, job: Job, step: Step) -> Next {
         let ticket = Ticket { slot, turn: self.next_turn };
-        match self.ways.database.try_send(Work::Ask(ticket, job)) {
+        match self.ways.database.try_send(Work::Ask(ticket, self.from(slot).ip(), job)) {
             Ok(()) => Next::Wait(step),
             Err(_full) => refused(Refusal::Busy),
         }
