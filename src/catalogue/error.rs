@@ -152,6 +152,7 @@ fn refused(refusal: Refusal, conductor: &HostPort, about: &str) -> String {
                 "{conductor} does not take {about}: its name, sizes or digests are not those of a composition"
             )
         }
+        Refusal::Disabled => format!("the account {about} is disabled at {conductor}; ask its operator"),
         Refusal::Closed => format!(
             "nobody can register at {conductor}: ask its operator for an account, and then type: member login {about}"
         ),

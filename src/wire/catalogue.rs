@@ -267,6 +267,8 @@ pub enum Refusal {
     Trouble,
     /// Nobody can register: only the operator makes accounts.
     Closed,
+    /// The password is right, and the operator has shut the account out.
+    Disabled,
 }
 
 impl Digests {

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use orchestra::credential::Fingerprint;
 
+use crate::common::program::Program;
 use crate::group::{Group, PASSWORD};
 
 #[test]
@@ -63,4 +64,20 @@ fn what_is_remembered_is_for_the_user_alone() {
     let (_, log) = group.conductor.stop(rustix::process::Signal::TERM);
     let token = text.split("\"session\": \"").nth(1).unwrap().split('"').next().unwrap();
     assert!(!log.contains(PASSWORD) && !log.contains(token), "{log}");
+}
+
+#[test]
+fn a_look_at_another_conductor_leaves_it_clear_which_one_is_meant() {
+    let (group, other) = (Group::public(), Group::public());
+    let user = group.member("ada");
+    user.does(&["list", "--conductor", &other.address().to_string()]);
+    let list = || Program::start(user.command(&["list"]).env_remove("ORCHESTRA_CONDUCTOR")).ended();
+    let ended = list();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let address = group.address();
+    assert_eq!(ended.errors, format!("Asks {address}, the only conductor at which you are logged in.\n"));
+    user.does(&["logout"]);
+    let ended = list();
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.errors.contains("which conductor? Known here are "), "{ended:?}");
 }

@@ -18,7 +18,10 @@ fn two_compositions_of_one_name_are_told_apart() {
     let digest = first["digest"].as_str().unwrap().to_owned();
     let second = bob.does(&["publish", "song", "--no-share"]);
     assert!(
-        second.contains(&format!("Others have the same name:\n  song@{}  1000 B, by ada", &digest[..8])),
+        second.contains(&format!(
+            "Other compositions have the same name:\n  song@{}  1000 B, by ada",
+            &digest[..8]
+        )),
         "{second}"
     );
     let called = second.split("member get ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
@@ -87,7 +90,7 @@ fn who_claims_the_digest_of_another_file_gets_nobody_to_have_theirs() {
     let (claimed, poisoning) = eve.starts(&["publish", "song.orch"]);
     assert_eq!(claimed["digest"], digest);
     let told = ada.does(&["publish", "song", "--no-share"]);
-    assert!(told.contains("Others have the same name:\n  song@"), "{told}");
+    assert!(told.contains("Other compositions have the same name:\n  song@"), "{told}");
 
     // The digest leads to neither of them; what is shown in its place leads to each.
     let errors = guest.fails(&["get", &format!("song@{digest}")], 1);

@@ -171,7 +171,9 @@ fn whom_the_operator_shuts_out_is_out() {
     assert!(disable.status().unwrap().success());
     assert_eq!(ada.refused(&ALL), Refusal::SessionOver);
     assert_eq!(ada.refused(&Request::Resume(token.clone())), Refusal::SessionOver);
-    assert_eq!(ada.refused(&Request::Login(login("ada", PASSWORD))), Refusal::WrongLogin);
+    // Who has the password is told; others are told what everybody is.
+    assert_eq!(ada.refused(&Request::Login(login("ada", PASSWORD))), Refusal::Disabled);
+    assert_eq!(ada.refused(&Request::Login(login("ada", "another password"))), Refusal::WrongLogin);
     // At the desk as well, soon.
     let start = Instant::now();
     while crate::desk::is_greeted(conductor.address, &token) {

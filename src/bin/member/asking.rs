@@ -19,7 +19,7 @@ use orchestra::console::catalogue::{news_json, news_text, several_json};
 use orchestra::host::error::FileAction;
 use orchestra::host::signal::Signal;
 use orchestra::host::state::{Conductors, StateDir};
-use orchestra::host::{HostError, terminal};
+use orchestra::host::{HostError, clock, terminal};
 use orchestra::limits::{PASSWORD_LEN_MAX, PASSWORD_LEN_MIN};
 use orchestra::text::{Escaped, chain};
 
@@ -101,7 +101,8 @@ pub(crate) fn ask(
     }
 }
 
-/// The conductor that is meant: the named one, that of the environment, or the only one that is known.
+/// The conductor that is meant: the named one, that of the environment, the only one that is known, or of several the only
+/// one with a session.
 fn choose(named: Option<&Place>, state: &StateDir, silent: bool) -> Result<Place, Box<dyn Error>> {
     if let Some(place) = named {
         return Ok(place.clone());
@@ -116,8 +117,18 @@ fn choose(named: Option<&Place>, state: &StateDir, silent: bool) -> Result<Place
         }));
     }
     let Conductors { mut known, left_out } = state.conductors()?;
+    let mut why = "the only conductor known here";
     for error in left_out {
         cli::note(format!("One conductor is left out: {}\n", chain(&error)));
+    }
+    if known.len() > 1 {
+        // A look at another one, or at the same one under another name, leaves it clear which one is meant.
+        let now = clock::wall().as_secs();
+        let mut ours = known.iter().filter(|conductor| has_session(state, conductor, now));
+        if let (Some(only), None) = (ours.next(), ours.next()) {
+            known = vec![only.clone()];
+            why = "the only conductor at which you are logged in";
+        }
     }
     let conductor = match known.as_slice() {
         [_] => known.remove(0),
@@ -139,9 +150,13 @@ fn choose(named: Option<&Place>, state: &StateDir, silent: bool) -> Result<Place
         }
     };
     if !silent {
-        cli::note(format!("Asks {conductor}, the only conductor known here.\n"));
+        cli::note(format!("Asks {conductor}, {why}.\n"));
     }
     Ok(Place { conductor, pin: None })
+}
+
+fn has_session(state: &StateDir, conductor: &HostPort, now: u64) -> bool {
+    matches!(state.read(conductor), Ok(Some(known)) if known.session(now).is_some())
 }
 
 /// Ends the program as wrong options do.

@@ -249,6 +249,10 @@ impl Annex {
                 log::error!("cannot wake a thread: {error}");
             }
         }
-        self.threads.drain(..).fold(Ok(()), |outcome, thread| outcome.and(thread.join()))
+        let mut outcome = Ok(());
+        for thread in self.threads.drain(..) {
+            outcome = outcome.and(thread.join());
+        }
+        outcome
     }
 }

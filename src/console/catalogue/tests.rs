@@ -132,7 +132,8 @@ fn what_was_published_says_how_it_is_found() {
     assert_eq!(
         published_text(&nas(), &manifest(), &twin),
         "my song was in the catalogue of nas:9999 already, published by bob.\n\
-         Others have the same name:\n  my song@31313131  138.7 KiB, by ada\n\
+         Other compositions have the same name:\n  my song@31313131  138.7 KiB, by ada\n\
+         What you published yourself goes with: member unpublish NAME@DIGITS\n\
          To get it elsewhere: member get 'my song@29292929' --conductor nas:9999\n"
     );
 }

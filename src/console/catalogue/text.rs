@@ -74,7 +74,7 @@ pub fn published_text(conductor: &HostPort, manifest: &Manifest, published: &Pub
             getting: 0,
         };
         called = told_apart(&mine, &published.namesakes);
-        text += "Others have the same name:\n";
+        text += "Other compositions have the same name:\n";
         for other in &published.namesakes {
             text += &format!(
                 "  {}  {}, by {}\n",
@@ -83,6 +83,7 @@ pub fn published_text(conductor: &HostPort, manifest: &Manifest, published: &Pub
                 Escaped(&other.publisher)
             );
         }
+        text += "What you published yourself goes with: member unpublish NAME@DIGITS\n";
     }
     let called = shell_word(Path::new(&called));
     text + &format!("To get it elsewhere: member get {called} --conductor {conductor}\n")

@@ -272,8 +272,6 @@ impl Front {
     fn on_account(&mut self, now: Moment, slot: u32, step: Step, outcome: Outcome) -> Next {
         match (step, outcome) {
             (Step::Find { name, password }, Outcome::Account(account)) => {
-                // Who is shut out is told the same as who has no account, after the same work.
-                let account = account.filter(|account| !account.is_disabled);
                 let hash = account.as_ref().map(|account| account.password.clone());
                 let folded = name.folded();
                 let step = Step::Verify { account, folded: folded.clone() };
@@ -408,6 +406,11 @@ impl Front {
         let from = self.from(slot);
         match (step, hashed) {
             (Step::Verify { account, folded }, Hashed::Verified(is_right)) => match account {
+                // Only who has the password is told.
+                Some(Account { name, is_disabled: true, .. }) if is_right => {
+                    self.journal.account(now, from, format_args!("{name}, which is disabled"));
+                    refused(Refusal::Disabled)
+                }
                 Some(Account { id, name, password, .. }) if is_right => {
                     self.attempts.right(now, from.ip(), &folded);
                     self.open(slot, name.as_str().to_owned(), |session| Job::Open(id, password, session))
