@@ -5,7 +5,6 @@ mod common;
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
@@ -313,7 +312,7 @@ fn names_in_bytes(dir: &Path) -> Vec<Vec<u8>> {
 fn a_link_at_the_manifest_stays_and_what_it_leads_to_is_replaced() {
     let dir = golden_dir();
     let path = dir.path();
-    fs::write(path.join("old.orch"), "old").unwrap();
+    fs::write(path.join("old.orch"), GOLDEN.replacen("192.168.1.1", "10.0.0.1", 1)).unwrap();
     symlink("old.orch", path.join("golden.bin.orch")).unwrap();
     succeeds(path, &["golden.bin", "192.168.1.1"]);
     assert_eq!(text_of(&dir, "old.orch"), GOLDEN);
@@ -393,7 +392,7 @@ fn an_interrupt_leaves_the_old_manifest_and_nothing_else() {
     // Hashing this much takes minutes; as a sparse file it takes no room.
     let file = fs::File::create(dir.path().join("large")).unwrap();
     file.set_len(1 << 40).unwrap();
-    fs::File::create(dir.path().join("large.orch")).unwrap().write_all(b"old").unwrap();
+    fs::write(dir.path().join("large.orch"), GOLDEN).unwrap();
 
     let mut child = command(dir.path(), &["large"]).spawn().unwrap();
     let deadline = Instant::now() + DEADLINE;
@@ -406,7 +405,7 @@ fn an_interrupt_leaves_the_old_manifest_and_nothing_else() {
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     let output = outcome(child);
     assert!(!output.status.success());
-    assert_eq!(text_of(&dir, "large.orch"), "old");
+    assert_eq!(text_of(&dir, "large.orch"), GOLDEN);
     assert_eq!(names_in(dir.path()), ["large", "large.orch"]);
 }
 
