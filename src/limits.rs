@@ -733,7 +733,7 @@ pub const REPORTS_PAUSE_MAX: Duration = Duration::from_millis(86_400_000 / REPOR
 /// Rows that are forgotten in one transaction, so that others wait for it no longer than a few milliseconds.
 pub const FORGOTTEN_AT_A_TIME: usize = 1_000;
 /// Listings that are taken back in one transaction when an account is removed: each is an entry in five tables and indexes,
-/// so this takes tenths of a second, far less than [`CATALOGUE_LOCK_PATIENCE`].
+/// and the conductor waits for all of them no longer than [`CATALOGUE_LOCK_PATIENCE`].
 pub const TAKEN_BACK_AT_A_TIME: usize = 1_000;
 /// How long the conductor waits for another process to be done with the catalogue, say the operator's `conductor account`.
 pub const CATALOGUE_LOCK_PATIENCE: Duration = Duration::from_secs(2);

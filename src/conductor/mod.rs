@@ -143,6 +143,17 @@ struct Shared {
     hashed: Arc<AtomicUsize>,
 }
 
+impl Shared {
+    /// Makes the conductor, which this wakes, stop soon.
+    fn ask_to_stop(&self, conductor: &Waker) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Err(error) = conductor.wake() {
+            // It looks at the wish at every deadline as well.
+            log::error!("cannot wake the conductor: {error}");
+        }
+    }
+}
+
 impl Conductor {
     /// Listens, and answers from then on.
     ///
@@ -225,11 +236,7 @@ impl Conductor {
 
     /// Makes it stop soon; [`join`](Conductor::join) waits until it has.
     pub fn stop(&self) {
-        self.shared.stop.store(true, Ordering::Relaxed);
-        if let Err(error) = self.waker.wake() {
-            // It looks at the wish at every deadline as well.
-            log::error!("cannot wake the conductor: {error}");
-        }
+        self.shared.ask_to_stop(&self.waker);
     }
 
     /// Waits until it has ended.

@@ -60,8 +60,8 @@ pub struct Login {
 /// All conductors of which something is known.
 #[derive(Debug)]
 pub struct Conductors {
-    /// They, in the order of their files' names.
-    pub known: Vec<HostPort>,
+    /// They, and what is known of them, in the order of their files' names.
+    pub known: Vec<(HostPort, Known)>,
     /// Why files were left out, each with its path: one that is damaged says nothing against the others.
     pub left_out: Vec<StateError>,
 }
@@ -185,7 +185,7 @@ impl StateDir {
         paths.sort();
         for path in &paths {
             match read_file(path) {
-                Ok(found) => all.known.extend(found.map(|(conductor, _)| conductor)),
+                Ok(found) => all.known.extend(found),
                 Err(error) => all.left_out.push(error),
             }
         }
@@ -263,6 +263,10 @@ mod tests {
     use crate::text::chain;
     use std::os::unix::fs::PermissionsExt as _;
 
+    fn places(all: &Conductors) -> Vec<HostPort> {
+        all.known.iter().map(|(conductor, _)| conductor.clone()).collect()
+    }
+
     fn known() -> Known {
         let login =
             Login { account: "ada".to_owned(), token: SessionToken::from_bytes([0xab; 32]), expires: 100 };
@@ -280,7 +284,7 @@ mod tests {
         let state = StateDir::at(&place);
         let nas = conductor("nas.local");
         assert_eq!(state.read(&nas).unwrap(), None);
-        assert_eq!(state.conductors().unwrap().known, []);
+        assert_eq!(places(&state.conductors().unwrap()), []);
         state.write(&nas, &known()).unwrap();
         assert_eq!(state.read(&nas).unwrap(), Some(known()));
         assert_eq!(state.read(&conductor("NAS.local:9999")).unwrap(), Some(known()));
@@ -293,7 +297,7 @@ mod tests {
         state.write(&nas, &met).unwrap();
         assert_eq!(state.read(&nas).unwrap(), Some(met.clone()));
         state.write(&conductor("[::1]:7"), &met).unwrap();
-        assert_eq!(state.conductors().unwrap().known, [conductor("[::1]:7"), nas]);
+        assert_eq!(places(&state.conductors().unwrap()), [conductor("[::1]:7"), nas]);
     }
 
     #[test]
@@ -363,7 +367,7 @@ mod tests {
         fs::write(state.file_of(&bad), b"{").unwrap();
         fs::create_dir(state.file_of(&odd)).unwrap();
         let all = state.conductors().unwrap();
-        assert_eq!(all.known, [nas]);
+        assert_eq!(places(&all), [nas]);
         let left_out: Vec<String> = all.left_out.iter().map(|error| chain(error)).collect();
         assert_eq!(left_out.len(), 2, "{left_out:?}");
         for (one, error) in [bad, odd].iter().zip(&left_out) {

@@ -146,9 +146,7 @@ fn list(place: &Place, json: bool) -> Result<(), Box<dyn Error>> {
 
 fn add(which: &Which) -> Result<(), Box<dyn Error>> {
     let mut catalogue = Catalogue::open(&which.place.catalogue)?;
-    let password = Password::draw()?;
-    // Hashed before, because nobody else can write meanwhile.
-    let hash = PasswordHash::of(&password)?;
+    let (password, hash) = drawn()?;
     match catalogue.write(|writer| writer.register(&which.name, &hash, clock::wall()))? {
         Ok(_) => {}
         Err(reason) => return Err(NotAdded { name: which.name.clone(), reason }.into()),
@@ -181,9 +179,7 @@ fn set_disabled(which: &Which, is_disabled: bool) -> Result<(), Box<dyn Error>> 
 
 fn reset(which: &Which) -> Result<(), Box<dyn Error>> {
     let mut catalogue = Catalogue::open_existing(&which.place.catalogue)?;
-    let password = Password::draw()?;
-    // Hashed before, because nobody else can write meanwhile.
-    let hash = PasswordHash::of(&password)?;
+    let (password, hash) = drawn()?;
     let found = catalogue.write(|writer| {
         let Some(account) = find(writer, which)? else { return Ok(None) };
         let ended = writer.set_password(account.id, &hash)?;
@@ -218,6 +214,13 @@ fn remove(which: &Which) -> Result<(), Box<dyn Error>> {
     };
     cli::tell(format!("conductor: {} is removed, {published}; {}\n", account.name, sessions(ended)))?;
     Ok(())
+}
+
+/// A new password, hashed before anything is written, because nobody else can write meanwhile.
+fn drawn() -> Result<(Password, PasswordHash), Box<dyn Error>> {
+    let password = Password::draw()?;
+    let hash = PasswordHash::of(&password)?;
+    Ok((password, hash))
 }
 
 fn find(reader: &Reader<'_>, which: &Which) -> Result<Option<Account>, CatalogueError> {

@@ -124,14 +124,14 @@ fn choose(named: Option<&Place>, state: &StateDir, silent: bool) -> Result<Place
     if known.len() > 1 {
         // A look at another one, or at the same one under another name, leaves it clear which one is meant.
         let now = clock::wall().as_secs();
-        let mut ours = known.iter().filter(|conductor| has_session(state, conductor, now));
+        let mut ours = known.iter().filter(|(_, known)| known.session(now).is_some());
         if let (Some(only), None) = (ours.next(), ours.next()) {
             known = vec![only.clone()];
             why = "the only conductor at which you are logged in";
         }
     }
     let conductor = match known.as_slice() {
-        [_] => known.remove(0),
+        [_] => known.remove(0).0,
         [] => wrong(
             ErrorKind::MissingRequiredArgument,
             &format!(
@@ -139,7 +139,7 @@ fn choose(named: Option<&Place>, state: &StateDir, silent: bool) -> Result<Place
             ),
         ),
         several => {
-            let names: Vec<String> = several.iter().map(HostPort::to_string).collect();
+            let names: Vec<String> = several.iter().map(|(conductor, _)| conductor.to_string()).collect();
             wrong(
                 ErrorKind::MissingRequiredArgument,
                 &format!(
@@ -153,10 +153,6 @@ fn choose(named: Option<&Place>, state: &StateDir, silent: bool) -> Result<Place
         cli::note(format!("Asks {conductor}, {why}.\n"));
     }
     Ok(Place { conductor, pin: None })
-}
-
-fn has_session(state: &StateDir, conductor: &HostPort, now: u64) -> bool {
-    matches!(state.read(conductor), Ok(Some(known)) if known.session(now).is_some())
 }
 
 /// Ends the program as wrong options do.

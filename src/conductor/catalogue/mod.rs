@@ -20,7 +20,6 @@ mod reach;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
@@ -201,12 +200,7 @@ pub(super) fn start(
     // Without one of its threads a catalogue answers nobody, and who runs it would not learn of it.
     let panicked = {
         let (shared, conductor) = (Arc::clone(shared), Arc::clone(&conductor.waker));
-        move || {
-            shared.stop.store(true, Ordering::Relaxed);
-            if let Err(error) = conductor.wake() {
-                log::error!("cannot wake the conductor: {error}");
-            }
-        }
+        move || shared.ask_to_stop(&conductor)
     };
     let (passwords, mut threads) = passwords::start(&to_front, &shared.hashed, panicked.clone())?;
     let front = Front::new(

@@ -47,6 +47,19 @@ impl<K: Ord + Copy> Pauses<K> {
         self.entries.get(&key).map_or(Duration::ZERO, |entry| entry.due.since(now))
     }
 
+    /// Counts a try, unless it has to wait.
+    ///
+    /// # Errors
+    /// For how long; then nothing was counted.
+    pub(super) fn try_begin(&mut self, now: Moment, key: K) -> Result<(), Duration> {
+        let pause = self.pause(now, key);
+        if !pause.is_zero() {
+            return Err(pause);
+        }
+        self.begin(now, key);
+        Ok(())
+    }
+
     /// Counts a try.
     pub(super) fn begin(&mut self, now: Moment, key: K) {
         while self.order.first().is_some_and(|(until, _)| *until <= now) {
@@ -139,10 +152,7 @@ mod tests {
             let (mut pauses, mut now, mut looked_at) = (Pauses::new(free, pause_max), Moment::from_micros(7), 0);
             let start = now;
             for (index, step) in steps.iter().cycle().take(20_000).enumerate() {
-                if pauses.pause(now, 'x').is_zero() {
-                    pauses.begin(now, 'x');
-                    looked_at += 1;
-                }
+                looked_at += u32::from(pauses.try_begin(now, 'x').is_ok());
                 now = now + Duration::from_millis(if index % 3 == 0 { *step } else { step / 7 });
                 pauses.check();
             }
@@ -157,10 +167,7 @@ mod tests {
         let mut pauses = Pauses::new(20, Duration::from_secs(900));
         let (mut now, mut looked_at) = (Moment::from_micros(7), 0);
         for _ in 0..7 * 86_400 / 181 {
-            if pauses.pause(now, 1).is_zero() {
-                pauses.begin(now, 1);
-                looked_at += 1;
-            }
+            looked_at += u32::from(pauses.try_begin(now, 1).is_ok());
             now = now + Duration::from_secs(181);
         }
         assert!(looked_at <= 20 + 11 + 7 * 96, "{looked_at} in a week");

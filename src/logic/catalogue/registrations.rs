@@ -33,13 +33,7 @@ impl Registrations {
     /// # Errors
     /// How long they have to wait before it is looked at; then nothing was counted.
     pub fn begin(&mut self, now: Moment, from: IpAddr) -> Result<(), Duration> {
-        let source = source_of(from);
-        let pause = self.0.pause(now, source);
-        if !pause.is_zero() {
-            return Err(pause);
-        }
-        self.0.begin(now, source);
-        Ok(())
+        self.0.try_begin(now, source_of(from))
     }
 }
 

@@ -25,11 +25,7 @@ impl Reporters {
 
     /// Whether this one may report something now; then it has.
     pub fn may_report(&mut self, now: Moment, reporter: AccountId) -> bool {
-        let may = self.0.pause(now, reporter).is_zero();
-        if may {
-            self.0.begin(now, reporter);
-        }
-        may
+        self.0.try_begin(now, reporter).is_ok()
     }
 }
 
