@@ -667,8 +667,8 @@ pub const DESK_LINES_SPAN: Duration = Duration::from_secs(1);
 pub const DIGESTS_PER_FRAME: usize = 3_000;
 /// The longest message of a catalogue: full of digests, of listings or of holders.
 pub const CATALOGUE_FRAME_MAX: usize = 64 * KIB;
-/// The longest request without digests: a name and a password, or a search.
-pub const CATALOGUE_REQUEST_MAX: usize = 2 * KIB;
+/// The longest request without digests: a name and two passwords.
+pub const CATALOGUE_REQUEST_MAX: usize = 3 * KIB;
 /// The most characters in the name of an account: long enough for any person, short enough for a column.
 pub const ACCOUNT_NAME_MAX: usize = 64;
 /// The least bytes in a password: what NIST SP 800-63B asks for.

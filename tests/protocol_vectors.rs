@@ -154,13 +154,13 @@ fn listed() -> catalogue::Listed {
 }
 
 fn catalogue_requests() -> Vec<(&'static str, catalogue::Request)> {
-    use catalogue::{Digests, Login, Query, Request, Wanted};
+    use catalogue::{Digests, Login, NewPassword, Query, Renewal, Request, Wanted};
     let login = Login { name: "ada".to_owned(), password: "engine 9".to_owned() };
     let wanted = |digits: &str| Wanted { name: "a".to_owned(), digits: digits.to_owned() };
     let digests = Digests::new(&[[0x31; 20], [0x32; 20]].map(Digest::from_bytes));
     vec![
         ("register", Request::Register(login.clone())),
-        ("login", Request::Login(login)),
+        ("login", Request::Login(login.clone())),
         ("resume", Request::Resume(token())),
         ("logout", Request::Logout),
         ("publish", Request::Publish(song())),
@@ -169,6 +169,7 @@ fn catalogue_requests() -> Vec<(&'static str, catalogue::Request)> {
         ("details", Request::Details(wanted("29"))),
         ("fetch", Request::Fetch(wanted(""))),
         ("unpublish", Request::Unpublish(wanted(""))),
+        ("renew", Request::Renew(Renewal { login, password: NewPassword("engine 10".to_owned()) })),
     ]
 }
 

@@ -133,6 +133,19 @@ impl<'a> Client<'a> {
         self.enter(name, password, Request::Login)
     }
 
+    /// Gives the account another password. All its sessions end, and a new one begins here.
+    ///
+    /// # Errors
+    /// As of [`Client::login`]; the new password cannot be one.
+    pub fn renew(&self, name: &str, password: String, new: String) -> Result<Entered, ClientError> {
+        if new.len() > PASSWORD_LEN_MAX {
+            let (conductor, about) = (self.conductor().clone(), name.to_owned());
+            return Err(ClientError::Refused { conductor, about, refusal: Refusal::BadPassword });
+        }
+        let renewal = |login| Request::Renew(wire::Renewal { login, password: wire::NewPassword(new) });
+        self.enter(name, password, renewal)
+    }
+
     fn enter(
         &self,
         name: &str,

@@ -3,6 +3,7 @@
 //! One question at a time, one answer to each. What is longer than a frame, the digests of many parts, travels in
 //! several: after [`Request::Publish`], and in answer to [`Request::Fetch`].
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
@@ -65,6 +66,28 @@ pub enum Request {
     Fetch(Wanted),
     /// Take my composition out of the catalogue. Answer: `Done`, `Several` or `Refused`.
     Unpublish(Wanted),
+    /// Give the account another password, end all its sessions, and begin one. Answer: `Session`.
+    Renew(Renewal),
+}
+
+/// A new password for an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renewal {
+    /// The account, and its password until now.
+    pub login: Login,
+    /// The new one.
+    pub password: NewPassword,
+}
+
+/// A password that is to be one.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewPassword(pub String);
+
+impl fmt::Debug for NewPassword {
+    /// A secret is never written anywhere.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NewPassword(..)")
+    }
 }
 
 /// The name and the password of an account.
@@ -284,9 +307,9 @@ impl Digests {
     }
 }
 
-impl std::fmt::Debug for Login {
+impl fmt::Debug for Login {
     /// A password is never written anywhere.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Login").field("name", &self.name).finish_non_exhaustive()
     }
 }
@@ -310,7 +333,7 @@ impl Framed for Request {
         // Only digests are long.
         match kind {
             5 => Some(CATALOGUE_FRAME_MAX),
-            0..=9 => Some(CATALOGUE_REQUEST_MAX),
+            0..=10 => Some(CATALOGUE_REQUEST_MAX),
             _ => None,
         }
     }

@@ -47,6 +47,31 @@ fn a_password_that_cannot_be_one_is_refused_before_it_is_sent() {
 }
 
 #[test]
+fn a_new_password_ends_all_that_the_old_one_began() {
+    let group = Group::private();
+    let ada = group.member("ada");
+    let elsewhere = ada.copy();
+    elsewhere.does(&["list"]);
+    fs::write(ada.path("new"), "engine number 10").unwrap();
+    fs::write(ada.path("wrong"), "engine number 8").unwrap();
+    fs::write(ada.path("short"), "short").unwrap();
+    let errors = ada.fails(&["password", "--password-file", "wrong", "--new-password-file", "new"], 1);
+    assert!(errors.contains("knows no account ada with this password"), "{errors}");
+    let errors = ada.fails(&["password", "--new-password-file", "short"], 1);
+    assert!(errors.contains("a password has 8 to 1024 bytes, this one has 5"), "{errors}");
+    elsewhere.does(&["list"]);
+    let told = ada.told(&["password", "--new-password-file", "new"]);
+    assert_eq!((&told["event"], &told["account"]), (&"password_changed".into(), &"ada".into()));
+    ada.does(&["list"]);
+    assert!(elsewhere.fails(&["list"], 1).contains("The session of ada at "));
+    assert!(elsewhere.fails(&["login", "ada"], 1).contains("knows no account ada with this password"));
+    ada.does(&["login", "ada", "--password-file", "new"]);
+    fs::write(elsewhere.path("new"), "engine number 10").unwrap();
+    let errors = elsewhere.fails(&["password", "--new-password-file", "new"], 1);
+    assert!(errors.contains("first, type: member login NAME"), "{errors}");
+}
+
+#[test]
 fn where_nobody_can_register_the_operator_makes_accounts() {
     let group = Group::closed();
     let user = group.user();

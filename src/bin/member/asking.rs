@@ -5,7 +5,7 @@ use std::env;
 use std::error::Error;
 use std::fs::File;
 use std::io::Read as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _};
@@ -29,6 +29,8 @@ use crate::{Arguments, PROGRAM};
 const CONDUCTOR_VARIABLE: &str = "ORCHESTRA_CONDUCTOR";
 /// Where a password may be, beside a file and the terminal.
 const PASSWORD_VARIABLE: &str = "ORCHESTRA_PASSWORD";
+/// Where one that is to be one may be, where the other one is asked for as well.
+const NEW_PASSWORD_VARIABLE: &str = "ORCHESTRA_NEW_PASSWORD";
 /// What is read of a password: what is longer is refused all the same, but as what it is.
 const PASSWORD_READ_MAX: u64 = PASSWORD_LEN_MAX as u64 + 3;
 
@@ -52,8 +54,8 @@ pub(crate) enum Purpose {
 /// Why there is no password.
 #[derive(Debug, Error)]
 enum NoPassword {
-    #[error("there is no terminal to ask for the password; use --password-file FILE or ${PASSWORD_VARIABLE}")]
-    NobodyToAsk,
+    #[error("there is no terminal to ask for the password; use --{option} FILE or ${variable}")]
+    NobodyToAsk { option: &'static str, variable: &'static str },
     #[error("the password is not UTF-8 text")]
     NotText,
     #[error("a password has {PASSWORD_LEN_MIN} to {PASSWORD_LEN_MAX} bytes, this one has {len}")]
@@ -193,17 +195,37 @@ impl Asker<'_> {
         purpose: Purpose,
         account: &str,
     ) -> Result<Option<String>, Box<dyn Error>> {
-        let password = if let Some(path) = &from.password_file {
+        let question = format!("Password for {} at {}: ", Escaped(account), self.client.conductor());
+        self.secret(from.password_file.as_deref(), PASSWORD_VARIABLE, purpose, &question)
+    }
+
+    /// What the password of this account is to be. None if the user wants no more.
+    pub(crate) fn new_password(
+        &self,
+        file: Option<&Path>,
+        account: &str,
+    ) -> Result<Option<String>, Box<dyn Error>> {
+        let question = format!("New password for {} at {}: ", Escaped(account), self.client.conductor());
+        self.secret(file, NEW_PASSWORD_VARIABLE, Purpose::New, &question)
+    }
+
+    fn secret(
+        &self,
+        file: Option<&Path>,
+        variable: &'static str,
+        purpose: Purpose,
+        question: &str,
+    ) -> Result<Option<String>, Box<dyn Error>> {
+        let password = if let Some(path) = file {
             let mut text = Vec::new();
             let read = |file: File| file.take(PASSWORD_READ_MAX).read_to_end(&mut text);
             File::open(path).and_then(read).map_err(HostError::file(FileAction::Read, path))?;
             String::from_utf8(text).map_err(|_| NoPassword::NotText)?
-        } else if let Some(text) = env::var_os(PASSWORD_VARIABLE).filter(|text| !text.is_empty()) {
+        } else if let Some(text) = env::var_os(variable).filter(|text| !text.is_empty()) {
             text.into_string().map_err(|_| NoPassword::NotText)?
         } else if terminal::has_keys() {
             self.client.meet()?;
-            let question = format!("Password for {} at {}: ", Escaped(account), self.client.conductor());
-            let Some(password) = self.typed(&question)? else { return Ok(None) };
+            let Some(password) = self.typed(question)? else { return Ok(None) };
             if purpose == Purpose::New {
                 let password = checked(&password)?;
                 let Some(again) = self.typed("The same again: ")? else { return Ok(None) };
@@ -213,7 +235,8 @@ impl Asker<'_> {
             }
             password
         } else {
-            return Err(NoPassword::NobodyToAsk.into());
+            let option = if variable == PASSWORD_VARIABLE { "password-file" } else { "new-password-file" };
+            return Err(NoPassword::NobodyToAsk { option, variable }.into());
         };
         let password = if purpose == Purpose::New { checked(&password)? } else { line(&password) };
         Ok(Some(password.to_owned()))

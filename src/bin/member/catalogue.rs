@@ -12,7 +12,7 @@ use orchestra::cli::Exit;
 use orchestra::composer::{ComposeError, Request};
 use orchestra::console::catalogue::{
     Asked, details_json, details_text, entered_json, entered_text, listing_json, listing_text,
-    logged_out_json, manifest_json, published_json, published_text, unpublished_json,
+    logged_out_json, manifest_json, published_json, published_text, renewed_json, unpublished_json,
 };
 use orchestra::host::atomic::{self, Readers};
 use orchestra::host::manifest_file::{self, ManifestFileError};
@@ -44,6 +44,17 @@ pub(crate) struct Account {
     name: String,
     #[command(flatten)]
     password: PasswordFrom,
+    #[command(flatten)]
+    at: Where,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewPassword {
+    #[command(flatten)]
+    password: PasswordFrom,
+    /// The new one is in this file [default: $ORCHESTRA_NEW_PASSWORD, or asked]
+    #[arg(long, value_name = "FILE")]
+    new_password_file: Option<PathBuf>,
     #[command(flatten)]
     at: Where,
 }
@@ -142,6 +153,31 @@ fn enter(account: &Account, purpose: Purpose) -> Ended {
         asker.answer(
             || entered_json(client.conductor(), &entered, new),
             || entered_text(client.conductor(), &entered, new, now()),
+        )?;
+        Ok(Exit::Done)
+    })
+}
+
+pub(crate) fn password(asked: &NewPassword) -> Ended {
+    at(&asked.at, |asker| {
+        let client = &asker.client;
+        let account = client.account()?;
+        let Some(password) = asker.password(&asked.password, Purpose::Existing, &account)? else {
+            return Ok(Exit::Incomplete);
+        };
+        let Some(new) = asker.new_password(asked.new_password_file.as_deref(), &account)? else {
+            return Ok(Exit::Incomplete);
+        };
+        let entered = client.renew(&account, password, new)?;
+        asker.answer(
+            || renewed_json(client.conductor(), &entered),
+            || {
+                format!(
+                    "{} has a new password at {}, and is logged in only here.\n",
+                    Escaped(&entered.account),
+                    client.conductor()
+                )
+            },
         )?;
         Ok(Exit::Done)
     })

@@ -14,7 +14,7 @@ use orchestra::address::HostPort;
 use orchestra::cli::{self, Extra};
 use orchestra::host::tcp::ListenOn;
 
-use crate::catalogue::{Account, Details, Get, List, Logout, Publish, Unpublish};
+use crate::catalogue::{Account, Details, Get, List, Logout, NewPassword, Publish, Unpublish};
 
 const PROGRAM: &str = "member";
 
@@ -31,6 +31,7 @@ const SHARE_EXAMPLE: &str = "Example: member share film.mkv --up 2M";
 const ASK_TEMPLATE: &str = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}\n";
 const REGISTER_EXAMPLE: &str = "Example: member register ada --conductor nas.local";
 const LOGIN_EXAMPLE: &str = "Example: member login ada --conductor nas.local";
+const PASSWORD_EXAMPLE: &str = "Example: member password --conductor nas.local";
 const LOGOUT_EXAMPLE: &str = "Example: member logout --conductor nas.local";
 const PUBLISH_USAGE: &str = "member publish FILE|FILE.orch [OPTIONS]";
 const PUBLISH_EXAMPLE: &str = "Example: member publish film.mkv --conductor nas.local";
@@ -72,6 +73,9 @@ enum Command {
     /// Log in at a conductor that keeps a catalogue
     #[command(help_template = ASK_TEMPLATE, after_help = LOGIN_EXAMPLE)]
     Login(Account),
+    /// Give your account at a conductor another password, and log it out everywhere else
+    #[command(help_template = ASK_TEMPLATE, after_help = PASSWORD_EXAMPLE)]
+    Password(NewPassword),
     /// End the session at a conductor
     #[command(help_template = ASK_TEMPLATE, after_help = LOGOUT_EXAMPLE)]
     Logout(Logout),
@@ -156,6 +160,7 @@ fn main() -> ExitCode {
         }
         Some(Command::Register(account)) => catalogue::register(account),
         Some(Command::Login(account)) => catalogue::login(account),
+        Some(Command::Password(password)) => catalogue::password(password),
         Some(Command::Logout(logout)) => catalogue::logout(logout),
         Some(Command::Publish(publish)) => catalogue::publish(publish),
         Some(Command::List(list)) => catalogue::list(list),
@@ -227,6 +232,7 @@ mod tests {
             SHARE_EXAMPLE,
             REGISTER_EXAMPLE,
             LOGIN_EXAMPLE,
+            PASSWORD_EXAMPLE,
             LOGOUT_EXAMPLE,
             PUBLISH_EXAMPLE,
             LIST_EXAMPLE,

@@ -52,6 +52,8 @@ pub(in crate::conductor) enum Job {
     Register { name: AccountName, password: PasswordHash, session: NewSession },
     /// Open a session of an account, if the hash of its password is still the one that was verified.
     Open(AccountId, PasswordHash, NewSession),
+    /// Replace the password of an account if its hash is still the one that was verified, and open a session.
+    Renew { account: AccountId, before: PasswordHash, after: PasswordHash, session: NewSession },
     /// Whose session is this?
     Resume(SessionId),
     /// End it.
@@ -94,6 +96,8 @@ pub(in crate::conductor) enum Outcome {
     Registered(Result<AccountId, NotRegistered>),
     /// Whether the session is open: else the account is not as it was when the password was verified.
     Opened(bool),
+    /// The same of a session that is open with another password.
+    Renewed(bool),
     Session(Option<SessionOwner>),
     Closed,
     Published(Result<Published, NotPublished>),
@@ -307,9 +311,12 @@ impl Job {
             Job::Account(_) | Job::Resume(_) | Job::Find(..) | Job::Parts { .. } | Job::Names(_) => {
                 Kind::Lookup
             }
-            Job::Register { .. } | Job::Open(..) | Job::Close(_) | Job::Publish(..) | Job::Unpublish(..) => {
-                Kind::Write
-            }
+            Job::Register { .. }
+            | Job::Open(..)
+            | Job::Renew { .. }
+            | Job::Close(_)
+            | Job::Publish(..)
+            | Job::Unpublish(..) => Kind::Write,
         }
     }
 
@@ -333,9 +340,12 @@ impl Job {
                     accounts.into_iter().filter_map(|account| name(account).transpose()).collect();
                 Outcome::Names(names?)
             }
-            Job::Register { .. } | Job::Open(..) | Job::Close(_) | Job::Publish(..) | Job::Unpublish(..) => {
-                unreachable!("that is written")
-            }
+            Job::Register { .. }
+            | Job::Open(..)
+            | Job::Renew { .. }
+            | Job::Close(_)
+            | Job::Publish(..)
+            | Job::Unpublish(..) => unreachable!("that is written"),
         })
     }
 
@@ -352,6 +362,17 @@ impl Job {
             Job::Open(account, password, session) => {
                 let (is_open, news) = session.open(writer, *account, password, now)?;
                 Done { outcome: Some(Outcome::Opened(is_open)), news }
+            }
+            Job::Renew { account, before, after, session } => {
+                match writer.replace_password(*account, before, after)? {
+                    None => Done::only(Outcome::Renewed(false)),
+                    Some(ended) => {
+                        let mut news = vec![News::Ended(ended)];
+                        let (is_open, opened) = session.open(writer, *account, after, now)?;
+                        news.extend(opened);
+                        Done { outcome: Some(Outcome::Renewed(is_open)), news }
+                    }
+                }
             }
             Job::Close(session) => {
                 writer.close_session(*session)?;

@@ -43,6 +43,13 @@ pub fn entered_json(conductor: &HostPort, entered: &Entered, new: bool) -> Strin
     })
 }
 
+/// Says that an account has a new password and only this session, as one object.
+#[must_use]
+pub fn renewed_json(conductor: &HostPort, entered: &Entered) -> String {
+    let (conductor, account, expires) = (conductor.to_string(), &entered.account, entered.expires);
+    render(&Event::PasswordChanged { conductor, account, expires })
+}
+
 /// Says that a session has ended, as one object.
 #[must_use]
 pub fn logged_out_json(conductor: &HostPort, account: &str) -> String {
@@ -132,6 +139,8 @@ enum Event<'a> {
     Registered { conductor: String, account: &'a str, expires: u64 },
     /// There is a session.
     LoggedIn { conductor: String, account: &'a str, expires: u64 },
+    /// There is this session, and a new password.
+    PasswordChanged { conductor: String, account: &'a str, expires: u64 },
     /// There is none any more.
     LoggedOut { conductor: String, account: &'a str },
     /// It is in the catalogue.

@@ -7,7 +7,7 @@ mod text;
 
 pub use self::json::{
     details_json, entered_json, listing_json, logged_out_json, manifest_json, news_json, published_json,
-    several_json, unpublished_json,
+    renewed_json, several_json, unpublished_json,
 };
 pub use self::text::{details_text, entered_text, listing_text, news_text, published_text};
 

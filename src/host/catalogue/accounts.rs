@@ -188,6 +188,25 @@ impl Writer<'_> {
         self.end_sessions(account)
     }
 
+    /// Gives an account another password if it still has the one whose hash `before` is, and ends its sessions: they are
+    /// returned. Nothing if it has another one meanwhile, or is disabled.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub fn replace_password(
+        &mut self,
+        account: AccountId,
+        before: &PasswordHash,
+        after: &PasswordHash,
+    ) -> Result<Option<EndedSessions>, CatalogueError> {
+        let set = "UPDATE accounts SET password = ?3 WHERE id = ?1 AND NOT disabled AND password = ?2";
+        let id = account.number().cast_signed();
+        match self.change(set, params![id, before.as_str(), after.as_str()])? {
+            0 => Ok(None),
+            _ => self.end_sessions(account).map(Some),
+        }
+    }
+
     /// Removes an account with all that it published, and all that it or others reported about it today. Nothing if there is no
     /// such account.
     ///

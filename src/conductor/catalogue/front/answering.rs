@@ -34,12 +34,17 @@ pub(super) enum Step {
     Find {
         name: AccountName,
         password: Password,
+        /// What the password is to be afterwards, if it is to be another one.
+        new: Option<Password>,
     },
     /// Was the password right?
     Verify {
         account: Option<Account>,
         folded: String,
+        new: Option<Password>,
     },
+    /// The hash of the new password.
+    Renew(Account),
     /// The session of who logged in.
     Open {
         token: SessionToken,
@@ -127,7 +132,11 @@ impl Front {
         let session = line.session.as_ref().map(|session| session.id);
         match request {
             Request::Register(login) => self.on_register(now, slot, &login),
-            Request::Login(login) => self.on_login(now, slot, &login),
+            Request::Login(login) => self.on_login(now, slot, &login, None),
+            Request::Renew(renewal) => match Password::parse(&renewal.password.0) {
+                Ok(new) => self.on_login(now, slot, &renewal.login, Some(new)),
+                Err(_) => refused(Refusal::BadPassword),
+            },
             Request::Resume(token) => {
                 let id = token.id();
                 self.ask_database(slot, Job::Resume(id), Step::Resume { id })
@@ -180,7 +189,8 @@ impl Front {
         self.ask_database(slot, Job::Account(name.clone()), Step::Free { name, password })
     }
 
-    fn on_login(&mut self, now: Moment, slot: u32, login: &Login) -> Next {
+    /// Somebody logs in, perhaps to have a new password.
+    fn on_login(&mut self, now: Moment, slot: u32, login: &Login, new: Option<Password>) -> Next {
         let from = self.from(slot);
         // What is no name counts like one that nobody has.
         let name = AccountName::parse(&login.name);
@@ -192,7 +202,7 @@ impl Front {
         let (Ok(name), Ok(password)) = (name, Password::parse(&login.password)) else {
             return refused(Refusal::WrongLogin);
         };
-        let next = self.ask_database(slot, Job::Account(name.clone()), Step::Find { name, password });
+        let next = self.ask_database(slot, Job::Account(name.clone()), Step::Find { name, password, new });
         if matches!(next, Next::Reply(_)) {
             self.attempts.dropped(from.ip(), &key);
         }
@@ -271,10 +281,10 @@ impl Front {
     /// What the database says of accounts and sessions.
     fn on_account(&mut self, now: Moment, slot: u32, step: Step, outcome: Outcome) -> Next {
         match (step, outcome) {
-            (Step::Find { name, password }, Outcome::Account(account)) => {
+            (Step::Find { name, password, new }, Outcome::Account(account)) => {
                 let hash = account.as_ref().map(|account| account.password.clone());
                 let folded = name.folded();
-                let step = Step::Verify { account, folded: folded.clone() };
+                let step = Step::Verify { account, folded: folded.clone(), new };
                 self.hash(slot, password, Purpose::Verify(hash), step).unwrap_or_else(|| {
                     let from = self.from(slot);
                     self.attempts.dropped(from.ip(), &folded);
@@ -290,7 +300,12 @@ impl Front {
                 self.journal.account(now, self.from(slot), format_args!("{name} logged in"));
                 self.begin_session(slot, token, &session, name)
             }
-            (Step::Open { name, .. }, Outcome::Opened(false)) => {
+            (Step::Open { token, session, name }, Outcome::Renewed(true)) => {
+                let what = format_args!("{name} has a new password, and all its other sessions have ended");
+                self.journal.account(now, self.from(slot), what);
+                self.begin_session(slot, token, &session, name)
+            }
+            (Step::Open { name, .. }, Outcome::Opened(false) | Outcome::Renewed(false)) => {
                 let what = format!("a password of {name} that is not valid any more");
                 self.journal.account(now, self.from(slot), what);
                 refused(Refusal::WrongLogin)
@@ -405,14 +420,19 @@ impl Front {
     pub(super) fn on_hashed(&mut self, now: Moment, slot: u32, step: Step, hashed: Hashed) -> Next {
         let from = self.from(slot);
         match (step, hashed) {
-            (Step::Verify { account, folded }, Hashed::Verified(is_right)) => match account {
+            (Step::Verify { account, folded, new }, Hashed::Verified(is_right)) => match account {
                 // Only who has the password is told.
                 Some(Account { name, is_disabled: true, .. }) if is_right => {
                     self.journal.account(now, from, format_args!("{name}, which is disabled"));
                     refused(Refusal::Disabled)
                 }
-                Some(Account { id, name, password, .. }) if is_right => {
+                Some(account) if is_right => {
                     self.attempts.right(now, from.ip(), &folded);
+                    if let Some(new) = new {
+                        let hashing = self.hash(slot, new, Purpose::Keep, Step::Renew(account));
+                        return hashing.unwrap_or_else(|| refused(Refusal::Busy));
+                    }
+                    let Account { id, name, password, .. } = account;
                     self.open(slot, name.as_str().to_owned(), |session| Job::Open(id, password, session))
                 }
                 _ => {
@@ -425,7 +445,16 @@ impl Front {
                 let shown = name.as_str().to_owned();
                 self.open(slot, shown, |session| Job::Register { name, password, session })
             }
-            (Step::Keep { .. }, Hashed::Hash(None)) => refused(Refusal::Trouble),
+            (Step::Renew(account), Hashed::Hash(Some(after))) => {
+                let Account { id, name, password: before, .. } = account;
+                self.open(slot, name.as_str().to_owned(), |session| Job::Renew {
+                    account: id,
+                    before,
+                    after,
+                    session,
+                })
+            }
+            (Step::Keep { .. } | Step::Renew(_), Hashed::Hash(None)) => refused(Refusal::Trouble),
             _ => unreachable!("each password has its own answers"),
         }
     }
