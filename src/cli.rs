@@ -11,7 +11,7 @@ use clap::{CommandFactory, Subcommand};
 
 use crate::address::{HostPort, HostPortError};
 use crate::host::log;
-use crate::text::{Escaped, chain, parse_size};
+use crate::text::{chain, parse_size};
 
 /// Where logs go unless the user says otherwise.
 const LOGS_DEFAULT: &str = "logs";
@@ -130,35 +130,3 @@ pub fn limit(text: &str) -> Result<NonZeroU64, NotARate> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a number of bytes a second like 500K or 2M was expected; without the option there is no limit")]
 pub struct NotARate;
-
-/// A path as one word of a command that can be typed.
-#[must_use]
-pub fn shell_word(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    let text = if text.starts_with('-') { format!("./{text}") } else { text.into_owned() };
-    let is_plain = |letter: char| letter.is_alphanumeric() || "/._-+,@%:=".contains(letter);
-    if text.chars().all(is_plain) {
-        return text;
-    }
-    format!("'{}'", Escaped(&text.replace('\'', r"'\''")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_become_words_that_can_be_typed() {
-        for (path, word) in [
-            ("song.flac.orch", "song.flac.orch"),
-            ("dir/söng", "dir/söng"),
-            ("my song", "'my song'"),
-            ("it's", r"'it'\''s'"),
-            ("-rf", "./-rf"),
-            ("$(x)", "'$(x)'"),
-            ("a\u{1b}[2J", r"'a\u{1b}[2J'"),
-        ] {
-            assert_eq!(shell_word(Path::new(path)), word);
-        }
-    }
-}

@@ -12,6 +12,7 @@ pub mod limits;
 pub mod time;
 
 pub mod letters;
+pub mod shell;
 pub mod text;
 
 pub mod digest;

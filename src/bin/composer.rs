@@ -9,11 +9,12 @@ use std::sync::atomic::AtomicBool;
 use clap::Parser;
 
 use orchestra::address::HostPort;
-use orchestra::cli::{self, Exit, Extra, shell_word};
+use orchestra::cli::{self, Exit, Extra};
 use orchestra::composer::{Composed, Request, compose};
 use orchestra::console::{QUIET_AT_FIRST, WorkBar};
 use orchestra::limits::CONDUCTOR_PORT_DEFAULT;
 use orchestra::part::Layout;
+use orchestra::shell;
 use orchestra::text::{bytes, parse_size, span};
 
 /// Make the manifest of a file, so that members can share it
@@ -89,7 +90,7 @@ fn summary(composed: &Composed, file: &Path) -> String {
     let took = if *elapsed < QUIET_AT_FIRST { String::new() } else { format!(", in {}", span(*elapsed)) };
     let mut text = format!(
         "Wrote {}: {} in {parts} of {}{took}.\nNext, type:\n",
-        shell_word(path),
+        shell::word(path),
         bytes(layout.size()),
         bytes(layout.part_len().into()),
     );
@@ -101,11 +102,11 @@ fn summary(composed: &Composed, file: &Path) -> String {
     // A member looks beside the manifest unless it is told otherwise.
     let dir = match file.parent() {
         dir if dir == path.parent() => String::new(),
-        Some(dir) if !dir.as_os_str().is_empty() => format!(" --dir {}", shell_word(dir)),
+        Some(dir) if !dir.as_os_str().is_empty() => format!(" --dir {}", shell::word(dir)),
         _ => " --dir .".to_owned(),
     };
-    let share = format!("member {}{dir}", shell_word(path));
-    let get = format!("member {}", shell_word(Path::new(path.file_name().unwrap_or_default())));
+    let share = format!("member {}{dir}", shell::word(path));
+    let get = format!("member {}", shell::word(Path::new(path.file_name().unwrap_or_default())));
     let lines = [
         (conduct, format!("on {}, if none runs there yet", conductor.host())),
         (share, "here, to share it".to_owned()),
@@ -115,7 +116,7 @@ fn summary(composed: &Composed, file: &Path) -> String {
     text.extend(lines.iter().map(|(command, place)| format!("  {command:width$}  # {place}\n")));
     if is_loopback(conductor.host()) {
         text += "Only this computer reaches that conductor; for others, name one that they reach:\n";
-        text += &format!("  composer {} HOST\n", shell_word(file));
+        text += &format!("  composer {} HOST\n", shell::word(file));
     }
     text
 }

@@ -14,7 +14,7 @@ use crossbeam_channel::Receiver;
 use thiserror::Error;
 
 use orchestra::address::HostPort;
-use orchestra::cli::{self, Exit, Extra, shell_word};
+use orchestra::cli::{self, Exit, Extra};
 use orchestra::console::ensemble::{About, archive_text, status_json, status_text, verified_text, watch};
 use orchestra::console::{End, View, Watched, WorkBar};
 use orchestra::ensemble::verify::verify;
@@ -28,6 +28,7 @@ use orchestra::host::tcp::{self, ListenOn};
 use orchestra::host::{HostError, directory, terminal};
 use orchestra::key::{BadKey, EnsembleKey};
 use orchestra::limits::KEY_FILE_LEN_MAX;
+use orchestra::shell;
 use orchestra::text::Escaped;
 
 const PROGRAM: &str = "ensemble";
@@ -212,7 +213,7 @@ fn choose(dir: &Path, text: &str, version: Option<&str>) -> Result<Kept, Box<dyn
     let path = TreePath::parse(text.strip_prefix("./").unwrap_or(text).trim_end_matches('/'));
     let path = path.map_err(|error| Wrong::Path(text.to_owned(), error))?;
     let kept = archived(dir, Some(&path))?;
-    let folder = shell_word(dir);
+    let folder = shell::word(dir);
     if kept.is_empty() {
         return Err(Wrong::NotKept { path, dir: folder }.into());
     }
@@ -295,7 +296,7 @@ impl Options {
 fn welcome(dir: &Path, made: bool, ensemble: &Ensemble) -> String {
     let mut text = String::new();
     if made {
-        text += &format!("Made the folder {}.\n", shell_word(dir));
+        text += &format!("Made the folder {}.\n", shell::word(dir));
     }
     if ensemble.is_new() {
         let name = dir.file_name().map_or(dir, Path::new);
@@ -303,7 +304,7 @@ fn welcome(dir: &Path, made: bool, ensemble: &Ensemble) -> String {
             "This is a new ensemble. Its key, for those who may read and write:\n  {}\n\
              On each other computer, type this, and then the key:\n  ensemble {} --key -\n",
             ensemble.key(),
-            shell_word(name)
+            shell::word(name)
         );
         if let Some(host) = tcp::outward_address() {
             let port = ensemble.address().port();

@@ -18,6 +18,7 @@ const WORDS: &[&str] = &[
     "limits",
     "time",
     "text",
+    "shell",
     "letters",
     "digest",
     "part",

@@ -14,6 +14,7 @@ use orchestra::conductor::{CatalogueConfig, Conductor, Config};
 use orchestra::host::tcp::{self, ListenOn};
 use orchestra::host::{log, signal};
 use orchestra::limits::CONDUCTOR_PORT_DEFAULT;
+use orchestra::shell;
 use orchestra::text;
 
 /// Tell the members of each composition of one another
@@ -120,7 +121,7 @@ fn next(arguments: &Arguments, reach: &str) -> String {
         (true, true) => "private and closed: only accounts announce, list and get, and nobody may register\n",
     };
     if arguments.closed {
-        let file = cli::shell_word(arguments.catalogue.as_deref().unwrap_or(Path::new("FILE")));
+        let file = shell::word(arguments.catalogue.as_deref().unwrap_or(Path::new("FILE")));
         return format!("{whom}next: conductor account add NAME --catalogue {file}");
     }
     format!("{whom}next: member register NAME --conductor {reach}")

@@ -10,7 +10,7 @@ use crossbeam_channel::Receiver;
 
 use orchestra::address::HostPort;
 use orchestra::catalogue;
-use orchestra::cli::{self, Exit, shell_word};
+use orchestra::cli::{self, Exit};
 use orchestra::composer::{ComposeError, Composed, Request, compose};
 use orchestra::conductor::{self, Conductor};
 use orchestra::console::{self, About, End, View, Watched, WorkBar};
@@ -140,8 +140,8 @@ pub(crate) fn share(file: &Path, options: &Options) -> Result<Exit, Box<dyn Erro
         let name = part.path.file_name().unwrap_or_default();
         let text = format!(
             "Copy {} to the other computers; there, beside it, type:\n  member {}\n",
-            shell_word(&part.path),
-            shell_word(Path::new(name))
+            shell::word(&part.path),
+            shell::word(Path::new(name))
         );
         cli::tell(&text)?;
     }
@@ -220,3 +220,4 @@ fn show(
         }),
     }
 }
+use orchestra::shell;

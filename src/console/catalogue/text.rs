@@ -6,12 +6,12 @@ use super::Asked;
 use crate::address::HostPort;
 use crate::catalogue::naming::told_apart;
 use crate::catalogue::{Composition, Details, Entered, Holder, Listed, Listing, News, Published, Reach};
-use crate::cli::shell_word;
 use crate::console::table::{Side, table};
 use crate::console::words::counted;
 use crate::digest::Digest;
 use crate::identity::SwarmId;
 use crate::manifest::Manifest;
+use crate::shell;
 use crate::text::{Escaped, bytes, chain};
 
 pub(super) const DAY_SECS: u64 = 86_400;
@@ -85,7 +85,7 @@ pub fn published_text(conductor: &HostPort, manifest: &Manifest, published: &Pub
         }
         text += "What you published yourself goes with: member unpublish NAME@DIGITS\n";
     }
-    let called = shell_word(Path::new(&called));
+    let called = shell::word(Path::new(&called));
     text + &format!("To get it elsewhere: member get {called} --conductor {conductor}\n")
 }
 

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use super::{json, words};
-use crate::cli::shell_word;
 use crate::console::words::counted;
 use crate::ensemble::progress::Status;
 use crate::ensemble::verify::{Verified, Wrong};
 use crate::host::folder::archive::Kept;
 use crate::limits::ARCHIVE_DAYS;
+use crate::shell;
 use crate::text::{Escaped, bytes, span};
 
 /// How a folder stands, in lines.
@@ -22,7 +22,7 @@ pub fn status_text(dir: &Path, status: &Status) -> String {
             words::head(standing),
             span(status.snapshot.elapsed)
         ),
-        None => format!("{folder}: no member runs; to start one: ensemble {}", shell_word(dir)),
+        None => format!("{folder}: no member runs; to start one: ensemble {}", shell::word(dir)),
     }];
     let totals = &standing.totals;
     lines.push(format!(
@@ -56,7 +56,7 @@ pub fn status_text(dir: &Path, status: &Status) -> String {
         ));
     }
     if standing.held > 0 {
-        let command = format!("ensemble approve {}", shell_word(dir));
+        let command = format!("ensemble approve {}", shell::word(dir));
         lines.push(format!("  {} held back; to let them go: {command}", counted(standing.held, "deletion")));
     }
     let troubles = standing.troubles.iter().chain(&standing.unreached);
@@ -108,7 +108,7 @@ pub fn archive_text(dir: &Path, kept: &[Kept]) -> String {
         let size = bytes(version.stat.size);
         text.push_str(&format!("{}  {number}  {size:>10}  {}\n", version.when(), version.path));
     }
-    let path = shell_word(Path::new(first.path.as_str()));
-    text.push_str(&format!("To bring one back: ensemble restore {} {path}\n", shell_word(dir)));
+    let path = shell::word(Path::new(first.path.as_str()));
+    text.push_str(&format!("To bring one back: ensemble restore {} {path}\n", shell::word(dir)));
     text
 }
