@@ -10,6 +10,7 @@ use crate::address::HostPort;
 use crate::credential::Fingerprint;
 use crate::host::state::StateError;
 use crate::limits::{ACCOUNT_NAME_MAX, PASSWORD_LEN_MAX, PASSWORD_LEN_MIN, SEARCH_LEN_MAX};
+use crate::shell;
 use crate::stream::catalogue::CatalogueError;
 use crate::text::{Escaped, bytes, span};
 use crate::wire::catalogue::{Listed, Refusal};
@@ -114,7 +115,7 @@ impl ClientError {
 }
 
 fn refused(refusal: Refusal, conductor: &HostPort, about: &str) -> String {
-    let about = Escaped(about);
+    let (name, about) = (shell::words(about), Escaped(about));
     match refusal {
         Refusal::WrongLogin => format!(
             "{conductor} knows no account {about} with this password; to make an account: member register NAME"
@@ -154,7 +155,7 @@ fn refused(refusal: Refusal, conductor: &HostPort, about: &str) -> String {
         }
         Refusal::Disabled => format!("the account {about} is disabled at {conductor}; ask its operator"),
         Refusal::Closed => format!(
-            "nobody can register at {conductor}: ask its operator for an account, and then type: member login {about}"
+            "nobody can register at {conductor}: ask its operator for an account, and then type: member login {name}"
         ),
         Refusal::AccountsFull => format!("{conductor} has as many accounts as it can have; ask its operator"),
         Refusal::ListingsFull => format!(
@@ -171,7 +172,12 @@ fn refused(refusal: Refusal, conductor: &HostPort, about: &str) -> String {
 fn several(about: &str, namesakes: &[Listed]) -> String {
     let of = |listed: &Listed| {
         let name = told_apart(listed, namesakes);
-        format!("{} ({}, by {})", Escaped(&name), bytes(listed.composition.size), Escaped(&listed.publisher))
+        format!(
+            "{} ({}, by {})",
+            shell::words(&name),
+            bytes(listed.composition.size),
+            Escaped(&listed.publisher)
+        )
     };
     let named: Vec<String> = namesakes.iter().map(of).collect();
     format!("several compositions have the name {}; say which one: {}", Escaped(about), named.join(", "))

@@ -11,7 +11,7 @@ use orchestra::catalogue::Place;
 use orchestra::cli::Exit;
 use orchestra::composer::{ComposeError, Request};
 use orchestra::console::catalogue::{
-    Asked, details_json, details_text, entered_json, entered_text, listing_json, listing_text,
+    Asked, PER_PAGE, details_json, details_text, entered_json, entered_text, listing_json, listing_text,
     logged_out_json, manifest_json, published_json, published_text, renewed_json, unpublished_json,
 };
 use orchestra::host::atomic::{self, Readers};
@@ -87,7 +87,7 @@ pub(crate) struct List {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     page: u32,
     /// How many there are on a page
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = PER_PAGE, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     limit: u32,
     #[command(flatten)]
     at: Where,

@@ -11,6 +11,9 @@ pub use self::json::{
 };
 pub use self::text::{details_text, entered_text, listing_text, news_text, published_text};
 
+/// How many listings a page has unless another number is asked for.
+pub const PER_PAGE: u32 = 50;
+
 /// Which page of a list was asked for, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Asked<'a> {

@@ -70,12 +70,12 @@ fn page(names: &[&str], more: bool) -> Listing {
 
 #[test]
 fn a_list_for_people() {
-    let text = listing_text(&nas(), asked("", 2), &page(&["a", "gpj\u{202e}exe"], true), NOW);
+    let text = listing_text(&nas(), asked("it's", 2), &page(&["a", "gpj\u{202e}exe"], true), NOW);
     let expected = "\
 NAME                 SIZE  COMPLETE  GETTING  PUBLISHER  AGE
 a               138.7 KiB         2        1  ada        2 h
 gpj\\u{202e}exe  138.7 KiB         2        1  ada        2 h
-3 to 4 of 9; to see more: --page 3
+3 to 4 of 9; to see more: member list --page 3 --limit 2 'it'\\''s'
 ";
     assert_eq!(text, expected);
     assert!(listing_text(&nas(), asked("", 5), &page(&["i"], false), NOW).ends_with("\n9 to 9 of 9\n"));
@@ -89,7 +89,7 @@ fn an_empty_list_says_why() {
         (asked("", 1), 0, "Nothing is published at nas:9999 yet; to begin: member publish FILE\n"),
         (asked("x\u{7}", 1), 0, "Nothing at nas:9999 has x\\u{7} in its name.\n"),
         (asked("", 7), 9, "There are only 5 pages.\n"),
-        (asked("", 7), 2, "There are only 1 page.\n"),
+        (asked("", 7), 2, "There is only 1 page.\n"),
     ] {
         assert_eq!(listing_text(&nas(), asked, &none(matches), NOW), expected);
     }
@@ -126,15 +126,15 @@ fn what_was_published_says_how_it_is_found() {
     assert_eq!(
         published_text(&nas(), &manifest(), &alone),
         "my song is in the catalogue of nas:9999.\n\
-         To get it elsewhere: member get 'my song' --conductor nas:9999\n"
+         To get it elsewhere: member get --conductor nas:9999 'my song'\n"
     );
     let twin = Published { already_by: Some("bob".to_owned()), namesakes: vec![listed("my song", 0x31)] };
     assert_eq!(
         published_text(&nas(), &manifest(), &twin),
         "my song was in the catalogue of nas:9999 already, published by bob.\n\
-         Other compositions have the same name:\n  my song@31313131  138.7 KiB, by ada\n\
+         Other compositions have the same name:\n  'my song@31313131'  138.7 KiB, by ada\n\
          What you published yourself goes with: member unpublish NAME@DIGITS\n\
-         To get it elsewhere: member get 'my song@29292929' --conductor nas:9999\n"
+         To get it elsewhere: member get --conductor nas:9999 'my song@29292929'\n"
     );
 }
 

@@ -1,8 +1,6 @@
 //! For people.
 
-use std::path::Path;
-
-use super::Asked;
+use super::{Asked, PER_PAGE};
 use crate::address::HostPort;
 use crate::catalogue::naming::told_apart;
 use crate::catalogue::{Composition, Details, Entered, Holder, Listed, Listing, News, Published, Reach};
@@ -32,7 +30,7 @@ pub fn news_text(conductor: &HostPort, news: &News<'_>) -> String {
         News::SessionOver { account } => format!(
             "The session of {} at {conductor} is over; to log in again: member login {}\n",
             Escaped(account),
-            Escaped(account)
+            shell::words(account)
         ),
     }
 }
@@ -78,15 +76,14 @@ pub fn published_text(conductor: &HostPort, manifest: &Manifest, published: &Pub
         for other in &published.namesakes {
             text += &format!(
                 "  {}  {}, by {}\n",
-                Escaped(&told_apart(other, std::slice::from_ref(&mine))),
+                shell::words(&told_apart(other, std::slice::from_ref(&mine))),
                 bytes(other.composition.size),
                 Escaped(&other.publisher)
             );
         }
         text += "What you published yourself goes with: member unpublish NAME@DIGITS\n";
     }
-    let called = shell::word(Path::new(&called));
-    text + &format!("To get it elsewhere: member get {called} --conductor {conductor}\n")
+    text + &format!("To get it elsewhere: member get --conductor {conductor} {}\n", shell::words(&called))
 }
 
 /// A page of the catalogue, and how to see more; `now` in seconds since 1970.
@@ -98,7 +95,8 @@ pub fn listing_text(conductor: &HostPort, asked: Asked<'_>, listing: &Listing, n
             (0, text) => format!("Nothing at {conductor} has {} in its name.\n", Escaped(text)),
             (matches, _) => {
                 let pages = u64::from(matches).div_ceil(asked.limit.max(1).into());
-                format!("There are only {}.\n", counted(pages, "page"))
+                let are = if pages == 1 { "is" } else { "are" };
+                format!("There {are} only {}.\n", counted(pages, "page"))
             }
         };
     }
@@ -128,8 +126,14 @@ pub fn listing_text(conductor: &HostPort, asked: Asked<'_>, listing: &Listing, n
     let mut text = table(columns, &rows);
     let (first, last) = (asked.skip() + 1, asked.skip() + listing.rows.len() as u64);
     if listing.more {
-        text +=
-            &format!("{first} to {last} of {}; to see more: --page {}\n", listing.matches, asked.page + 1);
+        let limit = if asked.limit == PER_PAGE { String::new() } else { format!(" --limit {}", asked.limit) };
+        let about =
+            if asked.text.is_empty() { String::new() } else { format!(" {}", shell::words(asked.text)) };
+        text += &format!(
+            "{first} to {last} of {}; to see more: member list --page {}{limit}{about}\n",
+            listing.matches,
+            asked.page + 1
+        );
     } else if asked.page > 1 {
         text += &format!("{first} to {last} of {}\n", listing.matches);
     }
