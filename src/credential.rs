@@ -8,6 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::letters::{self, BadLetters};
 
@@ -18,6 +19,12 @@ const FINGERPRINT_CONTEXT: &str = "orchestra 2026-11 conductor fingerprint v1";
 
 /// The length of a conductor's public key, which is one of Curve25519.
 pub const CONDUCTOR_KEY_LEN: usize = 32;
+
+/// A text that nobody else may know, such as a password as it was typed: it is never shown, and overwritten when it is
+/// dropped.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(Zeroizing<String>);
 
 /// The secret of a session: who has it acts for the account.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +59,27 @@ pub struct Speaker {
     pub session: SessionId,
     /// Its key.
     pub key: SessionKey,
+}
+
+impl Secret {
+    /// The text, for what it is needed for.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Secret {
+        Secret(Zeroizing::new(text))
+    }
+}
+
+impl fmt::Debug for Secret {
+    /// A secret is never written anywhere.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
 }
 
 impl SessionToken {

@@ -154,8 +154,8 @@ fn listed() -> catalogue::Listed {
 }
 
 fn catalogue_requests() -> Vec<(&'static str, catalogue::Request)> {
-    use catalogue::{Digests, Login, NewPassword, Query, Renewal, Request, Wanted};
-    let login = Login { name: "ada".to_owned(), password: "engine 9".to_owned() };
+    use catalogue::{Digests, Login, Query, Renewal, Request, Wanted};
+    let login = Login { name: "ada".to_owned(), password: "engine 9".to_owned().into() };
     let wanted = |digits: &str| Wanted { name: "a".to_owned(), digits: digits.to_owned() };
     let digests = Digests::new(&[[0x31; 20], [0x32; 20]].map(Digest::from_bytes));
     vec![
@@ -169,7 +169,7 @@ fn catalogue_requests() -> Vec<(&'static str, catalogue::Request)> {
         ("details", Request::Details(wanted("29"))),
         ("fetch", Request::Fetch(wanted(""))),
         ("unpublish", Request::Unpublish(wanted(""))),
-        ("renew", Request::Renew(Renewal { login, password: NewPassword("engine 10".to_owned()) })),
+        ("renew", Request::Renew(Renewal { login, password: "engine 10".to_owned().into() })),
     ]
 }
 

@@ -17,6 +17,7 @@ use orchestra::address::HostPort;
 use orchestra::cli::{self, Exit, Extra};
 use orchestra::console::ensemble::{About, archive_text, status_json, status_text, verified_text, watch};
 use orchestra::console::{End, View, Watched, WorkBar};
+use orchestra::credential::Secret;
 use orchestra::ensemble::verify::verify;
 use orchestra::ensemble::visit::{Visit, archived};
 use orchestra::ensemble::{self, Config, Ensemble};
@@ -272,22 +273,22 @@ impl Options {
     }
 
     fn key(&self, signals: &Receiver<Signal>) -> Result<Given, Box<dyn Error>> {
-        let (name, text) = if let Some(path) = &self.key_file {
+        let (name, text): (String, Secret) = if let Some(path) = &self.key_file {
             let mut text = Vec::new();
             let read = |file: File| file.take(KEY_FILE_LEN_MAX).read_to_end(&mut text);
             File::open(path).and_then(read).map_err(HostError::file(FileAction::Read, path))?;
-            (path.to_string_lossy().into_owned(), String::from_utf8_lossy(&text).into_owned())
+            (path.to_string_lossy().into_owned(), String::from_utf8_lossy(&text).into_owned().into())
         } else if self.key.is_some() {
             match terminal::ask_secret("Key: ", KEY_FILE_LEN_MAX, || signals.try_recv().is_ok())? {
                 Some(text) => ("what was typed".to_owned(), text),
                 None => return Ok(Given::Interrupted),
             }
         } else if let Some(text) = env::var_os(KEY_VARIABLE).filter(|text| !text.is_empty()) {
-            (format!("${KEY_VARIABLE}"), text.to_string_lossy().into_owned())
+            (format!("${KEY_VARIABLE}"), text.to_string_lossy().into_owned().into())
         } else {
             return Ok(Given::Nothing);
         };
-        let key = text.parse().map_err(|error| Wrong::Key(name, error))?;
+        let key = text.reveal().parse().map_err(|error| Wrong::Key(name, error))?;
         Ok(Given::Key(key))
     }
 }

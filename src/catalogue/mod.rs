@@ -14,7 +14,7 @@ pub use self::place::{BadPlace, Place};
 use self::trust::{Distrust, Trust, judge};
 use crate::account::AccountName;
 use crate::address::HostPort;
-use crate::credential::{Fingerprint, Speaker};
+use crate::credential::{Fingerprint, Secret, Speaker};
 use crate::digest::Digest;
 use crate::host::clock;
 use crate::host::state::{Known, Login, StateDir, StateError};
@@ -121,7 +121,7 @@ impl<'a> Client<'a> {
     ///
     /// # Errors
     /// As of [`Client::meet`]; the name is taken, name or password cannot be.
-    pub fn register(&self, name: &str, password: String) -> Result<Entered, ClientError> {
+    pub fn register(&self, name: &str, password: Secret) -> Result<Entered, ClientError> {
         self.enter(name, password, Request::Register)
     }
 
@@ -129,7 +129,7 @@ impl<'a> Client<'a> {
     ///
     /// # Errors
     /// As of [`Client::meet`]; name or password are wrong.
-    pub fn login(&self, name: &str, password: String) -> Result<Entered, ClientError> {
+    pub fn login(&self, name: &str, password: Secret) -> Result<Entered, ClientError> {
         self.enter(name, password, Request::Login)
     }
 
@@ -137,23 +137,23 @@ impl<'a> Client<'a> {
     ///
     /// # Errors
     /// As of [`Client::login`]; the new password cannot be one.
-    pub fn renew(&self, name: &str, password: String, new: String) -> Result<Entered, ClientError> {
-        if new.len() > PASSWORD_LEN_MAX {
+    pub fn renew(&self, name: &str, password: Secret, new: Secret) -> Result<Entered, ClientError> {
+        if new.reveal().len() > PASSWORD_LEN_MAX {
             let (conductor, about) = (self.conductor().clone(), name.to_owned());
             return Err(ClientError::Refused { conductor, about, refusal: Refusal::BadPassword });
         }
-        let renewal = |login| Request::Renew(wire::Renewal { login, password: wire::NewPassword(new) });
+        let renewal = |login| Request::Renew(wire::Renewal { login, password: new });
         self.enter(name, password, renewal)
     }
 
     fn enter(
         &self,
         name: &str,
-        password: String,
+        password: Secret,
         request: impl FnOnce(wire::Login) -> Request,
     ) -> Result<Entered, ClientError> {
         // What is longer than any message is not sent.
-        let refusal = match password.len() {
+        let refusal = match password.reveal().len() {
             _ if name.chars().count() > ACCOUNT_NAME_MAX => Some(Refusal::BadName),
             ..=PASSWORD_LEN_MAX => None,
             _ => Some(Refusal::BadPassword),

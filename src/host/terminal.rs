@@ -16,9 +16,11 @@ use rustix::process::getpgrp;
 use rustix::termios::{
     LocalModes, OptionalActions, OutputModes, tcgetattr, tcgetpgrp, tcgetwinsize, tcsetattr,
 };
+use zeroize::Zeroizing;
 
 use super::HostError;
 use super::error::SystemAction;
+use crate::credential::Secret;
 use crate::limits::POLL_INTERVAL;
 
 /// Whether the terminal was given back for good: from then on nobody takes it again.
@@ -101,7 +103,7 @@ pub fn ask_secret(
     question: &str,
     most: u64,
     give_up: impl Fn() -> bool,
-) -> Result<Option<String>, HostError> {
+) -> Result<Option<Secret>, HostError> {
     let ask = || {
         let mode = if has_keys() { Some(tcgetattr(io::stdin())?) } else { None };
         if let Some(mode) = &mode {
@@ -121,8 +123,8 @@ pub fn ask_secret(
     ask().map_err(HostError::system(SystemAction::UseTerminal))
 }
 
-fn read_line(most: u64, give_up: impl Fn() -> bool) -> io::Result<Option<String>> {
-    let mut line = Vec::new();
+fn read_line(most: u64, give_up: impl Fn() -> bool) -> io::Result<Option<Secret>> {
+    let mut line = Zeroizing::new(Vec::with_capacity(usize::try_from(most).unwrap_or(0)));
     while !line.ends_with(b"\n") && (line.len() as u64) < most {
         match wait(&io::stdin(), PollFlags::IN, POLL_INTERVAL) {
             _ if give_up() => return Ok(None),
@@ -140,7 +142,7 @@ fn read_line(most: u64, give_up: impl Fn() -> bool) -> io::Result<Option<String>
             }
         }
     }
-    Ok(Some(String::from_utf8_lossy(&line).into_owned()))
+    Ok(Some(String::from_utf8_lossy(&line).into_owned().into()))
 }
 
 /// Makes the terminal hand over each key at once and unseen; ^C, ^Z and newlines work as always.

@@ -6,13 +6,16 @@ use std::io;
 use std::net::{SocketAddr, TcpStream};
 
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 use crate::address::HostPort;
 use crate::credential::Fingerprint;
 use crate::host::error::NetAction;
 use crate::host::patient::{read_exact, write_all};
 use crate::host::{HostError, clock, dial};
-use crate::limits::{CATALOGUE_PATIENCE, CATALOGUE_UNSENT_MAX, RECORD_PLAIN_MAX, RECORD_TAG_LEN};
+use crate::limits::{
+    CATALOGUE_PATIENCE, CATALOGUE_REQUEST_MAX, CATALOGUE_UNSENT_MAX, RECORD_PLAIN_MAX, RECORD_TAG_LEN,
+};
 use crate::wire::catalogue::{MAGIC, NO_CATALOGUE, PREAMBLE_LEN, Reply, Request, VERSION, preamble};
 use crate::wire::dialogue::Decoder;
 use crate::wire::seal::{CALL_ANSWER_LEN, Called, Caller, RECORD_HEADER_LEN, record_len};
@@ -182,13 +185,14 @@ impl<G: Fn() -> bool + Copy> Met<G> {
 
     /// It is the right one: questions may be asked.
     #[must_use]
-    pub const fn talk(self) -> Conversation<G> {
+    pub fn talk(self) -> Conversation<G> {
         Conversation {
             met: self,
             decoder: Decoder::<Reply>::new(),
             plain: Vec::new(),
             taken: 0,
-            unsent: Vec::new(),
+            // What holds a password is not moved about.
+            unsent: Vec::with_capacity(CATALOGUE_REQUEST_MAX),
         }
     }
 }
@@ -272,7 +276,7 @@ impl<G: Fn() -> bool + Copy> Conversation<G> {
     }
 
     fn send(&mut self) -> Result<(), CatalogueError> {
-        let unsent = std::mem::take(&mut self.unsent);
+        let unsent = Zeroizing::new(std::mem::take(&mut self.unsent));
         let mut sealed = Vec::with_capacity(unsent.len() + RECORD_HEADER_LEN + RECORD_TAG_LEN);
         for plain in unsent.chunks(RECORD_PLAIN_MAX) {
             let start = sealed.len();

@@ -3,7 +3,6 @@
 //! One question at a time, one answer to each. What is longer than a frame, the digests of many parts, travels in
 //! several: after [`Request::Publish`], and in answer to [`Request::Fetch`].
 
-use std::fmt;
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +11,7 @@ use super::desk::Reach;
 pub use super::dialogue::PREAMBLE_LEN;
 use super::dialogue::{self, Framed};
 use super::{WireError, codec, frame};
-use crate::credential::SessionToken;
+use crate::credential::{Secret, SessionToken};
 use crate::digest::{DIGEST_LEN, Digest};
 use crate::limits::{CATALOGUE_FRAME_MAX, CATALOGUE_REQUEST_MAX};
 
@@ -76,27 +75,16 @@ pub struct Renewal {
     /// The account, and its password until now.
     pub login: Login,
     /// The new one.
-    pub password: NewPassword,
-}
-
-/// A password that is to be one.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NewPassword(pub String);
-
-impl fmt::Debug for NewPassword {
-    /// A secret is never written anywhere.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("NewPassword(..)")
-    }
+    pub password: Secret,
 }
 
 /// The name and the password of an account.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Login {
     /// The name, as the user wrote it.
     pub name: String,
     /// The password.
-    pub password: String,
+    pub password: Secret,
 }
 
 /// A composition without its part digests.
@@ -307,13 +295,6 @@ impl Digests {
     }
 }
 
-impl fmt::Debug for Login {
-    /// A password is never written anywhere.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Login").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
 impl Request {
     /// Appends the request as a frame.
     pub fn append_to(&self, out: &mut Vec<u8>) {
@@ -337,11 +318,21 @@ impl Framed for Request {
             _ => None,
         }
     }
+
+    fn is_secret(kind: u8) -> bool {
+        // Passwords, and the token of a session.
+        matches!(kind, 0..=2 | 10)
+    }
 }
 
 impl Framed for Reply {
     fn body_max(kind: u8) -> Option<usize> {
         if kind <= 9 { Some(CATALOGUE_FRAME_MAX) } else { None }
+    }
+
+    fn is_secret(kind: u8) -> bool {
+        // The token of a session.
+        kind == 0
     }
 }
 
@@ -384,7 +375,7 @@ mod tests {
     #[test]
     fn golden_vectors() {
         assert_eq!(hex(&preamble()), "4f52434101");
-        let login = Login { name: "ada".to_owned(), password: "engine 9".to_owned() };
+        let login = Login { name: "ada".to_owned(), password: "engine 9".to_owned().into() };
         let song = format!("0161{}fcdc2a0200fb0040", "29".repeat(20));
         let told = format!("{song}{}03616461fc8030026b0100", "51".repeat(32));
         for (request, expected) in [
@@ -499,7 +490,7 @@ mod tests {
             assert_eq!(Decoder::<Reply>::new().next(&mut bytes.as_slice()), Ok(Some(reply)));
         }
         for request in [
-            Request::Register(Login { name: account, password: "p".repeat(PASSWORD_LEN_MAX) }),
+            Request::Register(Login { name: account, password: "p".repeat(PASSWORD_LEN_MAX).into() }),
             Request::List(Query { text: "t".repeat(SEARCH_LEN_MAX), after: Some(cursor), limit: u16::MAX }),
             Request::Details(Wanted { name, digits: "f".repeat(2 * SWARM_LEN) }),
             Request::Digests(Digests(vec![[255; DIGEST_LEN]; DIGESTS_PER_FRAME])),
@@ -511,7 +502,7 @@ mod tests {
 
     #[test]
     fn passwords_and_tokens_never_show_in_debug_output() {
-        let login = Login { name: "ada".to_owned(), password: "engine 9".to_owned() };
+        let login = Login { name: "ada".to_owned(), password: "engine 9".to_owned().into() };
         let shown = format!(
             "{:?} {:?}",
             Request::Login(login),

@@ -39,6 +39,11 @@ pub fn check_preamble(
 pub trait Framed: DeserializeOwned {
     /// The longest body of a message of this kind; none for kinds that do not exist.
     fn body_max(kind: u8) -> Option<usize>;
+
+    /// Whether messages of this kind hold secrets, so that nothing of them may stay where they were put together.
+    fn is_secret(_kind: u8) -> bool {
+        false
+    }
 }
 
 /// Reads what one side says, from slices that end anywhere.
@@ -62,7 +67,13 @@ impl<T: Framed> Decoder<T> {
     pub fn next(&mut self, input: &mut &[u8]) -> Result<Option<T>, WireError> {
         match self.assembler.next(input)? {
             None => Ok(None),
-            Some((kind, body)) => codec::decode(body.bytes()).map(Some).ok_or(WireError::Body(kind)),
+            Some((kind, body)) => {
+                let message = codec::decode(body.bytes()).map(Some).ok_or(WireError::Body(kind));
+                if T::is_secret(kind) {
+                    body.wipe();
+                }
+                message
+            }
         }
     }
 }

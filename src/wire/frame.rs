@@ -3,6 +3,8 @@
 //! The first byte of a body is the kind of message, so the length is checked against what its kind may have
 //! before a byte of the body is kept.
 
+use zeroize::Zeroize as _;
+
 use super::WireError;
 
 /// The bytes before a body.
@@ -76,6 +78,11 @@ impl Body<'_> {
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.0[HEADER_LEN..]
+    }
+
+    /// Overwrites the bytes.
+    pub fn wipe(self) {
+        self.0.zeroize();
     }
 }
 

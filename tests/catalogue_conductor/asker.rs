@@ -185,7 +185,7 @@ impl Asker {
 pub(crate) const PASSWORD: &str = "the engine weaves";
 
 pub(crate) fn login(name: &str, password: &str) -> Login {
-    Login { name: name.to_owned(), password: password.to_owned() }
+    Login { name: name.to_owned(), password: password.to_owned().into() }
 }
 
 pub(crate) fn wanted(name: &str, digits: &str) -> Wanted {

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::env;
 use std::error::Error;
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
@@ -16,6 +16,7 @@ use orchestra::address::HostPort;
 use orchestra::catalogue::{Client, ClientError, News, Place};
 use orchestra::cli::{self, Exit};
 use orchestra::console::catalogue::{news_json, news_text, several_json};
+use orchestra::credential::Secret;
 use orchestra::host::error::FileAction;
 use orchestra::host::signal::Signal;
 use orchestra::host::state::{Conductors, StateDir};
@@ -183,7 +184,7 @@ impl Asker<'_> {
         &self,
         json: impl FnOnce() -> String,
         text: impl FnOnce() -> String,
-    ) -> std::io::Result<()> {
+    ) -> io::Result<()> {
         cli::tell(if self.json { json() + "\n" } else { text() })
     }
 
@@ -194,7 +195,7 @@ impl Asker<'_> {
         from: &PasswordFrom,
         purpose: Purpose,
         account: &str,
-    ) -> Result<Option<String>, Box<dyn Error>> {
+    ) -> Result<Option<Secret>, Box<dyn Error>> {
         let question = format!("Password for {} at {}: ", Escaped(account), self.client.conductor());
         self.secret(from.password_file.as_deref(), PASSWORD_VARIABLE, purpose, &question)
     }
@@ -204,7 +205,7 @@ impl Asker<'_> {
         &self,
         file: Option<&Path>,
         account: &str,
-    ) -> Result<Option<String>, Box<dyn Error>> {
+    ) -> Result<Option<Secret>, Box<dyn Error>> {
         let question = format!("New password for {} at {}: ", Escaped(account), self.client.conductor());
         self.secret(file, NEW_PASSWORD_VARIABLE, Purpose::New, &question)
     }
@@ -215,21 +216,26 @@ impl Asker<'_> {
         variable: &'static str,
         purpose: Purpose,
         question: &str,
-    ) -> Result<Option<String>, Box<dyn Error>> {
+    ) -> Result<Option<Secret>, Box<dyn Error>> {
         let password = if let Some(path) = file {
-            let mut text = Vec::new();
-            let read = |file: File| file.take(PASSWORD_READ_MAX).read_to_end(&mut text);
-            File::open(path).and_then(read).map_err(HostError::file(FileAction::Read, path))?;
-            String::from_utf8(text).map_err(|_| NoPassword::NotText)?
+            let mut text = String::with_capacity(usize::try_from(PASSWORD_READ_MAX).unwrap_or(0));
+            let read = |file: File| file.take(PASSWORD_READ_MAX).read_to_string(&mut text);
+            match File::open(path).and_then(read) {
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    return Err(NoPassword::NotText.into());
+                }
+                result => drop(result.map_err(HostError::file(FileAction::Read, path))?),
+            }
+            Secret::from(text)
         } else if let Some(text) = env::var_os(variable).filter(|text| !text.is_empty()) {
-            text.into_string().map_err(|_| NoPassword::NotText)?
+            text.into_string().map_err(|_| NoPassword::NotText)?.into()
         } else if terminal::has_keys() {
             self.client.meet()?;
             let Some(password) = self.typed(question)? else { return Ok(None) };
             if purpose == Purpose::New {
-                let password = checked(&password)?;
+                let password = checked(password.reveal())?;
                 let Some(again) = self.typed("The same again: ")? else { return Ok(None) };
-                if line(&again) != password {
+                if line(again.reveal()) != password {
                     return Err(NoPassword::Differ.into());
                 }
             }
@@ -238,14 +244,15 @@ impl Asker<'_> {
             let option = if variable == PASSWORD_VARIABLE { "password-file" } else { "new-password-file" };
             return Err(NoPassword::NobodyToAsk { option, variable }.into());
         };
-        let password = if purpose == Purpose::New { checked(&password)? } else { line(&password) };
-        Ok(Some(password.to_owned()))
+        let password =
+            if purpose == Purpose::New { checked(password.reveal())? } else { line(password.reveal()) };
+        Ok(Some(password.to_owned().into()))
     }
 
-    fn typed(&self, question: &str) -> Result<Option<String>, Box<dyn Error>> {
+    fn typed(&self, question: &str) -> Result<Option<Secret>, Box<dyn Error>> {
         let typed = terminal::ask_secret(question, PASSWORD_READ_MAX, self.give_up)?;
         // What is no text was replaced: two passwords would be one.
-        if typed.as_ref().is_some_and(|typed| typed.contains(char::REPLACEMENT_CHARACTER)) {
+        if typed.as_ref().is_some_and(|typed| typed.reveal().contains(char::REPLACEMENT_CHARACTER)) {
             return Err(NoPassword::NotText.into());
         }
         Ok(typed)

@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
+use zeroize::{Zeroize as _, Zeroizing};
+
 use crate::digest::{DIGEST_LEN, Digest};
 use crate::limits::{CATALOGUE_FRAME_MAX, DIGESTS_PER_FRAME, RECORD_PLAIN_MAX, RECORD_TAG_LEN};
 use crate::name::Name;
@@ -279,7 +281,8 @@ impl Connection {
     /// The handshake is not over: nothing was asked.
     pub fn reply(&mut self, reply: &Reply) -> Result<(), WireError> {
         let Stage::Open(channel) = &mut self.stage else { unreachable!("nothing was asked yet") };
-        let mut frame = Vec::new();
+        // A reply may hold the token of a session.
+        let mut frame = Zeroizing::new(Vec::new());
         reply.append_to(&mut frame);
         for plain in frame.chunks(RECORD_PLAIN_MAX) {
             let start = self.unsent.len();
@@ -328,10 +331,11 @@ impl Connection {
                 fill(&mut channel.record, input, len);
                 if channel.record.len() == len {
                     let plain = channel.opener.open(&mut channel.record[RECORD_HEADER_LEN..])?;
-                    self.plain.clear();
+                    // Passwords come in them.
+                    self.plain.zeroize();
                     self.plain.extend_from_slice(plain);
                     self.read = 0;
-                    channel.record.clear();
+                    channel.record.zeroize();
                     if !self.is_gathering() {
                         self.plain.shrink_to(CATALOGUE_FRAME_MAX / 16);
                         self.forget_room();
@@ -441,7 +445,7 @@ mod tests {
     #[test]
     fn one_question_at_a_time() {
         let (mut connection, mut called) = connected();
-        let login = Login { name: "ada".to_owned(), password: "engine 9".to_owned() };
+        let login = Login { name: "ada".to_owned(), password: "engine 9".to_owned().into() };
         let bytes = sealed(&mut called, &asked(&[Request::Login(login), Request::Logout]));
         let mut input = bytes.as_slice();
         assert!(matches!(connection.take(&KEY, &mut input), Ok(Some(Question::Ask(Request::Login(_))))));

@@ -133,7 +133,7 @@ impl Front {
         match request {
             Request::Register(login) => self.on_register(now, slot, &login),
             Request::Login(login) => self.on_login(now, slot, &login, None),
-            Request::Renew(renewal) => match Password::parse(&renewal.password.0) {
+            Request::Renew(renewal) => match Password::parse(renewal.password.reveal()) {
                 Ok(new) => self.on_login(now, slot, &renewal.login, Some(new)),
                 Err(_) => refused(Refusal::BadPassword),
             },
@@ -182,7 +182,9 @@ impl Front {
             return refused(Refusal::Closed);
         }
         let Ok(name) = AccountName::parse(&login.name) else { return refused(Refusal::BadName) };
-        let Ok(password) = Password::parse(&login.password) else { return refused(Refusal::BadPassword) };
+        let Ok(password) = Password::parse(login.password.reveal()) else {
+            return refused(Refusal::BadPassword);
+        };
         if let Err(pause) = self.registrations.begin(now, self.from(slot).ip()) {
             return wait(pause);
         }
@@ -199,7 +201,7 @@ impl Front {
             return wait(pause);
         }
         // Neither says anything about who has an account: nobody has such a name, or such a password.
-        let (Ok(name), Ok(password)) = (name, Password::parse(&login.password)) else {
+        let (Ok(name), Ok(password)) = (name, Password::parse(login.password.reveal())) else {
             return refused(Refusal::WrongLogin);
         };
         let next = self.ask_database(slot, Job::Account(name.clone()), Step::Find { name, password, new });
