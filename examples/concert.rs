@@ -27,7 +27,7 @@ use orchestra::conductor::{self, Conductor};
 use orchestra::host::tcp::ListenOn;
 use orchestra::host::{signal, terminal};
 use orchestra::member::progress::{Phase, Snapshot};
-use orchestra::member::{self, Member};
+use orchestra::member::{self, Member, SessionSource};
 use orchestra::text::{bytes, rate};
 
 /// The size of the file when none is named.
@@ -102,7 +102,7 @@ fn play(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
             dir: dir.to_owned(),
             listen: Some(loopback),
             conductor: Some(meeting_point.clone()),
-            speaker: None,
+            session: SessionSource::nobody(),
             members: Vec::new(),
             leave: false,
             repair: false,

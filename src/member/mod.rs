@@ -64,9 +64,9 @@ use self::files::FlushCounter;
 use self::given::GivenBook;
 use self::line::Line;
 use self::progress::{Progress, Snapshot};
+pub use self::scout::SessionSource;
 use self::verifier::{Verifiers, Work};
 use crate::address::HostPort;
-use crate::credential::Speaker;
 use crate::host::error::NetAction;
 use crate::host::store::{Place, Store, StoreError};
 use crate::host::tcp::{self, ListenOn};
@@ -93,8 +93,8 @@ pub struct Config {
     pub listen: Option<ListenOn>,
     /// The conductor to ask; none to ask nobody.
     pub conductor: Option<HostPort>,
-    /// What proves to the conductor who announces; none if the user is not logged in there.
-    pub speaker: Option<Speaker>,
+    /// What proves to the conductor who announces, if the user is logged in there.
+    pub session: SessionSource,
     /// Members to dial whatever the conductor says.
     pub members: Vec<HostPort>,
     /// Leave as soon as everything is there.
@@ -184,7 +184,7 @@ impl Member {
         });
         let plan = Plan {
             conductor: config.conductor,
-            speaker: config.speaker,
+            session: config.session,
             members: config.members,
             leave: config.leave,
             check_digest: config.check_digest,
@@ -285,7 +285,7 @@ fn links_per_member() -> usize {
 /// What the threads are told beside the context.
 struct Plan {
     conductor: Option<HostPort>,
-    speaker: Option<Speaker>,
+    session: SessionSource,
     members: Vec<HostPort>,
     leave: bool,
     check_digest: bool,
@@ -323,7 +323,7 @@ fn start_threads(
     threads.extend(verifier::start(context, inboxes.landed)?);
     let scout = match plan.conductor {
         Some(conductor) => {
-            let (sender, thread) = scout::start(context, conductor, plan.speaker)?;
+            let (sender, thread) = scout::start(context, conductor, plan.session)?;
             threads.push(thread);
             Some(sender)
         }

@@ -1,6 +1,6 @@
 //! Talks to the conductor: one announce, one answer, one connection.
 //!
-//! Owns its queue and what proves who announces; waits on the queue, on a socket with timeouts, and on the director's
+//! Owns its queue, and knows where to look up what proves who announces; waits on the queue, on a socket with timeouts, and on the director's
 //! inbox.
 
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::classic;
 use super::context::Context;
 use super::director::Event;
 use crate::address::HostPort;
-use crate::credential::Speaker;
+use crate::credential::{SessionId, Speaker};
 use crate::host::thread::Thread;
 use crate::host::{HostError, entropy};
 use crate::limits::{DESK_TIMEOUT, LEAVE_GRACE};
@@ -44,19 +44,49 @@ pub(super) enum Answer {
 #[derive(Debug)]
 pub(super) struct Native {
     pub(super) conductor: HostPort,
-    /// What proves who announces, as long as the conductor accepts it.
-    speaker: Option<Speaker>,
+    session: SessionSource,
+    /// The session that the conductor does not accept.
+    refused: Option<SessionId>,
+}
+
+/// Where the user's session is looked up, before each announce: the user may log in or out meanwhile, or get another
+/// password.
+#[derive(Clone)]
+pub struct SessionSource(Option<Arc<dyn Fn() -> Option<Speaker> + Send + Sync>>);
+
+impl SessionSource {
+    /// Nobody is logged in, ever.
+    #[must_use]
+    pub const fn nobody() -> SessionSource {
+        SessionSource(None)
+    }
+
+    /// Looked up like this; quickly, for others wait meanwhile.
+    #[must_use]
+    pub fn new(look: impl Fn() -> Option<Speaker> + Send + Sync + 'static) -> SessionSource {
+        SessionSource(Some(Arc::new(look)))
+    }
+
+    fn look(&self) -> Option<Speaker> {
+        self.0.as_ref().and_then(|look| look())
+    }
+}
+
+impl std::fmt::Debug for SessionSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SessionSource").finish_non_exhaustive()
+    }
 }
 
 /// Starts the scout; asks go in by the channel, answers to the director.
 pub(super) fn start(
     context: &Arc<Context>,
     conductor: HostPort,
-    speaker: Option<Speaker>,
+    session: SessionSource,
 ) -> Result<(Sender<Ask>, Thread), HostError> {
     let (sender, receiver) = crossbeam_channel::bounded(1);
     let seed = entropy::seed()?;
-    let native = Native { conductor, speaker };
+    let native = Native { conductor, session, refused: None };
     let thread = context.spawn("scout", move |context| match &context.classic {
         Some(classic) => classic::scout::run(context, classic, native, seed, &receiver),
         None => run(context, native, &receiver),
@@ -77,7 +107,8 @@ impl Native {
     pub(super) fn answer(&mut self, context: &Context, ask: &Ask, patience: Duration) -> Answer {
         let give_up = || context.is_stopping() && ask.announce.event != About::Left;
         let announce = |proof| desk::announce(&self.conductor, ask.announce, proof, patience, give_up);
-        if let Some(speaker) = &self.speaker {
+        let speaker = self.session.look().filter(|speaker| Some(speaker.session) != self.refused);
+        if let Some(speaker) = &speaker {
             match announce(Some((speaker, &ask.reports[..]))) {
                 Ok(Ok(greeted)) => return Answer::Greeted(greeted),
                 Ok(Err(Refusal::LoginFirst)) => {}
@@ -94,7 +125,9 @@ impl Native {
             Ok(Err(refusal)) => Answer::Refused(refusal),
             Err(error) => return Answer::Silent(error),
         };
-        self.speaker = None;
+        if let Some(speaker) = speaker {
+            self.refused = Some(speaker.session);
+        }
         answer
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::group::{Group, LOGIN_FIRST};
+use crate::group::{Group, LOGIN_FIRST, until};
 
 #[test]
 fn a_session_that_was_ended_elsewhere_is_worth_nothing() {
@@ -33,6 +33,27 @@ fn a_session_that_is_over_by_the_clock_is_not_sent() {
     assert!(told.lines[0].starts_with("{\"event\":\"session_over\",") && told.lines.len() == 2, "{told:?}");
     let errors = ada.fails(&["unpublish", "x"], 1);
     assert!(errors.contains(LOGIN_FIRST), "{errors}");
+}
+
+#[test]
+fn who_logs_in_while_sharing_is_known_without_a_restart() {
+    let group = Group::private();
+    let (ada, bob) = (group.member("ada"), group.member("bob"));
+    ada.writes("song", 1_000, 1);
+    ada.told(&["publish", "song", "--no-share"]);
+    ada.does(&["logout"]);
+    let (_, sharing) = ada.starts(&["song.orch"]);
+    // Refused first, as nobody is logged in there; then with one session, and then with another.
+    let holds = |details: &serde_json::Value| details["holders"][0]["account"] == "ada";
+    for _ in 0..2 {
+        ada.does(&["login", "ada"]);
+        until("ada holds it", || {
+            let details = bob.told(&["details", "song"]);
+            if holds(&details) { Ok(()) } else { Err(details.to_string()) }
+        });
+        ada.does(&["logout"]);
+    }
+    sharing.leaves();
 }
 
 #[test]

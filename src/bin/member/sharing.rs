@@ -14,14 +14,14 @@ use orchestra::cli::{self, Exit};
 use orchestra::composer::{ComposeError, Composed, Request, compose};
 use orchestra::conductor::{self, Conductor};
 use orchestra::console::{self, About, End, View, Watched, WorkBar};
-use orchestra::credential::Speaker;
 use orchestra::host::signal::{self, Signal};
 use orchestra::host::state::StateDir;
 use orchestra::host::tcp::{self, ListenOn};
 use orchestra::host::{directory, manifest_file};
 use orchestra::limits::CONDUCTOR_PORT_DEFAULT;
 use orchestra::manifest::Manifest;
-use orchestra::member::{Config, Member, Outcome, StartError};
+use orchestra::member::{Config, Member, Outcome, SessionSource, StartError};
+use orchestra::shell;
 
 use crate::{Options, PROGRAM, Sharing};
 
@@ -50,7 +50,7 @@ impl Part {
             manifest: Arc::new(self.manifest.clone()),
             dir: self.dir.clone(),
             listen: sharing.listen,
-            speaker: speaker(&self.conductor),
+            session: session(&self.conductor),
             conductor: Some(self.conductor.clone()),
             members: sharing.members.clone(),
             leave: sharing.leave,
@@ -94,9 +94,14 @@ impl Sharing {
     }
 }
 
-/// What proves to this conductor who announces; none if the user is not logged in there.
-fn speaker(conductor: &HostPort) -> Option<Speaker> {
-    catalogue::speaker(&StateDir::of_user().ok()?, conductor)
+/// What proves to this conductor who announces, as long as the user is logged in there.
+fn session(conductor: &HostPort) -> SessionSource {
+    let conductor = conductor.clone();
+    match StateDir::of_user() {
+        Ok(state) => SessionSource::new(move || catalogue::speaker(&state, &conductor)),
+        // Who has no home was never logged in.
+        Err(_) => SessionSource::nobody(),
+    }
 }
 
 /// Gets the composition of this manifest and shares it on.
@@ -220,4 +225,3 @@ fn show(
         }),
     }
 }
-use orchestra::shell;
