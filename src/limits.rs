@@ -681,8 +681,13 @@ pub const SEARCH_LEN_MAX: usize = NAME_LEN_MAX;
 pub const LISTINGS_PER_PAGE: usize = 100;
 /// The most compositions of one name that are told apart in one answer.
 pub const NAMESAKES_MAX: usize = 20;
+/// The most compositions of one name that one account publishes: those that are told in one answer. Whoever looks one of a name
+/// up walks over all of that name.
+pub const LISTINGS_PER_NAME_MAX: u64 = NAMESAKES_MAX as u64;
 /// The most holders of one composition that are told: more than anybody reads.
 pub const HOLDERS_MAX: usize = 200;
+/// The most holders of one composition that are compared for that: so many lookups of who is how good are done in a moment.
+pub const HOLDERS_RANKED_MAX: usize = 1_000;
 /// How long a member waits for each answer of a catalogue: passwords that wait to be hashed take the longest.
 pub const CATALOGUE_PATIENCE: Duration = Duration::from_secs(30);
 /// What is said to a catalogue is kept until it is so long, or an answer is awaited.
@@ -735,6 +740,9 @@ pub const FORGOTTEN_AT_A_TIME: usize = 1_000;
 /// Listings that are taken back in one transaction when an account is removed: each is an entry in five tables and indexes,
 /// and the conductor waits for all of them no longer than [`CATALOGUE_LOCK_PATIENCE`].
 pub const TAKEN_BACK_AT_A_TIME: usize = 1_000;
+/// How long the operator's program leaves the catalogue to the conductor between two such transactions: SQLite tries again
+/// after a tenth of a second at the latest whether it is free.
+pub const TAKEN_BACK_PAUSE: Duration = Duration::from_millis(150);
 /// How long the conductor waits for another process to be done with the catalogue, say the operator's `conductor account`.
 pub const CATALOGUE_LOCK_PATIENCE: Duration = Duration::from_secs(2);
 /// What a catalogue keeps in memory of what is on its disk: all names of [`LISTINGS_MAX`] listings.
@@ -836,6 +844,8 @@ pub const DATABASE_TURN_SPAN: Duration = Duration::from_millis(10);
 pub const DATABASE_BEAT: Duration = Duration::from_secs(1);
 /// How often what has expired is forgotten.
 pub const DATABASE_FORGET_INTERVAL: Duration = Duration::from_secs(60);
+/// After how long more is forgotten, if that was not all: what is asked meanwhile does not pay for it.
+pub const DATABASE_FORGET_PAUSE: Duration = Duration::from_millis(100);
 /// What waits for the conductor's thread from those of its catalogue.
 pub const CONDUCTOR_INBOX: usize = 2 * CATALOGUE_CONNECTIONS_MAX;
 /// How long connecting back to a member may take: who is slower than that is of no use to others.

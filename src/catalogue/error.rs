@@ -162,6 +162,10 @@ fn refused(refusal: Refusal, conductor: &HostPort, about: &str) -> String {
             "the catalogue of {conductor} is full, or you have published as much as one may; \
              make room with: member unpublish NAME"
         ),
+        Refusal::NameFull => format!(
+            "you have published {about} as often as one may at {conductor}; make room with --replace, or with: \
+             member unpublish NAME@DIGITS"
+        ),
         Refusal::Busy => format!("{conductor} has more to do than it can do now; try again in a moment"),
         Refusal::Trouble => format!(
             "{conductor} cannot write its catalogue, and nothing was changed; its operator finds the reason in its log"

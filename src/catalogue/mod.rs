@@ -14,10 +14,11 @@ pub use self::place::{BadPlace, Place};
 use self::trust::{Distrust, Trust, judge};
 use crate::account::AccountName;
 use crate::address::HostPort;
-use crate::credential::{Fingerprint, Secret, Speaker};
+use crate::credential::{Fingerprint, Secret, SessionToken, Speaker};
 use crate::digest::Digest;
 use crate::host::clock;
 use crate::host::state::{Known, Login, StateDir, StateError};
+use crate::identity::SwarmId;
 use crate::limits::{
     ACCOUNT_NAME_MAX, DIGESTS_PER_FRAME, LISTINGS_PER_PAGE, NAME_LEN_MAX, NAMESAKES_MAX, PASSWORD_LEN_MAX,
     SEARCH_LEN_MAX,
@@ -185,7 +186,9 @@ impl<'a> Client<'a> {
         // One that is over was ended and told of by `resume`.
         if let (mut talk, Some(account)) = self.resume()? {
             match self.ask(&mut talk, &Request::Logout)? {
-                Reply::Done | Reply::Refused(Refusal::SessionOver | Refusal::LoginFirst) => self.forget()?,
+                Reply::Done | Reply::Refused(Refusal::SessionOver | Refusal::LoginFirst) => {
+                    self.forget(&login.token)?;
+                }
                 other => return Err(self.no(other, &account, &talk)),
             }
         }
@@ -228,6 +231,36 @@ impl<'a> Client<'a> {
         }
     }
 
+    /// Takes those out of the catalogue that this account published under the very name of one that it has just published; they
+    /// are returned. Those that are many namesakes away, as [`Published`] tells only a few, stay.
+    ///
+    /// # Errors
+    /// As of [`Client::unpublish`]; what was taken out before stays so.
+    pub fn take_out_older(
+        &self,
+        account: &str,
+        manifest: &Manifest,
+        published: &Published,
+    ) -> Result<Vec<Listed>, ClientError> {
+        let name = manifest.name().as_str();
+        let is_older = |other: &&Listed| other.publisher == account && other.composition.name == name;
+        let older: Vec<Listed> = published.namesakes.iter().filter(is_older).cloned().collect();
+        if older.is_empty() {
+            return Ok(older);
+        }
+        let mut talk = self.resume_surely()?;
+        for listed in &older {
+            let digits = SwarmId::from_bytes(listed.swarm).digits();
+            let wanted = Wanted { name: name.to_owned(), digits };
+            match self.ask(&mut talk, &Request::Unpublish(wanted))? {
+                // It is gone by another hand of the same user.
+                Reply::Done | Reply::Refused(Refusal::NotFound) => {}
+                other => return Err(self.no(other, name, &talk)),
+            }
+        }
+        Ok(older)
+    }
+
     /// Lists compositions whose names contain `text`: `limit` of them, after the first `skip`.
     ///
     /// # Errors
@@ -237,8 +270,9 @@ impl<'a> Client<'a> {
             return Err(ClientError::SearchLen);
         }
         let (mut talk, _) = self.resume()?;
-        // One before and one after these, for they may have the same name.
-        let (from, to) = (skip.saturating_sub(1), skip.saturating_add(limit).saturating_add(1));
+        // Some before and some after these, for they may have the same name.
+        let around = NAMESAKES_MAX as u64;
+        let (from, to) = (skip.saturating_sub(around), skip.saturating_add(limit).saturating_add(around));
         let (mut seen, mut after, mut matches) = (0u64, None, 0);
         let mut window = Vec::new();
         while seen < to {
@@ -257,7 +291,8 @@ impl<'a> Client<'a> {
                 break;
             }
         }
-        let (before, shown) = (usize::from(skip > 0), usize::try_from(limit).unwrap_or(usize::MAX));
+        let before = usize::try_from(skip - from).unwrap_or(usize::MAX);
+        let shown = usize::try_from(limit).unwrap_or(usize::MAX);
         let more = window.len() > before.saturating_add(shown);
         let rows = (before..window.len()).take(shown).map(|at| row(&window, at)).collect();
         Ok(Listing { rows, matches, more })
@@ -420,7 +455,7 @@ impl<'a> Client<'a> {
         }
         (self.tell)(News::SessionOver { account: &login.account });
         // It is found out again next time.
-        if let Err(error) = self.forget() {
+        if let Err(error) = self.forget(&login.token) {
             (self.tell)(News::NotRemembered(&error));
         }
         Ok((talk, None))
@@ -434,9 +469,10 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// There is no session any more; the conductor is known as before.
-    fn forget(&self) -> Result<(), StateError> {
-        if let Some(known) = self.state.read(self.conductor())? {
+    /// This session is none any more; the conductor is known as before. One that was begun meanwhile is another one.
+    fn forget(&self, token: &SessionToken) -> Result<(), StateError> {
+        let is_it = |known: &Known| known.login.as_ref().is_some_and(|login| login.token == *token);
+        if let Some(known) = self.state.read(self.conductor())?.filter(is_it) {
             self.state.write(self.conductor(), &Known { login: None, ..known })?;
         }
         Ok(())

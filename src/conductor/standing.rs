@@ -14,7 +14,7 @@ use crate::credential::Challenge;
 use crate::host::catalogue::{Report as Counted, Session};
 use crate::host::{clock, entropy};
 use crate::identity::SwarmId;
-use crate::limits::HOLDERS_MAX;
+use crate::limits::{HOLDERS_MAX, HOLDERS_RANKED_MAX};
 use crate::logic::catalogue::reporters::Reporters;
 use crate::logic::catalogue::sessions::{self, Sessions};
 use crate::logic::catalogue::standing::{Reach, Standings};
@@ -241,7 +241,7 @@ impl Standing {
                 Told::Counts(swarms.into_iter().map(|swarm| registry.count(swarm)).collect())
             }
             Asked::Holders { swarm, seen } => {
-                let (count, holders) = (registry.count(swarm), registry.holders(swarm, HOLDERS_MAX));
+                let (count, holders) = (registry.count(swarm), registry.holders(swarm, HOLDERS_RANKED_MAX));
                 Told::Holders { count, holders: self.held(seen, holders) }
             }
         };
@@ -271,7 +271,7 @@ impl Standing {
             })
             .collect();
         held.sort_by_key(|&(rank, _)| rank);
-        held.into_iter().map(|(_, held)| held).collect()
+        held.into_iter().take(HOLDERS_MAX).map(|(_, held)| held).collect()
     }
 }
 

@@ -125,7 +125,7 @@ pub fn ask_secret(
 
 fn read_line(most: u64, give_up: impl Fn() -> bool) -> io::Result<Option<Secret>> {
     let mut line = Zeroizing::new(Vec::with_capacity(usize::try_from(most).unwrap_or(0)));
-    while !line.ends_with(b"\n") && (line.len() as u64) < most {
+    loop {
         match wait(&io::stdin(), PollFlags::IN, POLL_INTERVAL) {
             _ if give_up() => return Ok(None),
             None => {}
@@ -135,7 +135,10 @@ fn read_line(most: u64, give_up: impl Fn() -> bool) -> io::Result<Option<Secret>
                 match rustix::io::read(io::stdin(), &mut byte) {
                     Ok(0) if line.is_empty() => return Err(io::ErrorKind::UnexpectedEof.into()),
                     Ok(0) => break,
-                    Ok(_) => line.extend(byte),
+                    Ok(_) if byte == *b"\n" => break,
+                    Ok(_) if (line.len() as u64) < most => line.extend(byte),
+                    // The rest of the line is read all the same: whoever reads next, say a shell, is not to get it.
+                    Ok(_) => {}
                     Err(Errno::INTR) => {}
                     Err(error) => return Err(error.into()),
                 }

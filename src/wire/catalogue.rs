@@ -280,6 +280,8 @@ pub enum Refusal {
     Closed,
     /// The password is right, and the operator has shut the account out.
     Disabled,
+    /// The account publishes as many compositions of this name as one may.
+    NameFull,
 }
 
 impl Digests {

@@ -51,11 +51,16 @@ impl Group {
 
     /// What the operator types: `conductor account ...`; the lines of the answer.
     pub(crate) fn operator(&self, arguments: &[&str]) -> Vec<String> {
-        let mut command = Command::new(binary("conductor"));
-        command.arg("account").args(arguments).args(["--catalogue", "c.sqlite"]).current_dir(self.dir.path());
-        let ended = Program::start(&mut command).ended();
+        let ended = self.conductor_says(&[&["account"], arguments].concat());
         assert_eq!(ended.code, Some(0), "{arguments:?}: {ended:?}");
         ended.lines
+    }
+
+    /// What another `conductor ... --catalogue` says, on the catalogue of this one.
+    pub(crate) fn conductor_says(&self, arguments: &[&str]) -> Ended {
+        let mut command = Command::new(binary("conductor"));
+        command.args(arguments).args(["--catalogue", "c.sqlite"]).current_dir(self.dir.path());
+        Program::start(&mut command).ended()
     }
 
     fn with(options: &[&'static str]) -> Group {

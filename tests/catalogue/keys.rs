@@ -5,6 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use orchestra::credential::Fingerprint;
 
+use rustix::process::Signal;
+
 use crate::common::program::Program;
 use crate::group::{Group, PASSWORD};
 
@@ -61,7 +63,7 @@ fn what_is_remembered_is_for_the_user_alone() {
     assert_eq!(mode(&ada.state_dir()), 0o700);
     let text = fs::read_to_string(ada.state_file()).unwrap();
     assert!(!text.contains(PASSWORD) && text.contains(&group.fingerprint), "{text}");
-    let (_, log) = group.conductor.stop(rustix::process::Signal::TERM);
+    let (_, log) = group.conductor.stop(Signal::TERM);
     let token = text.split("\"session\": \"").nth(1).unwrap().split('"').next().unwrap();
     assert!(!log.contains(PASSWORD) && !log.contains(token), "{log}");
 }
@@ -80,4 +82,16 @@ fn a_look_at_another_conductor_leaves_it_clear_which_one_is_meant() {
     let ended = list();
     assert_eq!(ended.code, Some(2), "{ended:?}");
     assert!(ended.errors.contains("which conductor? Known here are "), "{ended:?}");
+}
+
+#[test]
+fn a_catalogue_has_one_conductor() {
+    let group = Group::public();
+    let ended = group.conductor_says(&["--listen", "127.0.0.1:0"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert_eq!(
+        ended.errors,
+        "conductor: another conductor runs with the catalogue c.sqlite; stop that one first, or name another file\n"
+    );
+    group.conductor.stop(Signal::TERM);
 }

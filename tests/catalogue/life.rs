@@ -150,6 +150,10 @@ fn a_long_list_comes_in_pages() {
     assert_eq!(names(&["--limit", "1000"]), (expected(0, 230), false));
     assert_eq!(names(&["--page", "6"]), (Vec::new(), false));
     let text = ada.does(&["list", "--limit", "2", "--page", "3"]);
-    assert_eq!(text.lines().last(), Some("5 to 6 of 230; to see more: member list --page 4"), "{text}");
+    assert_eq!(
+        text.lines().last(),
+        Some("5 to 6 of 230; to see more: member list --page 4 --limit 2"),
+        "{text}"
+    );
     assert_eq!(ada.does(&["list", "--page", "9"]), "There are only 5 pages.");
 }

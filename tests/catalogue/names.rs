@@ -24,7 +24,7 @@ fn two_compositions_of_one_name_are_told_apart() {
         )),
         "{second}"
     );
-    let called = second.split("member get ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    let called = second.lines().last().unwrap().rsplit(' ').next().unwrap().to_owned();
     assert!(called.starts_with("song@") && called.len() == "song@".len() + 8, "{second}");
 
     let list = guest.does(&["list"]);
@@ -170,4 +170,55 @@ fn what_deceives_is_shown_escaped() {
     }
     let errors = guest.fails(&["details", "a\u{1b}[2J"], 1);
     assert!(errors.contains("nothing is published as a\\u{1b}[2J"), "{errors}");
+}
+
+#[test]
+fn a_changed_file_takes_the_place_of_its_older_version() {
+    let group = Group::public();
+    let (ada, bob) = (group.member("ada"), group.member("bob"));
+    bob.writes("song", 500, 1);
+    bob.told(&["publish", "song", "--no-share"]);
+    for version in [2, 3] {
+        ada.writes("song", 1_000, version);
+        ada.told(&["publish", "song", "--no-share"]);
+    }
+    ada.writes("song", 1_000, 4);
+    let told = ada.told(&["publish", "song", "--no-share", "--replace"]);
+    let publishers =
+        |key: &str| told[key].as_array().unwrap().iter().map(|one| one["publisher"].clone()).collect();
+    let (replaced, namesakes): (Vec<Value>, Vec<Value>) = (publishers("replaced"), publishers("namesakes"));
+    assert_eq!((replaced, namesakes), (vec!["ada".into(); 2], vec!["bob".into()]));
+    let list = ada.does(&["list"]);
+    assert_eq!(list.lines().filter(|line| line.starts_with("song@")).count(), 2, "{list}");
+    // The same once more has nothing to replace, and stays.
+    let again = ada.does(&["publish", "song", "--no-share", "--replace"]);
+    assert!(!again.contains("takes the place"), "{again}");
+    assert_eq!(ada.does(&["list"]).lines().count(), list.lines().count());
+}
+
+#[test]
+fn the_operator_takes_out_what_anybody_published() {
+    let group = Group::public();
+    let (ada, bob) = (group.member("ada"), group.member("bob"));
+    ada.writes("song", 1_000, 1);
+    bob.writes("song", 2_048, 2);
+    let swarm = ada.told(&["publish", "song", "--no-share"])["swarm"].as_str().unwrap().to_owned();
+    bob.told(&["publish", "song", "--no-share"]);
+    let ended = group.conductor_says(&["unpublish", "song"]);
+    let called = format!("song@{}", &swarm[..16]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.errors.contains(&format!("{called} (1000 B, by ada)")), "{ended:?}");
+    let ended = group.conductor_says(&["unpublish", &called]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(
+        ended.lines[0].starts_with("conductor: song is no longer in the catalogue, published by ada;"),
+        "{ended:?}"
+    );
+    assert_eq!(ada.told(&["details", "song"])["publisher"], "bob");
+    let ended = group.conductor_says(&["unpublish", "SONG"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let ended = group.conductor_says(&["unpublish", "song"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.errors.contains("nothing is published as song in c.sqlite"), "{ended:?}");
+    assert!(ada.does(&["list"]).starts_with("Nothing is published"));
 }

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::thread;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -14,7 +15,7 @@ use orchestra::cli::{self, Exit};
 use orchestra::host::catalogue::{Account, AccountLine, Catalogue, CatalogueError, NotRegistered, Reader};
 use orchestra::host::clock;
 use orchestra::host::password::{Password, PasswordHash};
-use orchestra::limits::LISTINGS_PER_PAGE;
+use orchestra::limits::{LISTINGS_PER_PAGE, TAKEN_BACK_PAUSE};
 use orchestra::logic::catalogue::counts::faded;
 use orchestra::text::{Escaped, span};
 
@@ -46,7 +47,7 @@ pub(crate) enum Action {
 pub(crate) struct Place {
     /// The conductor's catalogue; the conductor may be running
     #[arg(long, value_name = "FILE")]
-    catalogue: PathBuf,
+    pub(crate) catalogue: PathBuf,
 }
 
 /// One account.
@@ -201,6 +202,9 @@ fn remove(which: &Which) -> Result<(), Box<dyn Error>> {
     let account = catalogue.read(|reader| find(reader, which))?.ok_or_else(|| no_account(which))?;
     let (mut listings, mut ended, mut is_done) = (0, 0, false);
     while !is_done {
+        if ended > 0 || listings > 0 {
+            thread::sleep(TAKEN_BACK_PAUSE);
+        }
         // By its number: somebody may take the name as soon as it is free.
         let removed = catalogue.write(|writer| writer.remove(account.id))?;
         listings += removed.listings;

@@ -1,6 +1,7 @@
 //! `conductor`: tells the members of each composition of one another.
 
 mod account;
+mod listing;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -51,6 +52,8 @@ enum Command {
     /// Look after the accounts in a catalogue
     #[command(subcommand)]
     Account(account::Action),
+    /// Take a composition out of a catalogue, whoever published it
+    Unpublish(listing::Which),
     #[command(flatten)]
     Extra(Extra),
 }
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
     match &arguments.command {
         Some(Command::Account(action)) => return account::run(action),
+        Some(Command::Unpublish(which)) => return listing::unpublish(which),
         Some(Command::Extra(extra)) => return Ok(extra.print::<Arguments>()?),
         None => {}
     }
@@ -94,7 +98,8 @@ fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
             None => format!("next: composer FILE {}", reach(&conductor)),
             Some(fingerprint) => {
                 let strange = if conductor.is_strange() { STRANGE } else { "" };
-                format!("its fingerprint: {fingerprint}\n{strange}{}", next(arguments, &reach(&conductor)))
+                let place = format!("{}#{fingerprint}", reach(&conductor));
+                format!("its fingerprint: {fingerprint}\n{strange}{}", next(arguments, &place))
             }
         };
         cli::tell(format!(
@@ -113,7 +118,7 @@ fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
 }
 
 /// Who is let in, and how others begin.
-fn next(arguments: &Arguments, reach: &str) -> String {
+fn next(arguments: &Arguments, place: &str) -> String {
     let whom = match (arguments.private, arguments.closed) {
         (false, false) => "",
         (true, false) => "private: only accounts announce, list and get, and anybody may register\n",
@@ -124,7 +129,7 @@ fn next(arguments: &Arguments, reach: &str) -> String {
         let file = shell::word(arguments.catalogue.as_deref().unwrap_or(Path::new("FILE")));
         return format!("{whom}next: conductor account add NAME --catalogue {file}");
     }
-    format!("{whom}next: member register NAME --conductor {reach}")
+    format!("{whom}next: member register NAME --conductor {place}")
 }
 
 /// How others most likely name this conductor.

@@ -11,6 +11,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _};
 use crossbeam_channel::Receiver;
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 use orchestra::address::HostPort;
 use orchestra::catalogue::{Client, ClientError, News, Place};
@@ -218,15 +219,16 @@ impl Asker<'_> {
         question: &str,
     ) -> Result<Option<Secret>, Box<dyn Error>> {
         let password = if let Some(path) = file {
-            let mut text = String::with_capacity(usize::try_from(PASSWORD_READ_MAX).unwrap_or(0));
-            let read = |file: File| file.take(PASSWORD_READ_MAX).read_to_string(&mut text);
-            match File::open(path).and_then(read) {
-                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                    return Err(NoPassword::NotText.into());
-                }
-                result => drop(result.map_err(HostError::file(FileAction::Read, path))?),
+            let mut text =
+                Zeroizing::new(Vec::with_capacity(usize::try_from(PASSWORD_READ_MAX).unwrap_or(0)));
+            let read = |file: File| file.take(PASSWORD_READ_MAX).read_to_end(&mut text);
+            File::open(path).and_then(read).map_err(HostError::file(FileAction::Read, path))?;
+            // What follows the first line may be anything, and may be cut off anywhere.
+            let first = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+            if first.len() > PASSWORD_LEN_MAX + 1 {
+                return Err(NoPassword::Len { len: "more".to_owned() }.into());
             }
-            Secret::from(text)
+            str::from_utf8(first).map_err(|_| NoPassword::NotText)?.to_owned().into()
         } else if let Some(text) = env::var_os(variable).filter(|text| !text.is_empty()) {
             text.into_string().map_err(|_| NoPassword::NotText)?.into()
         } else if terminal::has_keys() {
@@ -259,9 +261,9 @@ impl Asker<'_> {
     }
 }
 
-/// The first line.
+/// The first line, whatever ends it.
 fn line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default()
+    text.split(['\r', '\n']).next().unwrap_or_default()
 }
 
 /// The first line, if it can be a password.

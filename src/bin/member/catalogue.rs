@@ -11,8 +11,9 @@ use orchestra::catalogue::Place;
 use orchestra::cli::Exit;
 use orchestra::composer::{ComposeError, Request};
 use orchestra::console::catalogue::{
-    Asked, PER_PAGE, details_json, details_text, entered_json, entered_text, listing_json, listing_text,
-    logged_out_json, manifest_json, published_json, published_text, renewed_json, unpublished_json,
+    Asked, PER_PAGE, Publication, details_json, details_text, entered_json, entered_text, listing_json,
+    listing_text, logged_out_json, manifest_json, published_json, published_text, renewed_json,
+    unpublished_json,
 };
 use orchestra::host::atomic::{self, Readers};
 use orchestra::host::manifest_file::{self, ManifestFileError};
@@ -72,6 +73,9 @@ pub(crate) struct Publish {
     /// HOST[:PORT][#FINGERPRINT] [default: $ORCHESTRA_CONDUCTOR]
     #[arg(long, value_name = "CONDUCTOR")]
     conductor: Option<Place>,
+    /// Take out what you have published under this name before
+    #[arg(long)]
+    replace: bool,
     /// Only publish: somebody shares it already, or will
     #[arg(long)]
     no_share: bool,
@@ -242,7 +246,7 @@ pub(crate) fn publish(publish: &Publish) -> Ended {
         let client = &asker.client;
         let conductor = client.conductor();
         // Before a long file is read in vain.
-        client.account()?;
+        let account = client.account()?;
         let part = if publish.file.extension() == Some(OsStr::new(SUFFIX)) {
             let manifest = manifest_file::read(&publish.file)?;
             let dir = sharing.dir.clone().unwrap_or_else(|| directory::of(&publish.file).to_owned());
@@ -264,10 +268,16 @@ pub(crate) fn publish(publish: &Publish) -> Ended {
             Part { manifest, path, dir, conductor: conductor.clone(), verified: true, claimed: false }
         };
         let published = client.publish(&part.manifest)?;
+        let replaced = if publish.replace {
+            client.take_out_older(&account, &part.manifest, &published)?
+        } else {
+            Vec::new()
+        };
+        let news = Publication { account: &account, published: &published, replaced: &replaced };
         if !sharing.quiet {
             asker.answer(
-                || published_json(conductor, &part.manifest, &part.path, &published),
-                || published_text(conductor, &part.manifest, &published),
+                || published_json(conductor, &part.manifest, &part.path, news),
+                || published_text(conductor, &part.manifest, news),
             )?;
         }
         if publish.no_share { Ok(Exit::Done) } else { part.take(sharing, &signals) }

@@ -25,7 +25,7 @@ use crate::host::catalogue::{
 };
 use crate::host::clock;
 use crate::host::password::PasswordHash;
-use crate::limits::{DATABASE_BEAT, DATABASE_FORGET_INTERVAL, LISTINGS_PER_PAGE};
+use crate::limits::{DATABASE_BEAT, DATABASE_FORGET_INTERVAL, DATABASE_FORGET_PAUSE, LISTINGS_PER_PAGE};
 use crate::logic::addresses::source_of;
 use crate::logic::catalogue::counts::counted;
 use crate::logic::catalogue::turns::{Asker, Kind, Turn, Turns};
@@ -141,7 +141,7 @@ impl Database {
         let mut turns = Turns::new();
         loop {
             if turns.is_empty() {
-                match self.queue.recv_timeout(look.since(clock::now())) {
+                match self.queue.recv_timeout(look.min(forget).since(clock::now())) {
                     Ok(work) => self.take_in(&mut turns, work),
                     Err(RecvTimeoutError::Timeout) => {}
                     Err(RecvTimeoutError::Disconnected) => return,
@@ -163,9 +163,8 @@ impl Database {
                 journal.turn_page(now);
             }
             if now >= forget {
-                // More right away if there is more, but after those who wait.
                 let more = self.forget(&mut journal);
-                forget = if more { now } else { now + DATABASE_FORGET_INTERVAL };
+                forget = now + if more { DATABASE_FORGET_PAUSE } else { DATABASE_FORGET_INTERVAL };
             }
         }
     }
@@ -223,7 +222,7 @@ impl Database {
         match self.write(&writes) {
             Ok(done) => self.tell(writes, done),
             // What one of them stumbled over may be its own: the others get their turn alone.
-            Err(error) if !error.is_passing() && writes.len() > 1 => {
+            Err(error) if !error.is_others() && writes.len() > 1 => {
                 for work in writes {
                     let one = vec![work];
                     match self.write(&one) {

@@ -32,7 +32,7 @@ use super::CatalogueConfig;
 use super::{Shared, StartError};
 use crate::account::{AccountId, Counts};
 use crate::credential::{Fingerprint, SessionId};
-use crate::host::catalogue::{Catalogue, Session};
+use crate::host::catalogue::{self, Catalogue, Session};
 use crate::host::error::SystemAction;
 use crate::host::thread::{self, Panicked, Thread};
 use crate::host::{HostError, clock};
@@ -129,6 +129,8 @@ pub(super) struct Known {
 pub(super) struct Annex {
     fingerprint: Fingerprint,
     is_strange: bool,
+    /// Held as long as there are threads.
+    _key: catalogue::ConductorKey,
     threads: Vec<Thread>,
     wakers: [Arc<Waker>; 2],
 }
@@ -197,12 +199,13 @@ pub(super) fn start(
     let to_front = Post { sender: heard_in, waker: Arc::clone(&front_waker) };
     let to_reach = Post { sender: wanted_in, waker: Arc::clone(&reach_waker) };
 
-    // Without one of its threads a catalogue answers nobody, and who runs it would not learn of it.
-    let panicked = {
+    // Without one of its threads a catalogue answers nobody, and who runs it would not learn of it: whether it panics, or
+    // ends because the system lets it wait for no sockets.
+    let give_up = {
         let (shared, conductor) = (Arc::clone(shared), Arc::clone(&conductor.waker));
         move || shared.ask_to_stop(&conductor)
     };
-    let (passwords, mut threads) = passwords::start(&to_front, &shared.hashed, panicked.clone())?;
+    let (passwords, mut threads) = passwords::start(&to_front, &shared.hashed, give_up.clone())?;
     let front = Front::new(
         front_poll,
         heard,
@@ -211,14 +214,24 @@ pub(super) fn start(
         Arc::clone(shared),
         front::Ways { conductor: conductor.clone(), database: work_in.clone(), passwords },
     );
-    threads.push(thread::spawn_guarded("front", move || front.run(), panicked.clone())?);
+    let ended = give_up.clone();
+    let run_front = move || {
+        front.run();
+        ended();
+    };
+    threads.push(thread::spawn_guarded("front", run_front, give_up.clone())?);
     let reacher = Reacher::new(reach_poll, wanted, conductor.clone(), Arc::clone(shared));
-    threads.push(thread::spawn_guarded("reach", move || reacher.run(), panicked.clone())?);
+    let ended = give_up.clone();
+    let run_reacher = move || {
+        reacher.run();
+        ended();
+    };
+    threads.push(thread::spawn_guarded("reach", run_reacher, give_up.clone())?);
     let database = Database { catalogue, queue: work, front: to_front.clone(), conductor };
-    threads.push(thread::spawn_guarded("database", move || database.run(), panicked)?);
+    threads.push(thread::spawn_guarded("database", move || database.run(), give_up)?);
 
     let ways = Ways { is_private: config.private, front: to_front, database: work_in, reach: to_reach, news };
-    let annex = Annex { fingerprint, is_strange, threads, wakers: [front_waker, reach_waker] };
+    let annex = Annex { fingerprint, is_strange, _key: kept, threads, wakers: [front_waker, reach_waker] };
     Ok((annex, ways, Known { sessions, counts }))
 }
 

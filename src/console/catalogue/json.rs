@@ -6,10 +6,10 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::Asked;
+use super::{Asked, Publication};
 use crate::address::HostPort;
 use crate::catalogue::naming::told_apart;
-use crate::catalogue::{Details, Entered, Holder, Listed, Listing, News, Published, Reach};
+use crate::catalogue::{Details, Entered, Holder, Listed, Listing, News, Reach};
 use crate::digest::Digest;
 use crate::identity::SwarmId;
 use crate::manifest::Manifest;
@@ -68,14 +68,21 @@ pub fn published_json(
     conductor: &HostPort,
     manifest: &Manifest,
     path: &Path,
-    published: &Published,
+    publication: Publication<'_>,
 ) -> String {
+    let Publication { published, replaced, .. } = publication;
     render(&Event::Published {
         conductor: conductor.to_string(),
         composition: manifest.into(),
         manifest: path.to_string_lossy().into_owned(),
         already_by: published.already_by.as_deref(),
-        namesakes: published.namesakes.iter().map(Told::from).collect(),
+        namesakes: published
+            .namesakes
+            .iter()
+            .filter(|other| !replaced.contains(other))
+            .map(Told::from)
+            .collect(),
+        replaced: replaced.iter().map(Told::from).collect(),
     })
 }
 
@@ -154,6 +161,7 @@ enum Event<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         already_by: Option<&'a str>,
         namesakes: Vec<Told<'a>>,
+        replaced: Vec<Told<'a>>,
     },
     /// It is not any more.
     Unpublished { conductor: String, name: &'a str },

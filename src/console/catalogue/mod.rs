@@ -5,11 +5,24 @@ mod json;
 mod tests;
 mod text;
 
+use crate::catalogue::{Listed, Published};
+
 pub use self::json::{
     details_json, entered_json, listing_json, logged_out_json, manifest_json, news_json, published_json,
     renewed_json, several_json, unpublished_json,
 };
 pub use self::text::{details_text, entered_text, listing_text, news_text, published_text};
+
+/// A composition that was published.
+#[derive(Clone, Copy, Debug)]
+pub struct Publication<'a> {
+    /// By whom.
+    pub account: &'a str,
+    /// What the catalogue said.
+    pub published: &'a Published,
+    /// Which of its namesakes it took the place of.
+    pub replaced: &'a [Listed],
+}
 
 /// How many listings a page has unless another number is asked for.
 pub const PER_PAGE: u32 = 50;

@@ -59,6 +59,10 @@ fn manifest() -> Manifest {
     Manifest::new(nas(), crate::name::Name::parse("my song").unwrap(), digest, layout, vec![digest; 9])
 }
 
+fn by<'a>(account: &'a str, published: &'a Published, replaced: &'a [Listed]) -> Publication<'a> {
+    Publication { account, published, replaced }
+}
+
 fn asked(text: &str, page: u32) -> Asked<'_> {
     Asked { text, page, limit: 2 }
 }
@@ -124,18 +128,40 @@ The best comes first; a lower score is better.
 fn what_was_published_says_how_it_is_found() {
     let alone = Published { already_by: None, namesakes: Vec::new() };
     assert_eq!(
-        published_text(&nas(), &manifest(), &alone),
+        published_text(&nas(), &manifest(), by("ada", &alone, &[])),
         "my song is in the catalogue of nas:9999.\n\
          To get it elsewhere: member get --conductor nas:9999 'my song'\n"
     );
     let twin = Published { already_by: Some("bob".to_owned()), namesakes: vec![listed("my song", 0x31)] };
     assert_eq!(
-        published_text(&nas(), &manifest(), &twin),
+        published_text(&nas(), &manifest(), by("ada", &twin, &[])),
         "my song was in the catalogue of nas:9999 already, published by bob.\n\
          Other compositions have the same name:\n  'my song@31313131'  138.7 KiB, by ada\n\
-         What you published yourself goes with: member unpublish NAME@DIGITS\n\
+         What you published yourself goes with: member unpublish NAME@DIGITS, or the next time: --replace\n\
          To get it elsewhere: member get --conductor nas:9999 'my song@29292929'\n"
     );
+}
+
+#[test]
+fn what_was_replaced_is_no_namesake_any_more() {
+    let [older, bobs] =
+        [listed("my song", 0x31), Listed { publisher: "bob".to_owned(), ..listed("my song", 0x32) }];
+    let published = Published { already_by: None, namesakes: vec![older.clone(), bobs] };
+    let publication = by("ada", &published, std::slice::from_ref(&older));
+    let text = published_text(&nas(), &manifest(), publication);
+    assert_eq!(
+        text,
+        "my song is in the catalogue of nas:9999.\n\
+         It takes the place of what you had published under this name before.\n\
+         Other compositions have the same name:\n  'my song@32323232'  138.7 KiB, by bob\n\
+         To get it elsewhere: member get --conductor nas:9999 'my song@29292929'\n"
+    );
+    let json = published_json(&nas(), &manifest(), Path::new("x.orch"), publication);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    let of = |key: &str| {
+        json[key].as_array().unwrap().iter().map(|listed| listed["publisher"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!((of("namesakes"), of("replaced")), (vec!["bob".into()], vec!["ada".into()]));
 }
 
 #[test]
@@ -198,11 +224,11 @@ fn the_names_that_scripts_rely_on() {
     );
     let published = Published { already_by: None, namesakes: vec![listed("my song", 0x29)] };
     assert_is(
-        &published_json(&nas, &manifest(), Path::new("/s.orch"), &published),
+        &published_json(&nas, &manifest(), Path::new("/s.orch"), by("ada", &published, &[])),
         cut(
             "my song",
             json!({"event": "published", "conductor": place, "manifest": "/s.orch", "swarm": ours,
-                   "namesakes": [told("my song", json!({}))]}),
+                   "namesakes": [told("my song", json!({}))], "replaced": []}),
         ),
     );
     assert_is(

@@ -1,9 +1,9 @@
 //! For people.
 
-use super::{Asked, PER_PAGE};
+use super::{Asked, PER_PAGE, Publication};
 use crate::address::HostPort;
 use crate::catalogue::naming::told_apart;
-use crate::catalogue::{Composition, Details, Entered, Holder, Listed, Listing, News, Published, Reach};
+use crate::catalogue::{Composition, Details, Entered, Holder, Listed, Listing, News, Reach};
 use crate::console::table::{Side, table};
 use crate::console::words::counted;
 use crate::digest::Digest;
@@ -48,7 +48,8 @@ pub fn entered_text(conductor: &HostPort, entered: &Entered, new: bool, now: u64
 
 /// Says what became of a composition that was published, and how others get it.
 #[must_use]
-pub fn published_text(conductor: &HostPort, manifest: &Manifest, published: &Published) -> String {
+pub fn published_text(conductor: &HostPort, manifest: &Manifest, publication: Publication<'_>) -> String {
+    let Publication { account, published, replaced } = publication;
     let name = manifest.name();
     let mut text = match &published.already_by {
         None => format!("{name} is in the catalogue of {conductor}.\n"),
@@ -57,7 +58,14 @@ pub fn published_text(conductor: &HostPort, manifest: &Manifest, published: &Pub
         }
     };
     let mut called = name.as_str().to_owned();
-    if !published.namesakes.is_empty() {
+    let is_left = |other: &&Listed| !replaced.contains(other);
+    let namesakes: Vec<Listed> = published.namesakes.iter().filter(is_left).cloned().collect();
+    text += &match replaced.len() {
+        0 => String::new(),
+        1 => "It takes the place of what you had published under this name before.\n".to_owned(),
+        more => format!("It takes the place of {more} that you had published under this name before.\n"),
+    };
+    if !namesakes.is_empty() {
         let mine = Listed {
             composition: Composition {
                 name: name.as_str().to_owned(),
@@ -71,9 +79,9 @@ pub fn published_text(conductor: &HostPort, manifest: &Manifest, published: &Pub
             complete: 0,
             getting: 0,
         };
-        called = told_apart(&mine, &published.namesakes);
+        called = told_apart(&mine, &namesakes);
         text += "Other compositions have the same name:\n";
-        for other in &published.namesakes {
+        for other in &namesakes {
             text += &format!(
                 "  {}  {}, by {}\n",
                 shell::words(&told_apart(other, std::slice::from_ref(&mine))),
@@ -81,7 +89,9 @@ pub fn published_text(conductor: &HostPort, manifest: &Manifest, published: &Pub
                 Escaped(&other.publisher)
             );
         }
-        text += "What you published yourself goes with: member unpublish NAME@DIGITS\n";
+        if namesakes.iter().any(|other| other.publisher == account) {
+            text += "What you published yourself goes with: member unpublish NAME@DIGITS, or the next time: --replace\n";
+        }
     }
     text + &format!("To get it elsewhere: member get --conductor {conductor} {}\n", shell::words(&called))
 }

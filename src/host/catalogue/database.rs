@@ -15,9 +15,9 @@ use crate::limits::{CATALOGUE_CACHE_BYTES, CATALOGUE_LOCK_PATIENCE, CATALOGUE_LO
 /// Says that a database is a catalogue: `orca`.
 const APPLICATION: i32 = 0x6f72_6361;
 /// What leads from each version to the next one. What was released is never changed.
-const STEPS: &[&str] = &[FIRST];
+const STEPS: &[&str] = &[FIRST, SECOND];
 /// The version of the tables; a greater one is of a later program.
-pub(super) const VERSION: i32 = 1;
+pub(super) const VERSION: i32 = 2;
 const _: () = assert!(STEPS.len() == VERSION as usize);
 /// For the user of the conductor alone: hashes of passwords, and keys of sessions.
 const MODE: u32 = 0o600;
@@ -85,6 +85,13 @@ const FIRST: &str = "
     CREATE INDEX reports_about ON reports (about);
 ";
 
+/// What one account publishes under one name, and what else is in a swarm, is found without a walk.
+const SECOND: &str = "
+    CREATE INDEX listings_account ON listings (account, folded);
+    DROP INDEX listings_swarm;
+    CREATE INDEX listings_swarm ON listings (swarm, name);
+";
+
 /// Opens the database, and makes it if it may.
 pub(super) fn open(path: &Path, may_make: bool) -> Result<Connection, CatalogueError> {
     prepare(path, may_make)?;
@@ -128,13 +135,16 @@ fn prepare(path: &Path, may_make: bool) -> Result<(), CatalogueError> {
 
 /// Looks whether it is ours, or empty, before anything in it is changed.
 fn check(database: &Connection, path: &Path) -> Result<(), CatalogueError> {
-    let failed = |error| Failure::from(error).at(path);
-    let tables = "SELECT count(*) FROM sqlite_schema";
-    let tables: i64 = database.query_row(tables, [], |row| row.get(0)).map_err(failed)?;
-    match (
-        number(database, "application_id").map_err(failed)?,
-        number(database, "user_version").map_err(failed)?,
-    ) {
+    let look = || {
+        // At one moment: another process may be making it.
+        let moment = database.unchecked_transaction()?;
+        let tables = "SELECT count(*) FROM sqlite_schema";
+        let tables: i64 = moment.query_row(tables, [], |row| row.get(0))?;
+        Ok((number(&moment, "application_id")?, number(&moment, "user_version")?, tables))
+    };
+    let (application, version, tables) =
+        look().map_err(|error: rusqlite::Error| Failure::from(error).at(path))?;
+    match (application, version) {
         (APPLICATION, version) if version > VERSION => {
             Err(CatalogueError::Later { path: path.to_owned(), version })
         }
@@ -194,6 +204,10 @@ fn set_up(database: &Connection) -> rusqlite::Result<()> {
 /// Brings the tables to the latest version, one step after the other, all of them or none.
 fn migrate(database: &mut Connection, steps: &[&str], path: &Path) -> Result<(), CatalogueError> {
     let mut run = || {
+        // What is as it should be waits for nobody who writes.
+        if usize::try_from(number(database, "user_version")?).is_ok_and(|version| version >= steps.len()) {
+            return Ok(());
+        }
         let transaction = Transaction::new(database, TransactionBehavior::Immediate)?;
         // Read here, because another process may have done it meanwhile.
         let version = number(&transaction, "user_version")?;

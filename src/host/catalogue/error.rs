@@ -50,6 +50,12 @@ pub enum CatalogueError {
         /// Where.
         path: PathBuf,
     },
+    /// Another conductor has it.
+    #[error("another conductor runs with the catalogue {path}; stop that one first, or name another file", path = Escaped(&path.to_string_lossy()))]
+    Conducted {
+        /// Where.
+        path: PathBuf,
+    },
     /// The disk is full, or the user's quota used up.
     #[error("cannot write the catalogue {path}: the disk is full, or the quota used up; free some space",
         path = Escaped(&path.to_string_lossy()))]
@@ -91,10 +97,10 @@ pub enum CatalogueError {
 }
 
 impl CatalogueError {
-    /// Whether the same may well succeed a little later, or once there is room.
+    /// Whether another process is the reason, so that nothing else can be written now either.
     #[must_use]
-    pub const fn is_passing(&self) -> bool {
-        matches!(self, CatalogueError::InUse { .. } | CatalogueError::Full { .. })
+    pub const fn is_others(&self) -> bool {
+        matches!(self, CatalogueError::InUse { .. })
     }
 }
 

@@ -13,7 +13,7 @@ use crate::digest::{DIGEST_LEN, Digest};
 use crate::identity::SwarmId;
 use crate::limits::{
     LISTED_PARTS_MAX, LISTED_PARTS_PER_ACCOUNT_MAX, LISTINGS_MAX, LISTINGS_PER_ACCOUNT_MAX,
-    LISTINGS_PER_PAGE, NAMESAKES_MAX, PARTS_MAX, SEARCH_LEN_MAX, TAKEN_BACK_AT_A_TIME,
+    LISTINGS_PER_NAME_MAX, LISTINGS_PER_PAGE, NAMESAKES_MAX, PARTS_MAX, SEARCH_LEN_MAX, TAKEN_BACK_AT_A_TIME,
 };
 use crate::name::Name;
 use crate::part::Layout;
@@ -80,6 +80,9 @@ pub enum NotPublished {
     /// There is no such account, or it was shut out.
     #[error("there is no such account")]
     Nobody,
+    /// The account has [`LISTINGS_PER_NAME_MAX`] listings of this name.
+    #[error("this account publishes as many compositions of this name as one may; unpublish one")]
+    NameFull,
     /// The account has [`LISTINGS_PER_ACCOUNT_MAX`] listings, or [`LISTED_PARTS_PER_ACCOUNT_MAX`] parts.
     #[error("this account publishes as much as one may; unpublish something")]
     AccountFull,
@@ -210,18 +213,26 @@ impl Reader<'_> {
         digits: &str,
         by: Option<AccountId>,
     ) -> Result<Vec<Listing>, CatalogueError> {
+        let Some((least, most)) = beginning_with(digits) else { return Ok(Vec::new()) };
         let find = format!(
-            "SELECT {COLUMNS}, min(listings.id) FROM listings INDEXED BY listings_folded \
+            "SELECT {COLUMNS} FROM listings INDEXED BY listings_folded \
              CROSS JOIN accounts ON accounts.id = listings.account \
-             WHERE listings.folded = ?1 AND (?2 IS NULL OR listings.name = ?2) \
-             AND ?3 IN (substr(hex(listings.digest), 1, length(?3)), substr(hex(listings.swarm), 1, length(?3))) \
-             AND (?4 IS NULL OR listings.account = ?4) AND NOT accounts.disabled \
-             GROUP BY listings.swarm ORDER BY 10 LIMIT ?5"
+             WHERE listings.folded = ?1 AND (?2 IS NULL OR listings.account = ?2) \
+             AND (?3 IS NULL OR listings.name = ?3) \
+             AND (listings.digest BETWEEN ?4 AND ?5 OR listings.swarm BETWEEN ?4 AND ?5) \
+             AND NOT accounts.disabled ORDER BY listings.id"
         );
         let by = by.map(|account| account.number().cast_signed());
-        // One more than is told, because one of them may be the one that they are namesakes of.
-        let most = i64::try_from(NAMESAKES_MAX + 1).unwrap_or(i64::MAX);
-        self.rows(&find, params![folded, exact, digits.to_ascii_uppercase(), by, most], listing_of)
+        let mut found: Vec<Listing> = Vec::new();
+        self.each(&find, params![folded, by, exact, least, most], |row| {
+            let listing = listing_of(row)?;
+            if found.iter().all(|other| other.swarm != listing.swarm) {
+                found.push(listing);
+            }
+            // One more than is told, because one of them may be the one that they are namesakes of.
+            Ok(found.len() <= NAMESAKES_MAX)
+        })?;
+        Ok(found)
     }
 
     /// The digests of the parts of a listing, in their order; nothing if it is gone.
@@ -308,6 +319,7 @@ impl Writer<'_> {
         let (id, is_new, already_by) = match (known, room) {
             (Some((id, by, by_name)), _) => (id, false, Some(by_name).filter(|_| by != account)),
             (None, Err(full)) => return Ok(Err(full)),
+            (None, Ok(())) if self.is_name_full(owner, name)? => return Ok(Err(NotPublished::NameFull)),
             (None, Ok(())) => (self.insert(owner, new, swarm, now)?, true, None),
         };
         let mut namesakes = self.namesakes(&folded(name), None, "", None)?;
@@ -379,6 +391,14 @@ impl Writer<'_> {
         })
     }
 
+    /// Whether this account publishes as many compositions of this name, in whatever spelling, as one may.
+    fn is_name_full(&self, owner: i64, name: &str) -> Result<bool, CatalogueError> {
+        let listings =
+            "SELECT count(*) FROM listings INDEXED BY listings_account WHERE account = ? AND folded = ?";
+        let listings: i64 = self.value(listings, params![owner, folded(name)])?;
+        Ok(listings >= LISTINGS_PER_NAME_MAX.cast_signed())
+    }
+
     fn insert(
         &mut self,
         owner: i64,
@@ -406,6 +426,21 @@ impl Writer<'_> {
         self.change("UPDATE totals SET listings = listings + ?, parts = parts + ?", [listings, parts])?;
         Ok(())
     }
+}
+
+/// The least and the greatest bytes of which these are the first hex digits, as SQLite compares them; none if nothing has
+/// such digits.
+fn beginning_with(digits: &str) -> Option<(Vec<u8>, Vec<u8>)> {
+    /// Longer than what is compared with it, so that it is never the beginning of that.
+    const LONGEST: usize = 33;
+    let values: Option<Vec<u8>> =
+        digits.chars().map(|digit| digit.to_digit(16).and_then(|value| u8::try_from(value).ok())).collect();
+    let values = values.filter(|values| values.len() < 2 * LONGEST)?;
+    let padded =
+        |with: u8| values.chunks(2).map(|pair| pair[0] << 4 | pair.get(1).unwrap_or(&with)).collect();
+    let (least, mut most): (Vec<u8>, Vec<u8>) = (padded(0), padded(0xf));
+    most.resize(LONGEST, 0xff);
+    Some((least, most))
 }
 
 fn signed(id: ListingId) -> i64 {

@@ -82,10 +82,11 @@ impl Catalogue {
         Ok(catalogue)
     }
 
-    /// The conductor's key, in the file beside the catalogue, `FILE.key`; it is made if there is none.
+    /// The conductor's key, in the file beside the catalogue, `FILE.key`; it is made if there is none. As long as somebody has
+    /// it, no other conductor can.
     ///
     /// # Errors
-    /// The file cannot be read or made, holds no key, or others can read it.
+    /// Another conductor has it; or the file cannot be read or made, holds no key, or others can read it.
     pub fn conductor_key(&self) -> Result<ConductorKey, CatalogueError> {
         static_key::load(&self.path)
     }
@@ -166,14 +167,30 @@ impl Reader<'_> {
         params: impl Params,
         mut read: impl FnMut(&Row<'_>) -> Result<T, Failure>,
     ) -> Result<Vec<T>, CatalogueError> {
+        let mut found = Vec::new();
+        self.each(query, params, |row| {
+            found.push(read(row)?);
+            Ok(true)
+        })?;
+        Ok(found)
+    }
+
+    /// Reads one row after the other that a query yields, as long as `read` wants more.
+    fn each(
+        &self,
+        query: &str,
+        params: impl Params,
+        mut read: impl FnMut(&Row<'_>) -> Result<bool, Failure>,
+    ) -> Result<(), CatalogueError> {
         let run = || {
             let mut statement = self.transaction.prepare_cached(query)?;
             let mut rows = statement.query(params)?;
-            let mut found = Vec::new();
             while let Some(row) = rows.next()? {
-                found.push(read(row)?);
+                if !read(row)? {
+                    break;
+                }
             }
-            Ok(found)
+            Ok(())
         };
         run().map_err(|failure: Failure| failure.at(self.path))
     }

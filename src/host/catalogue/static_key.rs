@@ -2,7 +2,7 @@
 //!
 //! It is not in the database, so that a backup of that can be handed around without it. Its text is 64 hex digits.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{CatalogueError, beside};
 use crate::host::error::FileAction;
+use crate::host::guarded::Guarded;
 use crate::host::{HostError, directory, entropy, regular};
 use crate::limits::CONDUCTOR_KEY_FILE_LEN_MAX;
 
@@ -23,6 +24,8 @@ pub struct ConductorKey {
     pub secret: Zeroizing<[u8; KEY_LEN]>,
     /// Whether it was made just now, so that nobody knows the conductor by it.
     pub is_new: bool,
+    /// Keeps another conductor from having it meanwhile.
+    _held: Guarded,
 }
 
 impl std::fmt::Debug for ConductorKey {
@@ -35,29 +38,31 @@ impl std::fmt::Debug for ConductorKey {
 /// Reads the key that belongs to this catalogue, and makes it if there is none.
 pub(super) fn load(catalogue: &Path) -> Result<ConductorKey, CatalogueError> {
     let path = beside(catalogue, "key");
+    let mut is_new = false;
     loop {
         match fs::symlink_metadata(&path) {
-            Ok(_) => return Ok(ConductorKey { secret: read(&path)?, is_new: false }),
+            Ok(_) => return read(catalogue, &path, is_new),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(HostError::file(FileAction::Inspect, &path)(error).into()),
         }
         let secret = Zeroizing::new(entropy::bytes()?);
-        if make(catalogue, &path, &secret)? {
-            return Ok(ConductorKey { secret, is_new: true });
-        }
+        is_new = make(catalogue, &path, &secret)?;
     }
 }
 
-fn read(path: &Path) -> Result<Zeroizing<[u8; KEY_LEN]>, CatalogueError> {
+fn read(catalogue: &Path, path: &Path, is_new: bool) -> Result<ConductorKey, CatalogueError> {
     let no_key = || CatalogueError::NoKey { path: path.to_owned() };
-    let file = regular::open(path)?;
+    let file = Guarded::locked(regular::open(path)?).map_err(|error| match error {
+        TryLockError::WouldBlock => CatalogueError::Conducted { path: catalogue.to_owned() },
+        TryLockError::Error(error) => HostError::file(FileAction::Lock, path)(error).into(),
+    })?;
     let metadata = file.metadata().map_err(HostError::file(FileAction::Inspect, path))?;
     if metadata.permissions().mode() & 0o077 != 0 {
         return Err(CatalogueError::KeyExposed { path: path.to_owned() });
     }
     let mut text =
         Zeroizing::new(Vec::with_capacity(usize::try_from(CONDUCTOR_KEY_FILE_LEN_MAX).unwrap_or(0)));
-    let read = file.take(CONDUCTOR_KEY_FILE_LEN_MAX).read_to_end(&mut text);
+    let read = (&*file).take(CONDUCTOR_KEY_FILE_LEN_MAX).read_to_end(&mut text);
     read.map_err(HostError::file(FileAction::Read, path))?;
     let digits = text.trim_ascii_end();
     let mut secret = Zeroizing::new([0; KEY_LEN]);
@@ -69,7 +74,7 @@ fn read(path: &Path) -> Result<Zeroizing<[u8; KEY_LEN]>, CatalogueError> {
         let value = digit(0).zip(digit(1)).map(|(high, low)| high << 4 | low);
         *byte = value.and_then(|value| u8::try_from(value).ok()).ok_or_else(no_key)?;
     }
-    Ok(secret)
+    Ok(ConductorKey { secret, is_new, _held: file })
 }
 
 /// Writes a new key, whole or not at all; false if there is one by now.

@@ -209,7 +209,7 @@ fn what_is_something_else_stays_as_it_is() {
     for (file, says) in [
         ("text", "is not the catalogue of a conductor"),
         ("other", "is not the catalogue of a conductor"),
-        ("later", "is of a later version of this program (format 1000, known is 1)"),
+        ("later", "is of a later version of this program (format 1000, known is 2)"),
         ("folder", "it is a directory, not a file"),
         ("nowhere/catalogue", "cannot create"),
     ] {
@@ -230,9 +230,14 @@ fn the_key_stays_the_same_and_is_nobody_elses() {
     let key = scene.path().with_extension("sqlite.key");
     let first = scene.catalogue.conductor_key().unwrap();
     assert!(first.is_new && mode(&key) == 0o600);
-    let second = scene.catalogue.conductor_key().unwrap();
-    assert!(!second.is_new && second.secret == first.secret);
+    let held = chain(&scene.catalogue.conductor_key().unwrap_err());
+    assert!(held.contains("another conductor runs with the catalogue"), "{held}");
     assert_eq!(format!("{first:?}"), "ConductorKey(..)");
+    let secret = first.secret.clone();
+    drop(first);
+    let second = scene.catalogue.conductor_key().unwrap();
+    assert!(!second.is_new && second.secret == secret);
+    drop(second);
     let files = fs::read_dir(scene.dir.path()).unwrap().map(|file| file.unwrap().file_name());
     assert!(files.into_iter().all(|name| !name.to_string_lossy().contains("tmp")), "nothing is left behind");
 
@@ -247,7 +252,7 @@ fn the_key_stays_the_same_and_is_nobody_elses() {
         assert_eq!(fs::read_to_string(&key).unwrap(), text, "it stays for a look");
     }
     let other = Scene::new();
-    assert_ne!(other.catalogue.conductor_key().unwrap().secret, first.secret);
+    assert_ne!(other.catalogue.conductor_key().unwrap().secret, secret);
 }
 
 // --- Trouble ---
@@ -269,7 +274,7 @@ fn a_full_disk_is_told_and_nothing_is_lost() {
         Ok(())
     });
     let error = error.unwrap_err();
-    assert!(matches!(error, CatalogueError::Full { .. }) && error.is_passing());
+    assert!(matches!(error, CatalogueError::Full { .. }) && !error.is_others());
     let text = chain(&error);
     assert!(text.contains("the disk is full") && text.contains("catalogue.sqlite"), "{text}");
     assert_eq!(scene.names(""), ["first"], "all of it or nothing");
@@ -287,7 +292,7 @@ fn a_locked_database_is_told_and_can_be_read() {
     let other = scene.other();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let error = scene.catalogue.write(|writer| writer.close_session(session(alice, 0).id)).unwrap_err();
-    assert!(matches!(error, CatalogueError::InUse { .. }) && error.is_passing());
+    assert!(matches!(error, CatalogueError::InUse { .. }) && error.is_others());
     assert!(chain(&error).contains("locked by another program"), "{error}");
     assert_eq!(scene.read(|reader| reader.account(&name("alice"))).unwrap().id, alice);
     other.execute_batch("COMMIT").unwrap();
@@ -301,7 +306,7 @@ fn a_read_only_database_is_told() {
     scene.catalogue.database.pragma_update(None, "query_only", true).unwrap();
     let error = scene.catalogue.write(|writer| writer.register(&name("alice"), &hash(), NOW)).unwrap_err();
     assert!(matches!(error, CatalogueError::ReadOnly { .. }), "{error}");
-    assert!(!error.is_passing());
+    assert!(!error.is_others());
 }
 
 #[test]
@@ -814,6 +819,69 @@ fn a_page_follows_the_one_before_whatever_comes_and_goes() {
     assert_eq!(scene.read(|reader| reader.list("name", None, 10_000)).listings.len(), LISTINGS_PER_PAGE);
     assert_eq!(scene.read(|reader| reader.list("name", None, 0)).listings.len(), 1);
     assert!(scene.read(|reader| reader.list(&"n".repeat(SEARCH_LEN_MAX + 1), None, 9)).listings.is_empty());
+}
+
+#[test]
+fn a_name_is_not_published_without_end() {
+    let mut scene = Scene::new();
+    let [alice, bob] = ["alice", "bob"].map(|name| scene.register(name));
+    let most = u8::try_from(LISTINGS_PER_NAME_MAX).unwrap();
+    for content in 0..most {
+        // Another spelling is the same name.
+        scene.publish(alice, if content % 2 == 0 { "song" } else { "SONG" }, content);
+    }
+    let publish = |scene: &mut Scene, by, text: &str, content| {
+        scene
+            .write(|writer| Composition::new(content).publish(writer, by, text))
+            .map(|published| published.is_new)
+    };
+    assert_eq!(publish(&mut scene, alice, "Song", most), Err(NotPublished::NameFull));
+    assert_eq!(publish(&mut scene, alice, "song", 0), Ok(false), "what is there is there");
+    assert_eq!(publish(&mut scene, alice, "songs", most), Ok(true));
+    assert_eq!(publish(&mut scene, bob, "song", most), Ok(true));
+    // What comes after as many as are told is found by its digits all the same.
+    let digits = Composition::new(most).digest.to_string();
+    assert_eq!(one(scene.read(|reader| reader.find("song", &digits, None))).account, bob);
+    let Found::Several(told) = scene.read(|reader| reader.find("song", "", None)) else { panic!() };
+    assert_eq!(told.len(), usize::from(most / 2) + 1, "of the very spelling");
+    let first = told[0].id;
+    scene.write(|writer| writer.unpublish(alice, first));
+    assert_eq!(publish(&mut scene, alice, "Song", most), Ok(true));
+}
+
+#[test]
+fn digits_are_those_at_the_front_of_either_digest() {
+    let mut scene = Scene::new();
+    let alice = scene.register("alice");
+    scene.publish(alice, "song", 1);
+    let composition = Composition::new(1);
+    for all in [composition.digest.to_string(), composition.swarm().digits()] {
+        for len in 0..=all.len() {
+            let digits = if len % 2 == 0 { all[..len].to_owned() } else { all[..len].to_uppercase() };
+            one(scene.read(|reader| reader.find("song", &digits, None)));
+            let Some(last) = digits.chars().last() else { continue };
+            let other = if last == '0' { '1' } else { '0' };
+            for wrong in [format!("{}{other}", &digits[..len - 1]), format!("{all}0"), format!("{digits}g")] {
+                assert_eq!(scene.read(|reader| reader.find("song", &wrong, None)), Found::None, "{wrong}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_catalogue_of_the_first_version_is_brought_up_to_date() {
+    let mut scene = Scene::new();
+    let alice = scene.register("alice");
+    scene.publish(alice, "song", 1);
+    scene.meddle(
+        "DROP INDEX listings_account; DROP INDEX listings_swarm; \
+         CREATE INDEX listings_swarm ON listings (swarm); PRAGMA user_version = 1",
+    );
+    scene.catalogue = Catalogue::open(&scene.path()).unwrap();
+    scene.publish(alice, "song", 2);
+    assert_eq!(scene.names("song"), ["song", "song"]);
+    let version = scene.other().pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0));
+    assert_eq!(version.unwrap(), 2);
 }
 
 #[test]

@@ -345,6 +345,7 @@ impl Front {
         match (step, outcome) {
             (Step::Publish { name }, Outcome::Published(published)) => match published {
                 Err(NotPublished::Nobody) => refused(Refusal::SessionOver),
+                Err(NotPublished::NameFull) => refused(Refusal::NameFull),
                 Err(NotPublished::AccountFull | NotPublished::Full) => refused(Refusal::ListingsFull),
                 Ok(published) => {
                     if published.is_new {
@@ -370,7 +371,7 @@ impl Front {
             (Step::Details, Outcome::Found(Found::One(listing))) => {
                 let seen = self.lines[slot as usize].as_ref().expect("it asked just now").seen;
                 let asked = Asked::Holders { swarm: listing.swarm, seen };
-                self.ask_conductor(slot, asked, Step::Hold { listing })
+                self.ask_conductor(slot, asked, Step::Hold { listing }, |_| refused(Refusal::Busy))
             }
             (Step::Fetch, Outcome::Found(Found::One(listing))) => {
                 let parts = listing.layout.parts();
@@ -508,8 +509,13 @@ impl Front {
         if listings.is_empty() {
             return Next::Reply(shape.of(Vec::new()));
         }
+        let is_published = matches!(shape, Shape::Published { .. });
         let swarms = listings.iter().map(|listing| listing.swarm).collect();
-        self.ask_conductor(slot, Asked::Counts(swarms), Step::Count { listings, shape })
+        self.ask_conductor(slot, Asked::Counts(swarms), Step::Count { listings, shape }, |step| match step {
+            // What is on the disk is done, whatever else there is to say of it.
+            Step::Count { shape, .. } if is_published => Next::Reply(shape.of(Vec::new())),
+            _ => refused(Refusal::Busy),
+        })
     }
 
     pub(super) fn from(&self, slot: u32) -> SocketAddr {
@@ -571,12 +577,12 @@ fn hundredths(count: f64) -> u32 {
     (count * 100.0).round() as u32
 }
 
-/// The answer that there is none.
 /// Whoever tries too much is told when to come again.
 fn wait(pause: Duration) -> Next {
     refused(Refusal::TryAgainIn { seconds: u32::try_from(pause.as_secs() + 1).unwrap_or(u32::MAX) })
 }
 
+/// The answer that there is none.
 pub(super) const fn refused(refusal: Refusal) -> Next {
     Next::Reply(Reply::Refused(refusal))
 }

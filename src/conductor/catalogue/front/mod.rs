@@ -478,11 +478,18 @@ impl Front {
         }
     }
 
-    fn ask_conductor(&self, slot: u32, asked: Asked, step: Step) -> Next {
+    /// Asks the conductor's thread; what comes of it if that has too much to do says `otherwise`.
+    fn ask_conductor(
+        &self,
+        slot: u32,
+        asked: Asked,
+        step: Step,
+        otherwise: impl FnOnce(Step) -> Next,
+    ) -> Next {
         let ticket = Ticket { slot, turn: self.next_turn };
         match self.ways.conductor.try_send(News::Asked(ticket, asked)) {
             Ok(()) => Next::Wait(step),
-            Err(_full) => refused(Refusal::Busy),
+            Err(_full) => otherwise(step),
         }
     }
 
