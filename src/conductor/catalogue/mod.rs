@@ -12,6 +12,7 @@
 //! Neither the conductor's thread nor the front ever waits for a queue: what does not fit is refused. The others wait for
 //! these two, so nobody waits in a ring.
 
+pub mod budget;
 pub mod connection;
 pub(super) mod database;
 pub(super) mod front;

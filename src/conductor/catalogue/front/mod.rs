@@ -19,7 +19,8 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
 use self::answering::{Next, Step, refused};
-use super::connection::{Budget, Connection};
+use super::budget::Budget;
+use super::connection::Connection;
 use super::database::{Job, Outcome, Work};
 use super::passwords::{Hashed, Hashing, Passwords, Purpose};
 use super::{Asked, News, Post, Seen, Ticket, Told};
