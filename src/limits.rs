@@ -824,6 +824,8 @@ pub const CATALOGUE_PUBLISH_TIMEOUT: Duration = Duration::from_secs(6 * 60);
 pub const PUBLISH_BYTES_MAX: usize = 80 * MIB;
 /// The same of one account: one of the largest ones, so that three others can publish whatever one does.
 pub const PUBLISH_BYTES_PER_ACCOUNT_MAX: usize = PUBLISH_BYTES_MAX / 4;
+/// The same of one address, which may have several accounts: half, so that another one finds room whatever they do.
+pub const PUBLISH_BYTES_PER_SOURCE_MAX: usize = PUBLISH_BYTES_MAX / 2;
 /// Passwords that are hashed at a time: each takes a core and [`PASSWORD_MEMORY_KIB`] of memory.
 pub const HASHINGS_MAX: usize = 4;
 /// Passwords that wait to be hashed: some seconds of work; who comes then is told to come again.

@@ -371,7 +371,7 @@ mod tests {
             name: Name::parse("a").unwrap(),
             digest: Digest::from_bytes([1; 20]),
             layout: Layout::new(parts, 1).unwrap(),
-            grant: budget.open(account),
+            grant: budget.open(account, [10, 0, 0, 1].into()),
         }
     }
 
@@ -389,7 +389,7 @@ mod tests {
 
     #[test]
     fn digests_are_gathered_and_counted() {
-        let mut budget = Budget::new(DIGEST_LEN * 3_001, DIGEST_LEN * 3_001);
+        let mut budget = Budget::new(DIGEST_LEN * 3_001, usize::MAX, usize::MAX);
         let (mut connection, mut called) = connected();
         let all = [Request::Publish(composition(3_001)), digests(3_000), digests(1), Request::Logout];
         let bytes = sealed(&mut called, &asked(&all));
@@ -398,15 +398,15 @@ mod tests {
         assert!(connection.gather(3_001, Ok(publishing(&mut budget, "ada", 3_001))).is_none());
         let Ok(Some(Question::Gathered(gathered))) = connection.take(&KEY, &mut input) else { panic!() };
         assert_eq!((gathered.parts.len(), gathered.fate.is_ok()), (3_001, true));
-        assert!(!budget.open("bob").grow(1), "it is used up");
+        assert!(!budget.open("bob", [10, 0, 0, 1].into()).grow(1), "it is used up");
         drop(gathered);
-        assert!(budget.open("bob").grow(DIGEST_LEN * 3_001));
+        assert!(budget.open("bob", [10, 0, 0, 1].into()).grow(DIGEST_LEN * 3_001));
         assert!(matches!(connection.take(&KEY, &mut input), Ok(Some(Question::Ask(Request::Logout)))));
     }
 
     #[test]
     fn room_is_taken_by_digests_that_came_and_not_by_those_that_were_announced() {
-        let mut budget = Budget::new(DIGEST_LEN * 8_000, DIGEST_LEN * 8_000);
+        let mut budget = Budget::new(DIGEST_LEN * 8_000, usize::MAX, usize::MAX);
         // More than there is room for is announced, by many.
         let mut announced: Vec<_> = (0..20).map(|_| connected()).collect();
         for (connection, called) in &mut announced {

@@ -19,6 +19,7 @@ use crate::host::catalogue::{Account, Found, Listing, ListingId, NotPublished, N
 use crate::host::password::Password;
 use crate::host::{clock, entropy};
 use crate::limits;
+use crate::logic::addresses::source_of;
 use crate::name::Name;
 use crate::part::Layout;
 use crate::text::{Escaped, folded};
@@ -232,7 +233,7 @@ impl Front {
         // What would be put right elsewhere is not published: who fetches it would find it under another name.
         let name = Name::parse(name).ok().filter(|parsed| parsed.as_str() == name);
         let fate = name.ok_or(Refusal::BadComposition).map(|name| {
-            let grant = self.budget.open(&session.name);
+            let grant = self.budget.open(&session.name, source_of(line.from.ip()));
             Publishing { name, digest: Digest::from_bytes(*digest), layout, grant }
         });
         line.publish_until = now + limits::CATALOGUE_PUBLISH_TIMEOUT;

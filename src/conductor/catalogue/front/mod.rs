@@ -178,7 +178,11 @@ impl Front {
             deadlines: Deadlines::new(&waits),
             attempts: Attempts::new(),
             registrations: Registrations::new(),
-            budget: Budget::new(limits::PUBLISH_BYTES_MAX, limits::PUBLISH_BYTES_PER_ACCOUNT_MAX),
+            budget: Budget::new(
+                limits::PUBLISH_BYTES_MAX,
+                limits::PUBLISH_BYTES_PER_ACCOUNT_MAX,
+                limits::PUBLISH_BYTES_PER_SOURCE_MAX,
+            ),
             journal: Journal::new(),
             next_turn: 0,
             buffer: vec![0; limits::CATALOGUE_READ].into(),
