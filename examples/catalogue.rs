@@ -4,7 +4,7 @@
 //! cargo run --release --example catalogue
 //! ```
 //!
-//! The conductor runs in this process, on a file with 1,000 accounts and 10,000 listings, and is asked over its own sealed
+//! The conductor runs in this process, on a file with 1,000 accounts, 10,000 listings and as many of one name, and is asked over its own sealed
 //! connections. Tries to log in come from many loopback addresses, because each may fail only so often.
 
 #![allow(
@@ -47,6 +47,9 @@ struct Arguments {
     /// Compositions, of all accounts together
     #[arg(long, default_value_t = 10_000)]
     listings: u32,
+    /// How many more compositions have all the same name; at most 20 times as many as there are accounts
+    #[arg(long, default_value_t = 10_000)]
+    namesakes: u32,
     /// Questions of each kind
     #[arg(long, default_value_t = 1_000)]
     questions: u32,
@@ -57,6 +60,8 @@ struct Arguments {
 
 /// So many tries come from one address: fewer than lead to a pause.
 const TRIES_PER_SOURCE: u32 = 16;
+/// What namesakes are called.
+const NAMESAKE: &str = "the same song.flac";
 /// Parts of each composition.
 const PARTS: u32 = 200;
 
@@ -68,7 +73,10 @@ fn main() {
     let config =
         Config { catalogue: Some(CatalogueConfig::new(file)), ..Config::new("127.0.0.1:0".parse().unwrap()) };
     let conductor = Conductor::start(config).unwrap();
-    println!("{} listings of {} accounts", arguments.listings, arguments.accounts);
+    println!(
+        "{} listings of {} accounts, and {} of one name",
+        arguments.listings, arguments.accounts, arguments.namesakes
+    );
     println!("| question | median | 99 % | longest |");
     println!("|---|---:|---:|---:|");
     ask(conductor.address(), &arguments);
@@ -88,8 +96,9 @@ fn fill(file: &Path, arguments: &Arguments) {
             accounts.push(writer.register(&name, &hash, now)?.unwrap());
         }
         let layout = Layout::new(u64::from(PARTS) * 1_024, 1_024).unwrap();
-        for number in 0..arguments.listings {
-            let name = Name::parse(&listing(number)).unwrap();
+        for number in 0..arguments.listings + arguments.namesakes {
+            let name = if number < arguments.listings { &listing(number) } else { NAMESAKE };
+            let name = Name::parse(name).unwrap();
             let digest = Digest::of(&number.to_le_bytes());
             let parts = vec![digest; PARTS as usize];
             let new = NewListing { name: &name, digest, layout, parts: &parts };
@@ -121,7 +130,7 @@ fn ask(conductor: SocketAddr, arguments: &Arguments) {
             let begun = Instant::now();
             let reply = asker.ask(&request);
             let span = begun.elapsed();
-            assert!(matches!(reply, Reply::Page(_) | Reply::Details(_)), "{reply:?}");
+            assert!(matches!(reply, Reply::Page(_) | Reply::Details(_) | Reply::Several(_)), "{reply:?}");
             span
         });
         show(what, spans.collect());
@@ -131,6 +140,14 @@ fn ask(conductor: SocketAddr, arguments: &Arguments) {
     measure("list, a word that one has", &|n| list(&format!("{:06}", number(n))));
     measure("list, a word that nothing has", &|_| list("waltz"));
     measure("details", &|n| Request::Details(wanted(&listing(number(n)), "")));
+    if arguments.namesakes > 0 {
+        measure("details, of a name that very many have", &|_| Request::Details(wanted(NAMESAKE, "")));
+        let digits = |n: u32| {
+            let number = arguments.listings + n * 7_919 % arguments.namesakes;
+            Digest::of(&number.to_le_bytes()).to_string()
+        };
+        measure("details, the digits of one of them", &|n| Request::Details(wanted(NAMESAKE, &digits(n))));
+    }
 }
 
 fn show(what: &str, mut spans: Vec<Duration>) {
