@@ -143,8 +143,18 @@ pub(crate) fn share(file: &Path, options: &Options) -> Result<Exit, Box<dyn Erro
     let member = part.start(&options.sharing)?;
     if shows {
         let name = part.path.file_name().unwrap_or_default();
+        let conducts = match &conducting {
+            Some(conducting) => {
+                let listens = ListenOn::from(conducting.address());
+                format!(
+                    "Conducts as well: listens on {listens}, where others reach it as {}.\n",
+                    part.conductor
+                )
+            }
+            None => String::new(),
+        };
         let text = format!(
-            "Copy {} to the other computers; there, beside it, type:\n  member {}\n",
+            "{conducts}Copy {} to the other computers; there, beside it, type:\n  member {}\n",
             shell::word(&part.path),
             shell::word(Path::new(name))
         );
