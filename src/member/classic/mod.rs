@@ -8,7 +8,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::logic::addresses::normalised;
 use crate::logic::classic::dialects::{Dialect, Dialects};
+use crate::manifest::Manifest;
 use crate::wire::classic::Subject;
+
+/// What the classic protocol calls the composition of this manifest.
+pub(super) fn subject_of(manifest: &Manifest) -> Subject {
+    Subject::spelled(manifest.spelled_name(), manifest.name(), manifest.digest())
+}
 
 /// See the module. Nobody waits while holding a lock of it.
 #[derive(Debug)]

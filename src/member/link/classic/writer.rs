@@ -13,6 +13,7 @@ use crate::logic::classic::duties::{Deed, Duties};
 use crate::logic::classic::session::Question;
 use crate::logic::serving::Outgoing;
 use crate::logic::swarm::LinkId;
+use crate::member::classic::subject_of;
 use crate::member::context::Context;
 use crate::member::director::Event;
 use crate::member::link::{Fact, LinkEnd, Shared};
@@ -66,7 +67,7 @@ impl<'s> Writer<'s> {
             asked,
             orders,
             words,
-            ours: Subject::new(context.manifest.name(), context.manifest.digest()),
+            ours: subject_of(&context.manifest),
             duties: Duties::new(),
             out: Vec::new(),
             has_turn: false,
