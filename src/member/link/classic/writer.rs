@@ -215,6 +215,8 @@ impl<'s> Writer<'s> {
     /// Sends a part.
     fn give(&mut self, part: PartIndex) -> Result<(), LinkEnd> {
         let Some(subject) = self.duties.give(part) else { return Ok(()) };
+        // Before its last byte can be read: whoever has read that may ask again at once.
+        self.shared.paid_run();
         Message::Start(subject, number_of(part)).append_to(&mut self.out);
         let len = u64::from(self.context.layout.len_of(part));
         let mut offset = 0;
@@ -230,7 +232,6 @@ impl<'s> Writer<'s> {
             self.context.up.wait(slice, || self.shared.is_closing());
             offset += slice as u64;
         }
-        self.shared.paid_run();
         self.has_turn = false;
         self.context.line.end(self.id, Some(Run::one(part)));
         Ok(())
