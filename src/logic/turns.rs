@@ -9,14 +9,18 @@
 //! narrows: with [`TURNS_MIN`] members behind slow lines most of a fast uplink would lie idle. From time to time
 //! twice or half as many have one; that stays so if clearly more is sent, or hardly less.
 //!
+//! Whoever hardly reads does not keep the others waiting: once a turn is seen to get on that slowly it takes no place from
+//! anybody. It goes on aside, and so does the link's next turn, until one of them is over before it is looked at or gets on
+//! better.
+//!
 //! It knows neither bytes on their way nor who asked for what else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::limits::{
-    LINKS_MAX, TURN_PATIENCE, TURN_RATE_MIN, TURNS_MEASURE, TURNS_MEASURE_BYTES, TURNS_MIN, TURNS_TRY_MAX,
-    TURNS_TRY_MIN,
+    LINKS_MAX, TURN_PATIENCE, TURN_RATE_MIN, TURN_SPAN, TURNS_MEASURE, TURNS_MEASURE_BYTES, TURNS_MIN,
+    TURNS_TRY_MAX, TURNS_TRY_MIN,
 };
 use crate::part::{Layout, PartIndex};
 use crate::time::Moment;
@@ -24,9 +28,11 @@ use crate::time::Moment;
 /// The line, and those who are before it.
 #[derive(Debug)]
 pub struct Turns<K> {
-    /// How many have a turn at a time.
+    /// How many have a turn at a time, beside those that go on aside.
     most: usize,
-    having: Vec<K>,
+    having: Vec<Having<K>>,
+    /// Whose turns go on aside. Invariant: none of them is in the line.
+    slow: BTreeSet<K>,
     line: Vec<Waiting<K>>,
     /// The number of the last turn that each had.
     last: BTreeMap<K, u64>,
@@ -34,6 +40,19 @@ pub struct Turns<K> {
     /// How often each part was sent; [`u8::MAX`] is as often as any.
     sends: Vec<u8>,
     trial: Trial,
+    /// The most bytes per second of late that were sent while somebody waited, if that was seen.
+    capacity: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Having<K> {
+    who: K,
+    /// It takes no place from others.
+    aside: bool,
+    /// When it was last looked at, and how many bytes had been sent on its link by then.
+    seen: Option<(Moment, u64)>,
+    /// It was seen how it gets on.
+    judged: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +85,7 @@ impl<K: Copy + Ord> Turns<K> {
         Turns {
             most: TURNS_MIN,
             having: Vec::new(),
+            slow: BTreeSet::new(),
             line: Vec::new(),
             last: BTreeMap::new(),
             number: 0,
@@ -79,6 +99,7 @@ impl<K: Copy + Ord> Turns<K> {
                 next: now,
                 pause: TURNS_TRY_MIN,
             },
+            capacity: None,
         }
     }
 
@@ -91,14 +112,14 @@ impl<K: Copy + Ord> Turns<K> {
     /// Whether it is its turn, to be sent this part and those that follow it; else it stands in line.
     #[must_use]
     pub fn take(&mut self, now: Moment, who: K, part: PartIndex) -> bool {
-        if self.having.contains(&who) {
+        if self.having.iter().any(|turn| turn.who == who) {
             return true;
         }
         if let Some(waiting) = self.line.iter_mut().find(|waiting| waiting.who == who) {
             waiting.part = part;
             return false;
         }
-        if self.having.len() < self.most {
+        if self.has_room() || self.slow.contains(&who) {
             self.begin(who);
             return true;
         }
@@ -116,15 +137,24 @@ impl<K: Copy + Ord> Turns<K> {
     #[must_use]
     pub fn end(&mut self, who: K) -> Option<K> {
         self.line.retain(|waiting| waiting.who != who);
-        self.having.retain(|&having| having != who);
+        if let Some(at) = self.having.iter().position(|turn| turn.who == who) {
+            let turn = self.having.swap_remove(at);
+            if turn.aside && turn.judged {
+                self.slow.insert(who);
+            } else {
+                self.slow.remove(&who);
+            }
+        }
         self.next()
     }
 
     /// It will not come again.
     #[must_use]
     pub fn leave(&mut self, who: K) -> Option<K> {
+        let next = self.end(who);
         self.last.remove(&who);
-        self.end(who)
+        self.slow.remove(&who);
+        next
     }
 
     /// Takes it out of the line if it has waited for [`TURN_PATIENCE`]: then it should ask elsewhere. A member that
@@ -136,9 +166,11 @@ impl<K: Copy + Ord> Turns<K> {
         self.line.len() < before
     }
 
-    /// Measures, and tries how many turns are best; `sent` are the bytes sent so far in all. Says whose turns begin.
+    /// Measures, and tries how many turns are best; `sent` are the bytes sent so far in all, and `sent_to` those that were
+    /// sent on one link. Says whose turns begin.
     #[must_use]
-    pub fn adapt(&mut self, now: Moment, sent: u64) -> Vec<K> {
+    pub fn adapt(&mut self, now: Moment, sent: u64, sent_to: impl Fn(K) -> u64) -> Vec<K> {
+        self.look(now, sent_to);
         let short = self.are_short();
         let trial = &mut self.trial;
         trial.crowded &= short;
@@ -150,10 +182,39 @@ impl<K: Copy + Ord> Turns<K> {
             let told = std::mem::replace(&mut trial.crowded, short);
             (trial.since, trial.bytes) = (now, sent);
             if told {
+                // Rates go up and down; an uplink that has become narrower is known soon.
+                let before = self.capacity.map_or(0, |capacity| capacity / 8 * 7);
+                self.capacity = Some(rate.max(before));
                 self.judge(now, rate);
             }
         }
         std::iter::from_fn(|| self.next()).collect()
+    }
+
+    /// Looks how the turns get on that have lasted for a while.
+    fn look(&mut self, now: Moment, sent_to: impl Fn(K) -> u64) {
+        let enough = self.enough();
+        for turn in &mut self.having {
+            let bytes = sent_to(turn.who);
+            let (since, before) = *turn.seen.get_or_insert((now, bytes));
+            let span = now.since(since);
+            if span >= TURN_SPAN {
+                let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+                let rate = bytes.saturating_sub(before).saturating_mul(1_000) / millis;
+                (turn.aside, turn.judged) = (rate < enough, true);
+                turn.seen = Some((now, bytes));
+            }
+        }
+    }
+
+    /// How many bytes per second a turn has to get on by. If all that can be sent is little, a share of it is little too:
+    /// then nobody is to blame.
+    fn enough(&self) -> u64 {
+        let turns = u64::try_from(self.having.len()).unwrap_or(u64::MAX).max(1);
+        self.capacity.map_or(TURN_RATE_MIN, |capacity| {
+            let share = capacity / turns;
+            TURN_RATE_MIN.clamp(share / 16, share / 4)
+        })
     }
 
     /// So much was sent while somebody waited all the time: what was tried stays or not, and what is next?
@@ -188,12 +249,18 @@ impl<K: Copy + Ord> Turns<K> {
     fn begin(&mut self, who: K) {
         self.number += 1;
         self.last.insert(who, self.number);
-        self.having.push(who);
+        let aside = self.slow.contains(&who);
+        self.having.push(Having { who, aside, seen: None, judged: false });
+    }
+
+    /// Whether one more can have a turn.
+    fn has_room(&self) -> bool {
+        self.having.iter().filter(|turn| !turn.aside).count() < self.most
     }
 
     /// Who is next, if there is room.
     fn next(&mut self) -> Option<K> {
-        if self.having.len() >= self.most {
+        if !self.has_room() {
             return None;
         }
         let (sends, last) = (&self.sends, &self.last);
@@ -269,20 +336,81 @@ mod tests {
     /// are at each second.
     fn settle(up: u64, down: u64, seconds: u64) -> Vec<usize> {
         let mut turns = crowded(&(0..40).map(|who| (who, 0)).collect::<Vec<_>>());
-        let (mut now, mut sent) = (START, 0);
+        let (mut now, mut sent, mut to) = (START, 0, BTreeMap::new());
         (0..seconds)
             .map(|_| {
                 now = now + TURNS_MEASURE;
-                sent += up.min(down * turns.having.len() as u64);
-                let _begun = turns.adapt(now, sent);
+                let each = (up / turns.having.len() as u64).min(down);
+                for turn in &turns.having {
+                    *to.entry(turn.who).or_insert(0) += each;
+                    sent += each;
+                }
+                let _begun = turns.adapt(now, sent, |who| to.get(&who).copied().unwrap_or(0));
                 while turns.having.len() > turns.most {
                     // One whose run has ended stands in line again.
-                    let who = turns.having.remove(0);
+                    let who = turns.having.remove(0).who;
                     assert!(!turns.take(now, who, part(0)));
                 }
                 turns.most
             })
             .collect()
+    }
+
+    /// After a look at the beginning and another one after [`TURN_SPAN`], in which each was sent so many bytes per second.
+    fn looked(turns: &mut Turns<usize>, now: Moment, rate: impl Fn(usize) -> u64) -> Vec<usize> {
+        let begun = turns.adapt(now, 0, |_| 0);
+        assert!(begun.is_empty());
+        turns.adapt(now + TURN_SPAN, 0, |who| rate(who) * TURN_SPAN.as_secs())
+    }
+
+    #[test]
+    fn who_hardly_reads_takes_no_place_from_others() {
+        let mut turns = crowded(&[(1, 1), (2, 2), (3, 3), (4, 4), (5, 5)]);
+        // One of those before the line reads well, three hardly at all.
+        let rate = |who| if who == 100 { TURN_RATE_MIN } else { TURN_RATE_MIN - 1 };
+        assert_eq!(looked(&mut turns, START, rate), [1, 2, 3]);
+        assert!(turns.take(START, 101, part(0)), "its turn goes on");
+        assert_eq!(turns.end(101), None, "nobody gets its place again");
+        assert!(turns.take(START, 101, part(0)), "it does not stand in the line either");
+        assert_eq!(turns.end(1), Some(4));
+        // Now it is done before anybody looks.
+        assert_eq!(turns.end(101), None);
+        assert!(!turns.take(START, 101, part(0)), "so it is one of all others");
+        assert_eq!(turns.end(2), Some(5));
+    }
+
+    #[test]
+    fn a_turn_that_gets_on_again_takes_its_place() {
+        let mut turns = crowded(&[(1, 1), (2, 2)]);
+        assert_eq!(looked(&mut turns, START, |who| if who == 100 { 0 } else { TURN_RATE_MIN }), [1]);
+        let later = START + TURN_SPAN * 2;
+        let _begun = turns.adapt(later, 0, |_| u64::MAX / 2);
+        assert_eq!(turns.end(1), None, "all four that began get on");
+        assert_eq!(turns.end(100), Some(2));
+    }
+
+    #[test]
+    fn who_shares_a_narrow_uplink_is_not_slow() {
+        let up = 3 * TURN_RATE_MIN;
+        let mut turns = crowded(&(0..40).map(|who| (who, 0)).collect::<Vec<_>>());
+        let (mut sent, mut to) = (0, BTreeMap::new());
+        for second in 1..=150 {
+            let now = START + Duration::from_secs(second);
+            let each = up / turns.having.len() as u64;
+            for who in turns.having.iter().map(|turn| turn.who).collect::<Vec<_>>() {
+                let its = to.entry(who).or_insert(0);
+                let pieces = *its / u64::from(PIECE_BYTES_U32);
+                *its += each;
+                sent += each;
+                if *its / u64::from(PIECE_BYTES_U32) > pieces {
+                    let _next = turns.end(who);
+                    let _has = turns.take(now, who, part(0));
+                }
+            }
+            let _begun = turns.adapt(now, sent, |who| to.get(&who).copied().unwrap_or(0));
+        }
+        // Nobody knew at first, and each was sent too little; that is over.
+        assert_eq!((turns.having.len(), turns.slow.len()), (TURNS_MIN, 0));
     }
 
     #[test]
@@ -304,17 +432,18 @@ mod tests {
         for second in 1..600 {
             // A lump in two seconds, now and then two of them.
             let sent = (second / 2 + u64::from(second % 7 == 0)) * lump;
-            let _begun = turns.adapt(START + TURNS_MEASURE * u32::try_from(second).unwrap(), sent);
+            let _begun = turns.adapt(START + TURNS_MEASURE * u32::try_from(second).unwrap(), sent, |_| sent);
             assert_eq!(turns.most, TURNS_MIN, "after {second} s");
         }
     }
 
     proptest! {
         #[test]
-        fn nobody_is_lost_and_no_turn_is_left_over(steps in prop::collection::vec((0_u8..6, 0_usize..20, 0_u32..8), 0..300)) {
+        fn nobody_is_lost_and_no_turn_is_left_over(steps in prop::collection::vec((0_u8..8, 0_usize..20, 0_u32..8), 0..300)) {
             let mut turns = Turns::new(START, layout());
             let mut now = START;
-            let mut here = std::collections::BTreeSet::new();
+            let mut here = BTreeSet::new();
+            let mut sent_to = [0; 20];
             for (what, who, index) in steps {
                 now = now + Duration::from_millis(400);
                 match what {
@@ -322,12 +451,14 @@ mod tests {
                     2 => { here.remove(&who); let _next = turns.end(who); }
                     3 => { here.remove(&who); let _next = turns.leave(who); }
                     4 => if turns.give_up(now, who) { here.remove(&who); },
-                    _ => { turns.sent(part(index)); let _begun = turns.adapt(now, u64::from(index) << 20); }
+                    5 => sent_to[who] += u64::from(index) << 14,
+                    _ => { turns.sent(part(index)); let _begun = turns.adapt(now, u64::from(index) << 20, |who| sent_to[who]); }
                 }
-                let mut all: Vec<usize> = turns.having.iter().copied().chain(turns.line.iter().map(|waiting| waiting.who)).collect();
+                let mut all: Vec<usize> = turns.having.iter().map(|turn| turn.who).chain(turns.line.iter().map(|waiting| waiting.who)).collect();
                 all.sort_unstable();
                 prop_assert_eq!(all, here.iter().copied().collect::<Vec<_>>(), "each is in one place");
-                prop_assert!(turns.line.is_empty() || turns.having.len() >= turns.most, "nobody waits for nothing");
+                prop_assert!(turns.line.is_empty() || !turns.has_room(), "nobody waits for nothing");
+                prop_assert!(turns.line.iter().all(|waiting| !turns.slow.contains(&waiting.who)));
                 prop_assert!((TURNS_MIN..=LINKS_MAX).contains(&turns.most));
             }
         }

@@ -212,7 +212,8 @@ impl Actor {
             self.input(Input::Flowed(id, flow));
         }
         let context = &self.director.context;
-        context.line.adapt(context.progress.given());
+        let sent_to = |id| self.links.get(&id).map_or(0, |handle| handle.shared.flow().sent);
+        context.line.adapt(context.progress.given(), sent_to);
         let held_back = context.down.took_hold();
         self.input(Input::Tick { held_back });
         self.publish();

@@ -64,10 +64,10 @@ impl Line {
         self.state().turns.give_up(clock::now(), id)
     }
 
-    /// So many bytes of parts were sent in all.
-    pub(super) fn adapt(&self, sent: u64) {
+    /// So many bytes of parts were sent in all, and so many on one link.
+    pub(super) fn adapt(&self, sent: u64, sent_to: impl Fn(LinkId) -> u64) {
         let mut state = self.state();
-        let next = state.turns.adapt(clock::now(), sent);
+        let next = state.turns.adapt(clock::now(), sent, sent_to);
         state.begin(next);
     }
 

@@ -3,6 +3,8 @@
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -275,6 +277,38 @@ fn several_questions_at_once_are_answered_and_too_many_are_not() {
     let why = broke("more was asked for than the window allows");
     peer.is_left_for(&swarm, &source, "a flood of questions", &why);
     source.leaves();
+}
+
+/// Strangers who ask and hardly read have every turn to be sent parts for a moment, and not for as long as they like.
+#[test]
+fn who_hardly_reads_does_not_keep_others_waiting() {
+    let swarm = swarm(16 * MIB, "4M");
+    let about = about(&swarm);
+    let source = source(&swarm);
+    let stop = Arc::new(AtomicBool::new(false));
+    let readers: Vec<_> = (1..=4)
+        .map(|number: usize| {
+            let mut peer = Peer::holding(&source, &about, &vec![false; about.parts()]);
+            peer.say("PART", &number.to_string());
+            assert_eq!(peer.message(), ("STRT".to_owned(), number.to_string()), "its turn has begun");
+            let stop = Arc::clone(&stop);
+            thread::spawn(move || {
+                // So little that it takes minutes, and enough for the writer not to give up.
+                while !stop.load(Ordering::Relaxed) {
+                    assert_ne!(peer.stream.read(&mut [0; 16_384]).unwrap(), 0, "the link has ended");
+                    thread::sleep(Duration::from_millis(500));
+                }
+            })
+        })
+        .collect();
+    let mut getter = swarm.member("getter", &[]);
+    getter.until_complete();
+    stop.store(true, Ordering::Relaxed);
+    // None of them was cut for it.
+    readers.into_iter().for_each(|reader| reader.join().unwrap());
+    getter.leaves();
+    source.leaves();
+    swarm.assert_has("getter");
 }
 
 /// Whoever keeps just as many questions waiting as may be, by asking the next one when an answer is whole, is served.

@@ -11,6 +11,7 @@ mod classic;
 mod landing;
 mod reader;
 mod shared;
+mod turn;
 mod writer;
 
 use std::io;

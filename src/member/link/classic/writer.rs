@@ -16,6 +16,7 @@ use crate::logic::swarm::LinkId;
 use crate::member::classic::subject_of;
 use crate::member::context::Context;
 use crate::member::director::Event;
+use crate::member::link::turn::Turn;
 use crate::member::link::{Fact, LinkEnd, Shared};
 use crate::part::{PartIndex, Run};
 use crate::wire::classic::Subject;
@@ -43,10 +44,7 @@ pub(super) struct Writer<'s> {
     duties: Duties,
     /// What was said and not sent.
     out: Vec<u8>,
-    /// It is this link's turn to be sent parts.
-    has_turn: bool,
-    /// It stands in line for one.
-    waits: bool,
+    turn: Turn<'s>,
 }
 
 impl<'s> Writer<'s> {
@@ -70,8 +68,7 @@ impl<'s> Writer<'s> {
             ours: subject_of(&context.manifest),
             duties: Duties::new(),
             out: Vec::new(),
-            has_turn: false,
-            waits: false,
+            turn: Turn::new(&context.line, id),
         }
     }
 
@@ -122,7 +119,7 @@ impl<'s> Writer<'s> {
             },
             default(patience) => {
                 // Nobody can be told to ask elsewhere for now; but the line takes it for gone.
-                self.waits &= !self.context.line.give_up(self.id);
+                let _gave_up = self.turn.give_up();
             }
         }
         Ok(Next::Goes)
@@ -147,7 +144,7 @@ impl<'s> Writer<'s> {
                     self.context.report(Event::Link(self.id, fact));
                 }
             }
-            Outgoing::Turn => (self.has_turn, self.waits) = (true, false),
+            Outgoing::Turn => self.turn.begin(),
             // Parts that were asked for may have come; that is looked at anyway.
             Outgoing::Publish => self.shared.looked(),
             Outgoing::Close(_) => {
@@ -194,22 +191,10 @@ impl<'s> Writer<'s> {
     fn next_part(&mut self) -> Option<PartIndex> {
         let shelf = self.context.store.shelf();
         let Some(part) = self.duties.next_part(|part| shelf.has(part)) else {
-            self.pass_turn();
+            self.turn.pass();
             return None;
         };
-        if self.has_turn || (!self.waits && self.context.line.take(self.id, part)) {
-            return Some(part);
-        }
-        self.waits = true;
-        None
-    }
-
-    /// The turn, or the place in the line, is another's: there is nothing to send.
-    fn pass_turn(&mut self) {
-        if self.has_turn || self.waits {
-            self.context.line.end(self.id, None);
-            (self.has_turn, self.waits) = (false, false);
-        }
+        self.turn.take(part).then_some(part)
     }
 
     /// Sends a part.
@@ -232,8 +217,7 @@ impl<'s> Writer<'s> {
             self.context.up.wait(slice, || self.shared.is_closing());
             offset += slice as u64;
         }
-        self.has_turn = false;
-        self.context.line.end(self.id, Some(Run::one(part)));
+        self.turn.end(Run::one(part));
         Ok(())
     }
 
