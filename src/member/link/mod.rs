@@ -12,6 +12,7 @@ mod landing;
 mod reader;
 mod shared;
 mod turn;
+mod watch;
 mod writer;
 
 use std::io;
