@@ -558,10 +558,10 @@ pub const TURNS_TRY_MIN: Duration = Duration::from_secs(4);
 pub const TURNS_TRY_MAX: Duration = Duration::from_secs(32);
 /// Who waits this long for a turn is refused: it asks elsewhere, long before [`STALL_TIMEOUT`] ends the link.
 pub const TURN_PATIENCE: Duration = Duration::from_secs(8);
-/// A turn is looked at so often. One that is sent less than [`TURN_RATE_MIN`], or than a small share of what can be sent, takes
-/// no place from others any more: a few who hardly read would have all turns, and nobody else would be sent anything. A run
-/// takes a fraction of it on any line that is worth a turn.
-pub const TURN_SPAN: Duration = Duration::from_secs(2);
+/// A turn is looked at so often. One in which less than [`LANDING_RATE_MIN`] was sent, or than a small share of what can be
+/// sent, takes no place from others any more: a few who hardly read would have all turns, and nobody else would be sent
+/// anything. In less time, what the system takes at a time, [`UNSENT_MAX`] or half of it, would tell no rate.
+pub const TURN_SPAN: Duration = Duration::from_secs(4);
 /// What the system holds of a link's bytes beyond those that are on their way. With more, a turn would be over before
 /// its bytes have left, and many turns would share the uplink after all.
 pub const UNSENT_MAX: u32 = 256 * 1024;

@@ -19,8 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::limits::{
-    LINKS_MAX, TURN_PATIENCE, TURN_RATE_MIN, TURN_SPAN, TURNS_MEASURE, TURNS_MEASURE_BYTES, TURNS_MIN,
-    TURNS_TRY_MAX, TURNS_TRY_MIN,
+    LANDING_RATE_MIN, LINKS_MAX, TURN_PATIENCE, TURN_RATE_MIN, TURN_SPAN, TURNS_MEASURE, TURNS_MEASURE_BYTES,
+    TURNS_MIN, TURNS_TRY_MAX, TURNS_TRY_MIN,
 };
 use crate::part::{Layout, PartIndex};
 use crate::time::Moment;
@@ -40,7 +40,7 @@ pub struct Turns<K> {
     /// How often each part was sent; [`u8::MAX`] is as often as any.
     sends: Vec<u8>,
     trial: Trial,
-    /// The most bytes per second of late that were sent while somebody waited, if that was seen.
+    /// The most bytes per second of late that were sent while somebody waited, if that was seen, or what may be sent.
     capacity: Option<u64>,
 }
 
@@ -79,9 +79,9 @@ struct Trial {
 }
 
 impl<K: Copy + Ord> Turns<K> {
-    /// Nobody has a turn.
+    /// Nobody has a turn; `limit` is how many bytes per second may be sent at most, if that is known.
     #[must_use]
-    pub fn new(now: Moment, layout: Layout) -> Turns<K> {
+    pub fn new(now: Moment, layout: Layout, limit: Option<u64>) -> Turns<K> {
         Turns {
             most: TURNS_MIN,
             having: Vec::new(),
@@ -99,7 +99,7 @@ impl<K: Copy + Ord> Turns<K> {
                 next: now,
                 pause: TURNS_TRY_MIN,
             },
-            capacity: None,
+            capacity: limit,
         }
     }
 
@@ -211,9 +211,9 @@ impl<K: Copy + Ord> Turns<K> {
     /// then nobody is to blame.
     fn enough(&self) -> u64 {
         let turns = u64::try_from(self.having.len()).unwrap_or(u64::MAX).max(1);
-        self.capacity.map_or(TURN_RATE_MIN, |capacity| {
+        self.capacity.map_or(LANDING_RATE_MIN, |capacity| {
             let share = capacity / turns;
-            TURN_RATE_MIN.clamp(share / 16, share / 4)
+            LANDING_RATE_MIN.clamp(share / 16, share / 4)
         })
     }
 
@@ -290,7 +290,12 @@ mod tests {
 
     /// [`TURNS_MIN`] have a turn, and these wait for these parts.
     fn crowded(waiting: &[(usize, u32)]) -> Turns<usize> {
-        let mut turns = Turns::new(START, layout());
+        crowded_within(None, waiting)
+    }
+
+    /// The same with a limit.
+    fn crowded_within(limit: Option<u64>, waiting: &[(usize, u32)]) -> Turns<usize> {
+        let mut turns = Turns::new(START, layout(), limit);
         assert!((100..100 + TURNS_MIN).all(|who| turns.take(START, who, part(0))));
         for &(who, index) in waiting {
             assert!(!turns.take(START, who, part(index)));
@@ -367,7 +372,7 @@ mod tests {
     fn who_hardly_reads_takes_no_place_from_others() {
         let mut turns = crowded(&[(1, 1), (2, 2), (3, 3), (4, 4), (5, 5)]);
         // One of those before the line reads well, three hardly at all.
-        let rate = |who| if who == 100 { TURN_RATE_MIN } else { TURN_RATE_MIN - 1 };
+        let rate = |who| if who == 100 { LANDING_RATE_MIN } else { LANDING_RATE_MIN - 1 };
         assert_eq!(looked(&mut turns, START, rate), [1, 2, 3]);
         assert!(turns.take(START, 101, part(0)), "its turn goes on");
         assert_eq!(turns.end(101), None, "nobody gets its place again");
@@ -382,7 +387,7 @@ mod tests {
     #[test]
     fn a_turn_that_gets_on_again_takes_its_place() {
         let mut turns = crowded(&[(1, 1), (2, 2)]);
-        assert_eq!(looked(&mut turns, START, |who| if who == 100 { 0 } else { TURN_RATE_MIN }), [1]);
+        assert_eq!(looked(&mut turns, START, |who| if who == 100 { 0 } else { LANDING_RATE_MIN }), [1]);
         let later = START + TURN_SPAN * 2;
         let _begun = turns.adapt(later, 0, |_| u64::MAX / 2);
         assert_eq!(turns.end(1), None, "all four that began get on");
@@ -391,26 +396,34 @@ mod tests {
 
     #[test]
     fn who_shares_a_narrow_uplink_is_not_slow() {
-        let up = 3 * TURN_RATE_MIN;
-        let mut turns = crowded(&(0..40).map(|who| (who, 0)).collect::<Vec<_>>());
-        let (mut sent, mut to) = (0, BTreeMap::new());
-        for second in 1..=150 {
-            let now = START + Duration::from_secs(second);
-            let each = up / turns.having.len() as u64;
-            for who in turns.having.iter().map(|turn| turn.who).collect::<Vec<_>>() {
-                let its = to.entry(who).or_insert(0);
-                let pieces = *its / u64::from(PIECE_BYTES_U32);
-                *its += each;
-                sent += each;
-                if *its / u64::from(PIECE_BYTES_U32) > pieces {
-                    let _next = turns.end(who);
-                    let _has = turns.take(now, who, part(0));
+        for (up, limit) in [(4 * LANDING_RATE_MIN, None), (LANDING_RATE_MIN, Some(LANDING_RATE_MIN))] {
+            let mut turns = crowded_within(limit, &(0..40).map(|who| (who, 0)).collect::<Vec<_>>());
+            let (mut sent, mut to) = (0, BTreeMap::new());
+            for second in 1..=600 {
+                let now = START + Duration::from_secs(second);
+                let each = up / turns.having.len() as u64;
+                for who in turns.having.iter().map(|turn| turn.who).collect::<Vec<_>>() {
+                    let its = to.entry(who).or_insert(0);
+                    let pieces = *its / u64::from(PIECE_BYTES_U32);
+                    *its += each;
+                    sent += each;
+                    if *its / u64::from(PIECE_BYTES_U32) > pieces {
+                        let _next = turns.end(who);
+                        let _has = turns.take(now, who, part(0));
+                    }
                 }
+                let _begun = turns.adapt(now, sent, |who| to.get(&who).copied().unwrap_or(0));
+                assert_eq!((turns.having.len(), turns.slow.len()), (TURNS_MIN, 0), "after {second} s");
             }
-            let _begun = turns.adapt(now, sent, |who| to.get(&who).copied().unwrap_or(0));
         }
-        // Nobody knew at first, and each was sent too little; that is over.
-        assert_eq!((turns.having.len(), turns.slow.len()), (TURNS_MIN, 0));
+    }
+
+    /// What hardly gets on is more where more can be sent.
+    #[test]
+    fn a_small_share_of_a_wide_uplink_is_slow() {
+        let wide = 1_000 * LANDING_RATE_MIN;
+        let mut turns = crowded_within(Some(wide), &[(1, 1)]);
+        assert_eq!(looked(&mut turns, START, |who| if who == 100 { wide / 100 } else { wide / 4 }), [1]);
     }
 
     #[test]
@@ -440,7 +453,7 @@ mod tests {
     proptest! {
         #[test]
         fn nobody_is_lost_and_no_turn_is_left_over(steps in prop::collection::vec((0_u8..8, 0_usize..20, 0_u32..8), 0..300)) {
-            let mut turns = Turns::new(START, layout());
+            let mut turns = Turns::new(START, layout(), None);
             let mut now = START;
             let mut here = BTreeSet::new();
             let mut sent_to = [0; 20];

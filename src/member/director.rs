@@ -212,7 +212,7 @@ impl Actor {
             self.input(Input::Flowed(id, flow));
         }
         let context = &self.director.context;
-        let sent_to = |id| self.links.get(&id).map_or(0, |handle| handle.shared.flow().sent);
+        let sent_to = |id| self.links.get(&id).map_or(0, |handle| handle.shared.written());
         context.line.adapt(context.progress.given(), sent_to);
         let held_back = context.down.took_hold();
         self.input(Input::Tick { held_back });

@@ -24,8 +24,10 @@ struct State {
 }
 
 impl Line {
-    pub(super) fn new(layout: Layout) -> Line {
-        Line(Mutex::new(State { turns: Turns::new(clock::now(), layout), writers: BTreeMap::new() }))
+    /// Nobody waits; `limit` is how many bytes per second the user allows to be sent.
+    pub(super) fn new(layout: Layout, limit: Option<u64>) -> Line {
+        let turns = Turns::new(clock::now(), layout, limit);
+        Line(Mutex::new(State { turns, writers: BTreeMap::new() }))
     }
 
     /// A link begins; its writer hears this queue.

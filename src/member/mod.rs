@@ -174,7 +174,7 @@ impl Member {
             up: Throttle::new(config.up.map(NonZeroU64::get)),
             down: Throttle::new(config.down.map(NonZeroU64::get)),
             given: GivenBook::new(layout),
-            line: Line::new(layout),
+            line: Line::new(layout, config.up.map(NonZeroU64::get)),
             flush,
             progress: Progress::default(),
             inbox,

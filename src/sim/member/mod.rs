@@ -146,7 +146,7 @@ impl Member {
             held: PartSet::empty(layout),
             ledger: Vec::new(),
             given: vec![Entry::default(); layout.parts() as usize],
-            turns: Turns::new(ground.now + skew, layout),
+            turns: Turns::new(ground.now + skew, layout, None),
             next: Vec::new(),
             sent: 0,
             links: BTreeMap::new(),

@@ -222,7 +222,8 @@ impl<'s> Writer<'s> {
     }
 
     fn flush(&mut self) -> Result<(), LinkEnd> {
-        let sent = write_all(self.stream, &self.out, WRITE_TIMEOUT, || self.shared.is_cut());
+        let stream = self.shared.socket().counting(self.stream);
+        let sent = write_all(stream, &self.out, WRITE_TIMEOUT, || self.shared.is_cut());
         self.out.clear();
         sent.map_err(LinkEnd::Socket)
     }
