@@ -272,8 +272,15 @@ pub const CLASSIC_LONELY_INTERVAL: Duration = Duration::from_secs(5);
 /// A conductor that answered in the classic protocol has so long to answer in ours: an original one waits for the end of a
 /// line and never would.
 pub const CLASSIC_NATIVE_PATIENCE: Duration = Duration::from_secs(2);
-/// One that did not is asked in ours again after this long: it may have been replaced.
+/// One that did not is asked in ours again after this long, and then has the time that any conductor has: it may have been
+/// slow. The pause doubles each time.
+pub const CLASSIC_NATIVE_PAUSE_MIN: Duration = Duration::from_secs(10);
+/// The longest such pause: it may have been replaced.
 pub const CLASSIC_NATIVE_PAUSE: Duration = Duration::from_secs(300);
+/// An address where our dialect was spoken, or where a conductor of ours says that it is, is not dialled in the classic
+/// protocol for so long after that: whoever can break connections must not get our words unsealed. After that an original
+/// member may have taken its place.
+pub const CLASSIC_NATIVE_SPAN: Duration = Duration::from_secs(3_600);
 /// So many different sources must complain about a member before a classic conductor stops handing it out: nobody proves
 /// who they are, so one or two must not be enough to hide somebody.
 pub const CLASSIC_COMPLAINERS: usize = 3;

@@ -8,6 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use orchestra::manifest::Manifest;
+use orchestra::wire::desk::{Announce, Event, Request, preamble};
+use rustix::process::Signal;
+
 use crate::common::program::PATIENCE;
 use crate::common::swarm::{MIB, Member, SOURCE, Swarm, number};
 use crate::original::{About, OldConductor, Original, connect_from, mask, unmask};
@@ -399,7 +403,7 @@ fn a_question_for_a_part_that_never_comes_is_refused() {
         }
     }
     peer.is_left_for(&swarm, &getter, "a refusal", "the other side has nothing more to ask on it");
-    getter.signal(rustix::process::Signal::TERM);
+    getter.signal(Signal::TERM);
     getter.ends_with(3);
 }
 
@@ -439,7 +443,7 @@ fn ours_asks_one_thing_at_a_time_for_what_is_there() {
     let told = set.iter().filter(|&&held| held).count();
     assert!((told == asked.len() - 1 || told == asked.len() - 2) && !set[refused.unwrap() - 1], "{told}");
     drop(peer);
-    getter.signal(rustix::process::Signal::TERM);
+    getter.signal(Signal::TERM);
     getter.ends_with(3);
 }
 
@@ -455,6 +459,36 @@ fn it_is_not_spoken_unless_asked_for() {
     let why = broke("the first bytes are not those of this protocol");
     peer.is_left_for(&swarm, &source, "another dialect", &why);
     source.leaves();
+}
+
+/// Whoever can break connections does not hear in plain text what would be sealed.
+#[test]
+fn an_address_that_a_conductor_of_ours_tells_is_not_tried_in_the_other_dialect() {
+    let swarm = swarm(MIB, "64K");
+    let at = host();
+    let listener = TcpListener::bind((at, 0)).unwrap();
+    let mut question = preamble().to_vec();
+    let manifest = Manifest::parse(&fs::read(swarm.path("song.orch")).unwrap()).unwrap();
+    let announce = Announce {
+        swarm: *manifest.swarm_id().as_bytes(),
+        port: listener.local_addr().unwrap().port(),
+        complete: true,
+        left: 0,
+        event: Event::Started,
+    };
+    Request::Announce(announce).append_to(&mut question);
+    let mut desk = connect_from(at, conductor(&swarm)).unwrap();
+    desk.write_all(&question).unwrap();
+    desk.read_exact(&mut [0; 4]).unwrap();
+    let getter = swarm.member("getter", &["--classic"]);
+    for _ in 0..4 {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut naming = [0; 4];
+        stream.read_exact(&mut naming).unwrap();
+        assert_eq!(&naming, b"ORCH");
+    }
+    getter.signal(Signal::TERM);
+    getter.ends_with(3);
 }
 
 /// Whoever a user names may be an original: what it does not understand in one dialect is said in the other.
@@ -477,6 +511,6 @@ fn a_member_that_was_named_is_tried_in_both_dialects() {
     peer.say("SEND", &mask(&held));
     assert_eq!(peer.message_but_lists(&held).0, "PART");
     drop(peer);
-    getter.signal(rustix::process::Signal::TERM);
+    getter.signal(Signal::TERM);
     assert_eq!(number(&getter.ends_with(3), "parts"), 0);
 }
