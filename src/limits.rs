@@ -476,6 +476,10 @@ pub const LINKS_DIALLED_MAX: usize = 30;
 /// Of [`LINKS_MAX`], this many are only for those whom the member dials itself: whoever fills all others with links
 /// of their own cannot choose whom it meets.
 pub const LINKS_DIALLED_MIN: usize = 10;
+/// Of [`LINKS_MAX`], so many at most with those who cannot prove that they have the manifest, since they speak the classic
+/// protocol: anybody who has heard of the composition may be one of many. It is enough to meet a swarm of the original
+/// programs, and they give way to those who can.
+pub const LINKS_KEYLESS_MAX: usize = 20;
 /// Dials under way at a time.
 pub const DIALS_MAX: usize = 16;
 /// The most links that a member opens to one other member, when it knows few of them. One of an ensemble opens one; it
@@ -960,5 +964,9 @@ const _: () = {
         "a standing lasts longer than a lease"
     );
     assert!(LINKS_DIALLED_MIN < LINKS_DIALLED_MAX && LINKS_DIALLED_MAX < LINKS_MAX);
+    assert!(
+        LINKS_KEYLESS_MAX < LINKS_DIALLED_MAX,
+        "members that speak the classic protocol alone do not end dialling"
+    );
     assert!(LINKS_PER_MEMBER_MAX * MEMBERS_FOR_SINGLE_LINKS <= LINKS_MAX);
 };

@@ -270,13 +270,13 @@ impl Actor {
 
     fn on_fact(&mut self, id: LinkId, fact: Fact) {
         match fact {
-            Fact::Up { hello, remote, queue } => {
+            Fact::Up { hello, remote, keyed, queue } => {
                 let Some(handle) = self.links.get_mut(&id) else { return };
                 handle.queue = Some(queue);
                 let dialled = handle.dialled;
                 handle.listens = dialled.or(Some(SocketAddr::new(remote.ip(), hello.port)));
                 self.journal.came_up(clock::now(), id, remote, hello.member, dialled.is_some());
-                self.input(Input::LinkUp { link: id, hello, remote, dialled });
+                self.input(Input::LinkUp { link: id, hello, remote, dialled, keyed });
             }
             Fact::Holds(set) => {
                 log::debug!("{id} holds {} parts", set.count());

@@ -97,7 +97,7 @@ impl<'s> Intake<'s> {
                 if let Some(classic) = self.context.classic.as_ref().filter(|_| hello.port != 0) {
                     classic.heard_natively(&[SocketAddr::new(self.remote.ip(), hello.port)]);
                 }
-                self.report(Fact::Up { hello, remote: self.remote, queue: self.queue.clone() });
+                self.report(Fact::Up { hello, remote: self.remote, keyed: true, queue: self.queue.clone() });
             }
             Reaction::Holds(set) => {
                 self.watch.told();

@@ -147,7 +147,8 @@ impl<'s> Intake<'s> {
             let member = MemberId::of_classic(self.far.remote.ip());
             self.shared.introduce(tag_of(member));
             let hello = Hello { member, port: 0, abilities: 0 };
-            self.report(Fact::Up { hello, remote: self.far.remote, queue: self.far.queue.clone() });
+            let Far { remote, queue, .. } = &self.far;
+            self.report(Fact::Up { hello, remote: *remote, keyed: false, queue: queue.clone() });
         }
     }
 
