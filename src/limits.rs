@@ -569,10 +569,16 @@ pub const TURNS_TRY_MIN: Duration = Duration::from_secs(4);
 pub const TURNS_TRY_MAX: Duration = Duration::from_secs(32);
 /// Who waits this long for a turn is refused: it asks elsewhere, long before [`STALL_TIMEOUT`] ends the link.
 pub const TURN_PATIENCE: Duration = Duration::from_secs(8);
-/// A turn is looked at so often. One in which less than [`LANDING_RATE_MIN`] was sent, or than a small share of what can be
-/// sent, takes no place from others any more: a few who hardly read would have all turns, and nobody else would be sent
-/// anything. In less time, what the system takes at a time, [`UNSENT_MAX`] or half of it, would tell no rate.
-pub const TURN_SPAN: Duration = Duration::from_secs(4);
+/// A turn is looked at so often. One that is slow takes no place from others any more: a few who hardly read would have all
+/// turns, and nobody else would be sent anything. In less time, what the system takes at a time ([`UNSENT_MAX`], or half of
+/// it) would tell no rate.
+pub const TURN_SPAN: Duration = Duration::from_secs(8);
+/// A turn is slow that is sent fewer bytes a second, or a small share of what was seen to be possible. Members that share an
+/// uplink on which they barely stay are not: they would be sent even less each.
+pub const TURN_RATE_SLOW: u64 = LANDING_RATE_MIN / 4;
+/// So many slow turns at most take no place: as many as the links that one member may open. On a narrow uplink all turns are
+/// slow, and this many more of them must not be so many that nobody is sent enough to stay.
+pub const TURNS_ASIDE_MAX: usize = LINKS_PER_MEMBER_MAX;
 /// What the system holds of a link's bytes beyond those that are on their way. With more, a turn would be over before
 /// its bytes have left, and many turns would share the uplink after all.
 pub const UNSENT_MAX: u32 = 256 * 1024;

@@ -9,18 +9,18 @@
 //! narrows: with [`TURNS_MIN`] members behind slow lines most of a fast uplink would lie idle. From time to time
 //! twice or half as many have one; that stays so if clearly more is sent, or hardly less.
 //!
-//! Whoever hardly reads does not keep the others waiting: once a turn is seen to get on that slowly it takes no place from
-//! anybody. It goes on aside, and so does the link's next turn, until one of them is over before it is looked at or gets on
-//! better.
+//! Whoever hardly reads does not keep the others waiting: once a turn is seen to get on that slowly it goes on aside, and
+//! takes no place from anybody. Only a few do: on a narrow uplink all turns get on slowly, and the more there are, the more
+//! so.
 //!
 //! It knows neither bytes on their way nor who asked for what else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::limits::{
-    LANDING_RATE_MIN, LINKS_MAX, TURN_PATIENCE, TURN_RATE_MIN, TURN_SPAN, TURNS_MEASURE, TURNS_MEASURE_BYTES,
-    TURNS_MIN, TURNS_TRY_MAX, TURNS_TRY_MIN,
+    LINKS_MAX, TURN_PATIENCE, TURN_RATE_MIN, TURN_RATE_SLOW, TURN_SPAN, TURNS_ASIDE_MAX, TURNS_MEASURE,
+    TURNS_MEASURE_BYTES, TURNS_MIN, TURNS_TRY_MAX, TURNS_TRY_MIN,
 };
 use crate::part::{Layout, PartIndex};
 use crate::time::Moment;
@@ -28,11 +28,9 @@ use crate::time::Moment;
 /// The line, and those who are before it.
 #[derive(Debug)]
 pub struct Turns<K> {
-    /// How many have a turn at a time, beside those that go on aside.
+    /// How many have a turn at a time, beside the few that go on aside.
     most: usize,
     having: Vec<Having<K>>,
-    /// Whose turns go on aside. Invariant: none of them is in the line.
-    slow: BTreeSet<K>,
     line: Vec<Waiting<K>>,
     /// The number of the last turn that each had.
     last: BTreeMap<K, u64>,
@@ -40,19 +38,19 @@ pub struct Turns<K> {
     /// How often each part was sent; [`u8::MAX`] is as often as any.
     sends: Vec<u8>,
     trial: Trial,
-    /// The most bytes per second of late that were sent while somebody waited, if that was seen, or what may be sent.
-    capacity: Option<u64>,
+    /// The most bytes per second of late, as far as that was seen.
+    capacity: u64,
+    /// How many bytes per second may be sent at most.
+    limit: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Having<K> {
     who: K,
-    /// It takes no place from others.
-    aside: bool,
+    /// It hardly gets on.
+    is_slow: bool,
     /// When it was last looked at, and how many bytes had been sent on its link by then.
     seen: Option<(Moment, u64)>,
-    /// It was seen how it gets on.
-    judged: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +83,6 @@ impl<K: Copy + Ord> Turns<K> {
         Turns {
             most: TURNS_MIN,
             having: Vec::new(),
-            slow: BTreeSet::new(),
             line: Vec::new(),
             last: BTreeMap::new(),
             number: 0,
@@ -99,7 +96,8 @@ impl<K: Copy + Ord> Turns<K> {
                 next: now,
                 pause: TURNS_TRY_MIN,
             },
-            capacity: limit,
+            capacity: 0,
+            limit,
         }
     }
 
@@ -119,7 +117,7 @@ impl<K: Copy + Ord> Turns<K> {
             waiting.part = part;
             return false;
         }
-        if self.has_room() || self.slow.contains(&who) {
+        if self.has_room() {
             self.begin(who);
             return true;
         }
@@ -137,24 +135,15 @@ impl<K: Copy + Ord> Turns<K> {
     #[must_use]
     pub fn end(&mut self, who: K) -> Option<K> {
         self.line.retain(|waiting| waiting.who != who);
-        if let Some(at) = self.having.iter().position(|turn| turn.who == who) {
-            let turn = self.having.swap_remove(at);
-            if turn.aside && turn.judged {
-                self.slow.insert(who);
-            } else {
-                self.slow.remove(&who);
-            }
-        }
+        self.having.retain(|turn| turn.who != who);
         self.next()
     }
 
     /// It will not come again.
     #[must_use]
     pub fn leave(&mut self, who: K) -> Option<K> {
-        let next = self.end(who);
         self.last.remove(&who);
-        self.slow.remove(&who);
-        next
+        self.end(who)
     }
 
     /// Takes it out of the line if it has waited for [`TURN_PATIENCE`]: then it should ask elsewhere. A member that
@@ -181,10 +170,9 @@ impl<K: Copy + Ord> Turns<K> {
             let rate = bytes.saturating_mul(1_000_000) / micros;
             let told = std::mem::replace(&mut trial.crowded, short);
             (trial.since, trial.bytes) = (now, sent);
+            // An uplink that has become narrower is known soon.
+            self.capacity = rate.max(self.capacity / 8 * 7);
             if told {
-                // Rates go up and down; an uplink that has become narrower is known soon.
-                let before = self.capacity.map_or(0, |capacity| capacity / 8 * 7);
-                self.capacity = Some(rate.max(before));
                 self.judge(now, rate);
             }
         }
@@ -201,20 +189,18 @@ impl<K: Copy + Ord> Turns<K> {
             if span >= TURN_SPAN {
                 let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
                 let rate = bytes.saturating_sub(before).saturating_mul(1_000) / millis;
-                (turn.aside, turn.judged) = (rate < enough, true);
+                turn.is_slow = rate < enough;
                 turn.seen = Some((now, bytes));
             }
         }
     }
 
-    /// How many bytes per second a turn has to get on by. If all that can be sent is little, a share of it is little too:
-    /// then nobody is to blame.
+    /// How many bytes per second a turn has to get on by. If little may be sent, a share of it is little too, and nobody is
+    /// to blame; but that little was sent says nothing, for those who hardly read see to that.
     fn enough(&self) -> u64 {
         let turns = u64::try_from(self.having.len()).unwrap_or(u64::MAX).max(1);
-        self.capacity.map_or(LANDING_RATE_MIN, |capacity| {
-            let share = capacity / turns;
-            LANDING_RATE_MIN.clamp(share / 16, share / 4)
-        })
+        let enough = TURN_RATE_SLOW.max(self.capacity / turns / 16);
+        self.limit.map_or(enough, |limit| enough.min(limit / turns / 4))
     }
 
     /// So much was sent while somebody waited all the time: what was tried stays or not, and what is next?
@@ -249,13 +235,13 @@ impl<K: Copy + Ord> Turns<K> {
     fn begin(&mut self, who: K) {
         self.number += 1;
         self.last.insert(who, self.number);
-        let aside = self.slow.contains(&who);
-        self.having.push(Having { who, aside, seen: None, judged: false });
+        self.having.push(Having { who, is_slow: false, seen: None });
     }
 
     /// Whether one more can have a turn.
     fn has_room(&self) -> bool {
-        self.having.iter().filter(|turn| !turn.aside).count() < self.most
+        let slow = self.having.iter().filter(|turn| turn.is_slow).count();
+        self.having.len() - slow.min(TURNS_ASIDE_MAX) < self.most
     }
 
     /// Who is next, if there is room.
@@ -372,31 +358,32 @@ mod tests {
     fn who_hardly_reads_takes_no_place_from_others() {
         let mut turns = crowded(&[(1, 1), (2, 2), (3, 3), (4, 4), (5, 5)]);
         // One of those before the line reads well, three hardly at all.
-        let rate = |who| if who == 100 { LANDING_RATE_MIN } else { LANDING_RATE_MIN - 1 };
+        let rate = |who| if who == 100 { TURN_RATE_SLOW } else { TURN_RATE_SLOW - 1 };
         assert_eq!(looked(&mut turns, START, rate), [1, 2, 3]);
         assert!(turns.take(START, 101, part(0)), "its turn goes on");
         assert_eq!(turns.end(101), None, "nobody gets its place again");
-        assert!(turns.take(START, 101, part(0)), "it does not stand in the line either");
+        assert!(!turns.take(START, 101, part(0)), "and it is one of all others");
         assert_eq!(turns.end(1), Some(4));
-        // Now it is done before anybody looks.
-        assert_eq!(turns.end(101), None);
-        assert!(!turns.take(START, 101, part(0)), "so it is one of all others");
-        assert_eq!(turns.end(2), Some(5));
     }
 
     #[test]
     fn a_turn_that_gets_on_again_takes_its_place() {
         let mut turns = crowded(&[(1, 1), (2, 2)]);
-        assert_eq!(looked(&mut turns, START, |who| if who == 100 { 0 } else { LANDING_RATE_MIN }), [1]);
-        let later = START + TURN_SPAN * 2;
-        let _begun = turns.adapt(later, 0, |_| u64::MAX / 2);
+        assert_eq!(looked(&mut turns, START, |who| if who == 100 { 0 } else { TURN_RATE_SLOW }), [1]);
+        let _begun = turns.adapt(START + TURN_SPAN * 2, 0, |_| u64::MAX / 2);
         assert_eq!(turns.end(1), None, "all four that began get on");
         assert_eq!(turns.end(100), Some(2));
     }
 
     #[test]
     fn who_shares_a_narrow_uplink_is_not_slow() {
-        for (up, limit) in [(4 * LANDING_RATE_MIN, None), (LANDING_RATE_MIN, Some(LANDING_RATE_MIN))] {
+        let narrow = 4 * TURN_RATE_SLOW;
+        // Where even a turn's share is little, only the user's limit tells; but there are few turns in any case.
+        for (up, limit, most) in [
+            (narrow, None, TURNS_MIN),
+            (narrow / 9, Some(narrow / 9), TURNS_MIN),
+            (narrow / 9, None, TURNS_MIN + TURNS_ASIDE_MAX),
+        ] {
             let mut turns = crowded_within(limit, &(0..40).map(|who| (who, 0)).collect::<Vec<_>>());
             let (mut sent, mut to) = (0, BTreeMap::new());
             for second in 1..=600 {
@@ -413,7 +400,7 @@ mod tests {
                     }
                 }
                 let _begun = turns.adapt(now, sent, |who| to.get(&who).copied().unwrap_or(0));
-                assert_eq!((turns.having.len(), turns.slow.len()), (TURNS_MIN, 0), "after {second} s");
+                assert!(turns.having.len() <= most, "{} after {second} s", turns.having.len());
             }
         }
     }
@@ -421,8 +408,9 @@ mod tests {
     /// What hardly gets on is more where more can be sent.
     #[test]
     fn a_small_share_of_a_wide_uplink_is_slow() {
-        let wide = 1_000 * LANDING_RATE_MIN;
-        let mut turns = crowded_within(Some(wide), &[(1, 1)]);
+        let wide = 1_000 * TURN_RATE_SLOW;
+        let mut turns = crowded(&[(1, 1)]);
+        turns.capacity = wide;
         assert_eq!(looked(&mut turns, START, |who| if who == 100 { wide / 100 } else { wide / 4 }), [1]);
     }
 
@@ -455,7 +443,7 @@ mod tests {
         fn nobody_is_lost_and_no_turn_is_left_over(steps in prop::collection::vec((0_u8..8, 0_usize..20, 0_u32..8), 0..300)) {
             let mut turns = Turns::new(START, layout(), None);
             let mut now = START;
-            let mut here = BTreeSet::new();
+            let mut here = std::collections::BTreeSet::new();
             let mut sent_to = [0; 20];
             for (what, who, index) in steps {
                 now = now + Duration::from_millis(400);
@@ -471,7 +459,6 @@ mod tests {
                 all.sort_unstable();
                 prop_assert_eq!(all, here.iter().copied().collect::<Vec<_>>(), "each is in one place");
                 prop_assert!(turns.line.is_empty() || !turns.has_room(), "nobody waits for nothing");
-                prop_assert!(turns.line.iter().all(|waiting| !turns.slow.contains(&waiting.who)));
                 prop_assert!((TURNS_MIN..=LINKS_MAX).contains(&turns.most));
             }
         }

@@ -286,9 +286,13 @@ fn several_questions_at_once_are_answered_and_too_many_are_not() {
 /// Strangers who ask and hardly read have every turn to be sent parts for a moment, and not for as long as they like.
 #[test]
 fn who_hardly_reads_does_not_keep_others_waiting() {
-    let swarm = swarm(16 * MIB, "4M");
+    let swarm = swarm(32 * MIB, "4M");
     let about = about(&swarm);
     let source = source(&swarm);
+    // From here on the source knows how much it can send.
+    let mut first = swarm.member("first", &[]);
+    first.until_complete();
+    first.leaves();
     let stop = Arc::new(AtomicBool::new(false));
     let readers: Vec<_> = (1..=4)
         .map(|number: usize| {
