@@ -166,7 +166,7 @@ impl World {
         let link = LinkId(u64::from(host));
         let hello = Hello { member: MemberId::from_bytes([host; 16]), port: 10_001, abilities: 0 };
         let remote = SocketAddr::from(([10, 0, 0, host], 10_001));
-        self.step(Input::LinkUp { link, hello, remote, dialled: None });
+        self.step(Input::LinkUp { link, hello, remote, dialled: None, keyed: true });
         self.step(Input::Holds(link, holds));
     }
 

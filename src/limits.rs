@@ -272,8 +272,15 @@ pub const CLASSIC_LONELY_INTERVAL: Duration = Duration::from_secs(5);
 /// A conductor that answered in the classic protocol has so long to answer in ours: an original one waits for the end of a
 /// line and never would.
 pub const CLASSIC_NATIVE_PATIENCE: Duration = Duration::from_secs(2);
-/// One that did not is asked in ours again after this long: it may have been replaced.
+/// One that did not is asked in ours again after this long, and then has the time that any conductor has: it may have been
+/// slow. The pause doubles each time.
+pub const CLASSIC_NATIVE_PAUSE_MIN: Duration = Duration::from_secs(10);
+/// The longest such pause: it may have been replaced.
 pub const CLASSIC_NATIVE_PAUSE: Duration = Duration::from_secs(300);
+/// An address where our dialect was spoken, or where a conductor of ours says that it is, is not dialled in the classic
+/// protocol for so long after that: whoever can break connections must not get our words unsealed. After that an original
+/// member may have taken its place.
+pub const CLASSIC_NATIVE_SPAN: Duration = Duration::from_secs(3_600);
 /// So many different sources must complain about a member before a classic conductor stops handing it out: nobody proves
 /// who they are, so one or two must not be enough to hide somebody.
 pub const CLASSIC_COMPLAINERS: usize = 3;
@@ -469,6 +476,10 @@ pub const LINKS_DIALLED_MAX: usize = 30;
 /// Of [`LINKS_MAX`], this many are only for those whom the member dials itself: whoever fills all others with links
 /// of their own cannot choose whom it meets.
 pub const LINKS_DIALLED_MIN: usize = 10;
+/// Of [`LINKS_MAX`], so many at most with those who cannot prove that they have the manifest, since they speak the classic
+/// protocol: anybody who has heard of the composition may be one of many. It is enough to meet a swarm of the original
+/// programs, and they give way to those who can.
+pub const LINKS_KEYLESS_MAX: usize = 20;
 /// Dials under way at a time.
 pub const DIALS_MAX: usize = 16;
 /// The most links that a member opens to one other member, when it knows few of them. One of an ensemble opens one; it
@@ -558,6 +569,16 @@ pub const TURNS_TRY_MIN: Duration = Duration::from_secs(4);
 pub const TURNS_TRY_MAX: Duration = Duration::from_secs(32);
 /// Who waits this long for a turn is refused: it asks elsewhere, long before [`STALL_TIMEOUT`] ends the link.
 pub const TURN_PATIENCE: Duration = Duration::from_secs(8);
+/// A turn is looked at so often. One that is slow takes no place from others any more: a few who hardly read would have all
+/// turns, and nobody else would be sent anything. In less time, what the system takes at a time ([`UNSENT_MAX`], or half of
+/// it) would tell no rate.
+pub const TURN_SPAN: Duration = Duration::from_secs(8);
+/// A turn is slow that is sent fewer bytes a second, or a small share of what was seen to be possible. Members that share an
+/// uplink on which they barely stay are not: they would be sent even less each.
+pub const TURN_RATE_SLOW: u64 = LANDING_RATE_MIN / 4;
+/// So many slow turns at most take no place: as many as the links that one member may open. On a narrow uplink all turns are
+/// slow, and this many more of them must not be so many that nobody is sent enough to stay.
+pub const TURNS_ASIDE_MAX: usize = LINKS_PER_MEMBER_MAX;
 /// What the system holds of a link's bytes beyond those that are on their way. With more, a turn would be over before
 /// its bytes have left, and many turns would share the uplink after all.
 pub const UNSENT_MAX: u32 = 256 * 1024;
@@ -961,5 +982,9 @@ const _: () = {
         "a standing lasts longer than a lease"
     );
     assert!(LINKS_DIALLED_MIN < LINKS_DIALLED_MAX && LINKS_DIALLED_MAX < LINKS_MAX);
+    assert!(
+        LINKS_KEYLESS_MAX < LINKS_DIALLED_MAX,
+        "members that speak the classic protocol alone do not end dialling"
+    );
     assert!(LINKS_PER_MEMBER_MAX * MEMBERS_FOR_SINGLE_LINKS <= LINKS_MAX);
 };

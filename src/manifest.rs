@@ -26,6 +26,8 @@ const DIGEST_LINE_LEN: usize = 2 * DIGEST_LEN + 1;
 pub struct Manifest {
     conductor: HostPort,
     name: Name,
+    /// What stood in the place of the name: a path that ends in it, or the name itself.
+    spelled_name: Box<str>,
     digest: Digest,
     layout: Layout,
     /// Invariant: one for each part of the layout.
@@ -118,7 +120,9 @@ impl Manifest {
         part_digests: Vec<Digest>,
     ) -> Manifest {
         assert_eq!(part_digests.len(), layout.parts() as usize, "every part has one digest");
-        Manifest { conductor, name, digest, layout, part_digests: part_digests.into_boxed_slice() }
+        let spelled_name = name.as_str().into();
+        let part_digests = part_digests.into_boxed_slice();
+        Manifest { conductor, name, spelled_name, digest, layout, part_digests }
     }
 
     /// Reads a manifest.
@@ -133,7 +137,8 @@ impl Manifest {
     pub fn parse(bytes: &[u8]) -> Result<Manifest, ManifestError> {
         let mut lines = Lines { rest: bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes), number: 0 };
         let conductor = lines.field(Field::Conductor, |text| Ok(text.parse()?))?;
-        let name = lines.field(Field::Name, |text| Ok(Name::parse(text)?))?;
+        let (name, spelled_name) =
+            lines.field(Field::Name, |text| Ok((Name::parse(text)?, Box::from(text))))?;
         let digest = lines.field(Field::Digest, |text| Ok(text.parse()?))?;
         let size = lines.field(Field::Size, parse_number)?;
         let layout = lines.field(Field::PartLen, |text| Ok(Layout::new(size, parse_number(text)?)?))?;
@@ -146,7 +151,7 @@ impl Manifest {
         while !lines.rest.is_empty() {
             lines.field(Field::Extension, check_extension)?;
         }
-        Ok(Manifest::new(conductor, name, digest, layout, part_digests))
+        Ok(Manifest { spelled_name, ..Manifest::new(conductor, name, digest, layout, part_digests) })
     }
 
     /// The text of the manifest, ready to be written to a file.
@@ -155,7 +160,7 @@ impl Manifest {
         let mut text = format!(
             "{}\n{}\n{}\n{}\n{}\n{}\n",
             self.conductor,
-            self.name.as_str(),
+            self.spelled_name,
             self.digest,
             self.layout.size(),
             self.layout.part_len(),
@@ -178,6 +183,13 @@ impl Manifest {
     #[must_use]
     pub const fn name(&self) -> &Name {
         &self.name
+    }
+
+    /// The name of the composition as it stood in the text, with all of its path: the original programs know the
+    /// composition by exactly that. It is as long as the text had it, and not for files, terminals or logs.
+    #[must_use]
+    pub fn spelled_name(&self) -> &str {
+        &self.spelled_name
     }
 
     /// The digest of the whole composition.

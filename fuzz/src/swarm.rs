@@ -212,7 +212,7 @@ impl World {
             Reaction::Introduced(hello) => {
                 far.up = true;
                 let (remote, dialled) = (far.remote, far.dialled);
-                self.step(Input::LinkUp { link, hello, remote, dialled });
+                self.step(Input::LinkUp { link, hello, remote, dialled, keyed: true });
             }
             Reaction::Holds(set) => {
                 far.claims = set.clone();

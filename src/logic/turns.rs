@@ -9,14 +9,18 @@
 //! narrows: with [`TURNS_MIN`] members behind slow lines most of a fast uplink would lie idle. From time to time
 //! twice or half as many have one; that stays so if clearly more is sent, or hardly less.
 //!
+//! Whoever hardly reads does not keep the others waiting: once a turn is seen to get on that slowly it goes on aside, and
+//! takes no place from anybody. Only a few do: on a narrow uplink all turns get on slowly, and the more there are, the more
+//! so.
+//!
 //! It knows neither bytes on their way nor who asked for what else.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::limits::{
-    LINKS_MAX, TURN_PATIENCE, TURN_RATE_MIN, TURNS_MEASURE, TURNS_MEASURE_BYTES, TURNS_MIN, TURNS_TRY_MAX,
-    TURNS_TRY_MIN,
+    LINKS_MAX, TURN_PATIENCE, TURN_RATE_MIN, TURN_RATE_SLOW, TURN_SPAN, TURNS_ASIDE_MAX, TURNS_MEASURE,
+    TURNS_MEASURE_BYTES, TURNS_MIN, TURNS_TRY_MAX, TURNS_TRY_MIN,
 };
 use crate::part::{Layout, PartIndex};
 use crate::time::Moment;
@@ -24,9 +28,9 @@ use crate::time::Moment;
 /// The line, and those who are before it.
 #[derive(Debug)]
 pub struct Turns<K> {
-    /// How many have a turn at a time.
+    /// How many have a turn at a time, beside the few that go on aside.
     most: usize,
-    having: Vec<K>,
+    having: Vec<Having<K>>,
     line: Vec<Waiting<K>>,
     /// The number of the last turn that each had.
     last: BTreeMap<K, u64>,
@@ -34,6 +38,19 @@ pub struct Turns<K> {
     /// How often each part was sent; [`u8::MAX`] is as often as any.
     sends: Vec<u8>,
     trial: Trial,
+    /// The most bytes per second of late, as far as that was seen.
+    capacity: u64,
+    /// How many bytes per second may be sent at most.
+    limit: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Having<K> {
+    who: K,
+    /// It hardly gets on.
+    is_slow: bool,
+    /// When it was last looked at, and how many bytes had been sent on its link by then.
+    seen: Option<(Moment, u64)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -60,9 +77,9 @@ struct Trial {
 }
 
 impl<K: Copy + Ord> Turns<K> {
-    /// Nobody has a turn.
+    /// Nobody has a turn; `limit` is how many bytes per second may be sent at most, if that is known.
     #[must_use]
-    pub fn new(now: Moment, layout: Layout) -> Turns<K> {
+    pub fn new(now: Moment, layout: Layout, limit: Option<u64>) -> Turns<K> {
         Turns {
             most: TURNS_MIN,
             having: Vec::new(),
@@ -79,6 +96,8 @@ impl<K: Copy + Ord> Turns<K> {
                 next: now,
                 pause: TURNS_TRY_MIN,
             },
+            capacity: 0,
+            limit,
         }
     }
 
@@ -91,14 +110,14 @@ impl<K: Copy + Ord> Turns<K> {
     /// Whether it is its turn, to be sent this part and those that follow it; else it stands in line.
     #[must_use]
     pub fn take(&mut self, now: Moment, who: K, part: PartIndex) -> bool {
-        if self.having.contains(&who) {
+        if self.having.iter().any(|turn| turn.who == who) {
             return true;
         }
         if let Some(waiting) = self.line.iter_mut().find(|waiting| waiting.who == who) {
             waiting.part = part;
             return false;
         }
-        if self.having.len() < self.most {
+        if self.has_room() {
             self.begin(who);
             return true;
         }
@@ -116,7 +135,7 @@ impl<K: Copy + Ord> Turns<K> {
     #[must_use]
     pub fn end(&mut self, who: K) -> Option<K> {
         self.line.retain(|waiting| waiting.who != who);
-        self.having.retain(|&having| having != who);
+        self.having.retain(|turn| turn.who != who);
         self.next()
     }
 
@@ -136,9 +155,11 @@ impl<K: Copy + Ord> Turns<K> {
         self.line.len() < before
     }
 
-    /// Measures, and tries how many turns are best; `sent` are the bytes sent so far in all. Says whose turns begin.
+    /// Measures, and tries how many turns are best; `sent` are the bytes sent so far in all, and `sent_to` those that were
+    /// sent on one link. Says whose turns begin.
     #[must_use]
-    pub fn adapt(&mut self, now: Moment, sent: u64) -> Vec<K> {
+    pub fn adapt(&mut self, now: Moment, sent: u64, sent_to: impl Fn(K) -> u64) -> Vec<K> {
+        self.look(now, sent_to);
         let short = self.are_short();
         let trial = &mut self.trial;
         trial.crowded &= short;
@@ -149,11 +170,37 @@ impl<K: Copy + Ord> Turns<K> {
             let rate = bytes.saturating_mul(1_000_000) / micros;
             let told = std::mem::replace(&mut trial.crowded, short);
             (trial.since, trial.bytes) = (now, sent);
+            // An uplink that has become narrower is known soon.
+            self.capacity = rate.max(self.capacity / 8 * 7);
             if told {
                 self.judge(now, rate);
             }
         }
         std::iter::from_fn(|| self.next()).collect()
+    }
+
+    /// Looks how the turns get on that have lasted for a while.
+    fn look(&mut self, now: Moment, sent_to: impl Fn(K) -> u64) {
+        let enough = self.enough();
+        for turn in &mut self.having {
+            let bytes = sent_to(turn.who);
+            let (since, before) = *turn.seen.get_or_insert((now, bytes));
+            let span = now.since(since);
+            if span >= TURN_SPAN {
+                let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+                let rate = bytes.saturating_sub(before).saturating_mul(1_000) / millis;
+                turn.is_slow = rate < enough;
+                turn.seen = Some((now, bytes));
+            }
+        }
+    }
+
+    /// How many bytes per second a turn has to get on by. If little may be sent, a share of it is little too, and nobody is
+    /// to blame; but that little was sent says nothing, for those who hardly read see to that.
+    fn enough(&self) -> u64 {
+        let turns = u64::try_from(self.having.len()).unwrap_or(u64::MAX).max(1);
+        let enough = TURN_RATE_SLOW.max(self.capacity / turns / 16);
+        self.limit.map_or(enough, |limit| enough.min(limit / turns / 4))
     }
 
     /// So much was sent while somebody waited all the time: what was tried stays or not, and what is next?
@@ -188,12 +235,18 @@ impl<K: Copy + Ord> Turns<K> {
     fn begin(&mut self, who: K) {
         self.number += 1;
         self.last.insert(who, self.number);
-        self.having.push(who);
+        self.having.push(Having { who, is_slow: false, seen: None });
+    }
+
+    /// Whether one more can have a turn.
+    fn has_room(&self) -> bool {
+        let slow = self.having.iter().filter(|turn| turn.is_slow).count();
+        self.having.len() - slow.min(TURNS_ASIDE_MAX) < self.most
     }
 
     /// Who is next, if there is room.
     fn next(&mut self) -> Option<K> {
-        if self.having.len() >= self.most {
+        if !self.has_room() {
             return None;
         }
         let (sends, last) = (&self.sends, &self.last);
@@ -223,7 +276,12 @@ mod tests {
 
     /// [`TURNS_MIN`] have a turn, and these wait for these parts.
     fn crowded(waiting: &[(usize, u32)]) -> Turns<usize> {
-        let mut turns = Turns::new(START, layout());
+        crowded_within(None, waiting)
+    }
+
+    /// The same with a limit.
+    fn crowded_within(limit: Option<u64>, waiting: &[(usize, u32)]) -> Turns<usize> {
+        let mut turns = Turns::new(START, layout(), limit);
         assert!((100..100 + TURNS_MIN).all(|who| turns.take(START, who, part(0))));
         for &(who, index) in waiting {
             assert!(!turns.take(START, who, part(index)));
@@ -269,20 +327,91 @@ mod tests {
     /// are at each second.
     fn settle(up: u64, down: u64, seconds: u64) -> Vec<usize> {
         let mut turns = crowded(&(0..40).map(|who| (who, 0)).collect::<Vec<_>>());
-        let (mut now, mut sent) = (START, 0);
+        let (mut now, mut sent, mut to) = (START, 0, BTreeMap::new());
         (0..seconds)
             .map(|_| {
                 now = now + TURNS_MEASURE;
-                sent += up.min(down * turns.having.len() as u64);
-                let _begun = turns.adapt(now, sent);
+                let each = (up / turns.having.len() as u64).min(down);
+                for turn in &turns.having {
+                    *to.entry(turn.who).or_insert(0) += each;
+                    sent += each;
+                }
+                let _begun = turns.adapt(now, sent, |who| to.get(&who).copied().unwrap_or(0));
                 while turns.having.len() > turns.most {
                     // One whose run has ended stands in line again.
-                    let who = turns.having.remove(0);
+                    let who = turns.having.remove(0).who;
                     assert!(!turns.take(now, who, part(0)));
                 }
                 turns.most
             })
             .collect()
+    }
+
+    /// After a look at the beginning and another one after [`TURN_SPAN`], in which each was sent so many bytes per second.
+    fn looked(turns: &mut Turns<usize>, now: Moment, rate: impl Fn(usize) -> u64) -> Vec<usize> {
+        let begun = turns.adapt(now, 0, |_| 0);
+        assert!(begun.is_empty());
+        turns.adapt(now + TURN_SPAN, 0, |who| rate(who) * TURN_SPAN.as_secs())
+    }
+
+    #[test]
+    fn who_hardly_reads_takes_no_place_from_others() {
+        let mut turns = crowded(&[(1, 1), (2, 2), (3, 3), (4, 4), (5, 5)]);
+        // One of those before the line reads well, three hardly at all.
+        let rate = |who| if who == 100 { TURN_RATE_SLOW } else { TURN_RATE_SLOW - 1 };
+        assert_eq!(looked(&mut turns, START, rate), [1, 2, 3]);
+        assert!(turns.take(START, 101, part(0)), "its turn goes on");
+        assert_eq!(turns.end(101), None, "nobody gets its place again");
+        assert!(!turns.take(START, 101, part(0)), "and it is one of all others");
+        assert_eq!(turns.end(1), Some(4));
+    }
+
+    #[test]
+    fn a_turn_that_gets_on_again_takes_its_place() {
+        let mut turns = crowded(&[(1, 1), (2, 2)]);
+        assert_eq!(looked(&mut turns, START, |who| if who == 100 { 0 } else { TURN_RATE_SLOW }), [1]);
+        let _begun = turns.adapt(START + TURN_SPAN * 2, 0, |_| u64::MAX / 2);
+        assert_eq!(turns.end(1), None, "all four that began get on");
+        assert_eq!(turns.end(100), Some(2));
+    }
+
+    #[test]
+    fn who_shares_a_narrow_uplink_is_not_slow() {
+        let narrow = 4 * TURN_RATE_SLOW;
+        // Where even a turn's share is little, only the user's limit tells; but there are few turns in any case.
+        for (up, limit, most) in [
+            (narrow, None, TURNS_MIN),
+            (narrow / 9, Some(narrow / 9), TURNS_MIN),
+            (narrow / 9, None, TURNS_MIN + TURNS_ASIDE_MAX),
+        ] {
+            let mut turns = crowded_within(limit, &(0..40).map(|who| (who, 0)).collect::<Vec<_>>());
+            let (mut sent, mut to) = (0, BTreeMap::new());
+            for second in 1..=600 {
+                let now = START + Duration::from_secs(second);
+                let each = up / turns.having.len() as u64;
+                for who in turns.having.iter().map(|turn| turn.who).collect::<Vec<_>>() {
+                    let its = to.entry(who).or_insert(0);
+                    let pieces = *its / u64::from(PIECE_BYTES_U32);
+                    *its += each;
+                    sent += each;
+                    if *its / u64::from(PIECE_BYTES_U32) > pieces {
+                        let _next = turns.end(who);
+                        let _has = turns.take(now, who, part(0));
+                    }
+                }
+                let _begun = turns.adapt(now, sent, |who| to.get(&who).copied().unwrap_or(0));
+                assert!(turns.having.len() <= most, "{} after {second} s", turns.having.len());
+            }
+        }
+    }
+
+    /// What hardly gets on is more where more can be sent.
+    #[test]
+    fn a_small_share_of_a_wide_uplink_is_slow() {
+        let wide = 1_000 * TURN_RATE_SLOW;
+        let mut turns = crowded(&[(1, 1)]);
+        turns.capacity = wide;
+        assert_eq!(looked(&mut turns, START, |who| if who == 100 { wide / 100 } else { wide / 4 }), [1]);
     }
 
     #[test]
@@ -304,17 +433,18 @@ mod tests {
         for second in 1..600 {
             // A lump in two seconds, now and then two of them.
             let sent = (second / 2 + u64::from(second % 7 == 0)) * lump;
-            let _begun = turns.adapt(START + TURNS_MEASURE * u32::try_from(second).unwrap(), sent);
+            let _begun = turns.adapt(START + TURNS_MEASURE * u32::try_from(second).unwrap(), sent, |_| sent);
             assert_eq!(turns.most, TURNS_MIN, "after {second} s");
         }
     }
 
     proptest! {
         #[test]
-        fn nobody_is_lost_and_no_turn_is_left_over(steps in prop::collection::vec((0_u8..6, 0_usize..20, 0_u32..8), 0..300)) {
-            let mut turns = Turns::new(START, layout());
+        fn nobody_is_lost_and_no_turn_is_left_over(steps in prop::collection::vec((0_u8..8, 0_usize..20, 0_u32..8), 0..300)) {
+            let mut turns = Turns::new(START, layout(), None);
             let mut now = START;
             let mut here = std::collections::BTreeSet::new();
+            let mut sent_to = [0; 20];
             for (what, who, index) in steps {
                 now = now + Duration::from_millis(400);
                 match what {
@@ -322,12 +452,13 @@ mod tests {
                     2 => { here.remove(&who); let _next = turns.end(who); }
                     3 => { here.remove(&who); let _next = turns.leave(who); }
                     4 => if turns.give_up(now, who) { here.remove(&who); },
-                    _ => { turns.sent(part(index)); let _begun = turns.adapt(now, u64::from(index) << 20); }
+                    5 => sent_to[who] += u64::from(index) << 14,
+                    _ => { turns.sent(part(index)); let _begun = turns.adapt(now, u64::from(index) << 20, |who| sent_to[who]); }
                 }
-                let mut all: Vec<usize> = turns.having.iter().copied().chain(turns.line.iter().map(|waiting| waiting.who)).collect();
+                let mut all: Vec<usize> = turns.having.iter().map(|turn| turn.who).chain(turns.line.iter().map(|waiting| waiting.who)).collect();
                 all.sort_unstable();
                 prop_assert_eq!(all, here.iter().copied().collect::<Vec<_>>(), "each is in one place");
-                prop_assert!(turns.line.is_empty() || turns.having.len() >= turns.most, "nobody waits for nothing");
+                prop_assert!(turns.line.is_empty() || !turns.has_room(), "nobody waits for nothing");
                 prop_assert!((TURNS_MIN..=LINKS_MAX).contains(&turns.most));
             }
         }

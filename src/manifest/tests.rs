@@ -46,12 +46,23 @@ fn what_editors_do_to_a_text_changes_nothing() {
         text.replace(ABC, &ABC.to_uppercase()),
         format!("\u{feff}{text}"),
         format!("{text}\n\r\n\n"),
-        text.replace("sample.bin", "files/sample.bin"),
-        text.replace("sample.bin", ".\\sample.bin"),
         text.replace(":9999", ""),
     ];
     for variant in variants {
         assert_eq!(Manifest::parse(variant.as_bytes()), Ok(manifest.clone()), "{variant:?}");
+    }
+}
+
+/// The original programs write paths, and know the composition by what stands there.
+#[test]
+fn a_path_is_kept_beside_the_name() {
+    let manifest = Manifest::parse(sample().as_bytes()).unwrap();
+    assert_eq!(manifest.spelled_name(), "sample.bin");
+    for path in ["files/sample.bin", ".\\sample.bin", "/home/x/sample.bin"] {
+        let text = sample().replace("sample.bin", path);
+        let spelled = Manifest::parse(text.replace('\n', "\r\n").as_bytes()).unwrap();
+        assert_eq!((spelled.spelled_name(), spelled.name()), (path, manifest.name()));
+        assert_eq!((spelled.swarm_id(), spelled.render()), (manifest.swarm_id(), text));
     }
 }
 

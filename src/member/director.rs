@@ -212,7 +212,8 @@ impl Actor {
             self.input(Input::Flowed(id, flow));
         }
         let context = &self.director.context;
-        context.line.adapt(context.progress.given());
+        let sent_to = |id| self.links.get(&id).map_or(0, |handle| handle.shared.written());
+        context.line.adapt(context.progress.given(), sent_to);
         let held_back = context.down.took_hold();
         self.input(Input::Tick { held_back });
         self.publish();
@@ -269,13 +270,13 @@ impl Actor {
 
     fn on_fact(&mut self, id: LinkId, fact: Fact) {
         match fact {
-            Fact::Up { hello, remote, queue } => {
+            Fact::Up { hello, remote, keyed, queue } => {
                 let Some(handle) = self.links.get_mut(&id) else { return };
                 handle.queue = Some(queue);
                 let dialled = handle.dialled;
                 handle.listens = dialled.or(Some(SocketAddr::new(remote.ip(), hello.port)));
                 self.journal.came_up(clock::now(), id, remote, hello.member, dialled.is_some());
-                self.input(Input::LinkUp { link: id, hello, remote, dialled });
+                self.input(Input::LinkUp { link: id, hello, remote, dialled, keyed });
             }
             Fact::Holds(set) => {
                 log::debug!("{id} holds {} parts", set.count());

@@ -24,8 +24,10 @@ struct State {
 }
 
 impl Line {
-    pub(super) fn new(layout: Layout) -> Line {
-        Line(Mutex::new(State { turns: Turns::new(clock::now(), layout), writers: BTreeMap::new() }))
+    /// Nobody waits; `limit` is how many bytes per second the user allows to be sent.
+    pub(super) fn new(layout: Layout, limit: Option<u64>) -> Line {
+        let turns = Turns::new(clock::now(), layout, limit);
+        Line(Mutex::new(State { turns, writers: BTreeMap::new() }))
     }
 
     /// A link begins; its writer hears this queue.
@@ -64,10 +66,10 @@ impl Line {
         self.state().turns.give_up(clock::now(), id)
     }
 
-    /// So many bytes of parts were sent in all.
-    pub(super) fn adapt(&self, sent: u64) {
+    /// So many bytes of parts were sent in all, and so many on one link.
+    pub(super) fn adapt(&self, sent: u64, sent_to: impl Fn(LinkId) -> u64) {
         let mut state = self.state();
-        let next = state.turns.adapt(clock::now(), sent);
+        let next = state.turns.adapt(clock::now(), sent, sent_to);
         state.begin(next);
     }
 

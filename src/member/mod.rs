@@ -80,7 +80,6 @@ use crate::manifest::Manifest;
 use crate::stream::Throttle;
 use crate::text::chain;
 use crate::time::Moment;
-use crate::wire::classic::Subject;
 
 /// What a member needs to know to begin.
 #[derive(Clone, Debug)]
@@ -168,14 +167,14 @@ impl Member {
             key: config.manifest.swarm_key(),
             me: MemberId::from_bytes(entropy::bytes()?),
             port: address.port(),
-            classic: config.classic.then(|| Classic::new(subject_of(&config.manifest))),
+            classic: config.classic.then(|| Classic::new(classic::subject_of(&config.manifest))),
             store,
             buffers: Buffers::new(layout.part_len().max(RUN_BYTES_U32) as usize),
             verifiers,
             up: Throttle::new(config.up.map(NonZeroU64::get)),
             down: Throttle::new(config.down.map(NonZeroU64::get)),
             given: GivenBook::new(layout),
-            line: Line::new(layout),
+            line: Line::new(layout, config.up.map(NonZeroU64::get)),
             flush,
             progress: Progress::default(),
             inbox,
@@ -262,10 +261,6 @@ impl Drop for Member {
             self.join_threads();
         }
     }
-}
-
-fn subject_of(manifest: &Manifest) -> Subject {
-    Subject::new(manifest.name(), manifest.digest())
 }
 
 fn place(config: &Config) -> Place {

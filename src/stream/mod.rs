@@ -19,10 +19,10 @@ pub mod listener;
 pub mod records;
 pub mod throttle;
 
-use std::io;
+use std::io::{self, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use thiserror::Error;
 
@@ -60,6 +60,7 @@ pub enum StreamError {
 pub struct Cut {
     socket: OnceLock<TcpStream>,
     cut: AtomicBool,
+    written: AtomicU64,
 }
 
 impl Cut {
@@ -81,9 +82,38 @@ impl Cut {
         }
     }
 
+    /// The socket, with what is written to it counted.
+    pub const fn counting<'s>(&'s self, stream: &'s TcpStream) -> impl Write + 's {
+        Counting { stream, written: &self.written }
+    }
+
+    /// How many bytes the system took for the socket of those that were counted.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
     /// Whether it was cut.
     #[must_use]
     pub fn is_cut(&self) -> bool {
         self.cut.load(Ordering::Relaxed)
+    }
+}
+
+/// A socket, and where its bytes are counted.
+struct Counting<'s> {
+    stream: &'s TcpStream,
+    written: &'s AtomicU64,
+}
+
+impl Write for Counting<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let len = self.stream.write(bytes)?;
+        self.written.fetch_add(len as u64, Ordering::Relaxed);
+        Ok(len)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
     }
 }

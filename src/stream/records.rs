@@ -221,7 +221,8 @@ impl<'s> SealedWriter<'s> {
     }
 
     fn send(&mut self) -> Result<(), StreamError> {
-        let sent = write_all(self.stream, &self.buffer[..self.record], WRITE_TIMEOUT, || self.cut.is_cut());
+        let stream = self.cut.counting(self.stream);
+        let sent = write_all(stream, &self.buffer[..self.record], WRITE_TIMEOUT, || self.cut.is_cut());
         self.record = 0;
         sent.map_err(StreamError::Socket)
     }

@@ -2,9 +2,15 @@
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use orchestra::manifest::Manifest;
+use orchestra::wire::desk::{Announce, Event, Request, preamble};
+use rustix::process::Signal;
 
 use crate::common::program::PATIENCE;
 use crate::common::swarm::{MIB, Member, SOURCE, Swarm, number};
@@ -13,6 +19,9 @@ use crate::world::{about, conductor, host, swarm};
 
 /// What a member may take of the memory, whatever others do.
 const MEMORY_MAX_KIB: u64 = 128 * 1024;
+
+/// So many questions may wait for their answers, as PROTOCOL.md has it.
+const WINDOW: usize = 16;
 
 /// One end of a link with one of ours, that says what the test says.
 struct Peer {
@@ -33,13 +42,19 @@ impl Peer {
         Peer::over(connect_from(host(), member.address).unwrap(), about)
     }
 
-    /// Dials, and has told that it holds these parts.
-    fn holding(member: &Member, about: &About, held: &[bool]) -> Peer {
+    /// Dials, and was told which parts are there and asked the same.
+    fn met(member: &Member, about: &About) -> Peer {
         let mut peer = Peer::dial(member, about);
         peer.say("DOWN", "");
         let mut heard = [peer.message(), peer.message()];
         heard.sort();
         assert_eq!((heard[0].0.as_str(), heard[1].0.as_str()), ("DOWN", "SEND"));
+        peer
+    }
+
+    /// The same, and it has told that it holds these parts.
+    fn holding(member: &Member, about: &About, held: &[bool]) -> Peer {
+        let mut peer = Peer::met(member, about);
         peer.say("SEND", &mask(held));
         peer
     }
@@ -109,6 +124,22 @@ impl Peer {
         }
     }
 
+    /// Waits until the member has ended the link by itself, for this reason.
+    fn is_left_for(&mut self, swarm: &Swarm, member: &Member, what: &str, why: &str) {
+        self.ends(what);
+        let us = format!(" with {} ended: ", self.stream.local_addr().unwrap());
+        let since = Instant::now();
+        let told = loop {
+            let log = swarm.log(member);
+            if let Some((_, end)) = log.lines().find_map(|line| line.split_once(&us)) {
+                break end.to_owned();
+            }
+            assert!(since.elapsed() < PATIENCE, "{what}: the log does not tell of the end:\n{log}");
+            thread::sleep(Duration::from_millis(20));
+        };
+        assert_eq!(told, why, "{what}");
+    }
+
     /// Waits until the other side has ended the link.
     fn ends(&mut self, what: &str) {
         let since = Instant::now();
@@ -117,6 +148,11 @@ impl Peer {
             self.buffer.clear();
         }
     }
+}
+
+/// What the log says of a link whose other side broke the protocol in this way.
+fn broke(why: &str) -> String {
+    format!("the other side broke the protocol: {why}")
 }
 
 fn memory_kib(member: &Member) -> u64 {
@@ -131,49 +167,69 @@ fn source(swarm: &Swarm) -> Member {
     source
 }
 
+/// Every case is said on a connection that stays open, so it is the member that ends it, and its log says why.
 #[test]
 fn what_breaks_the_protocol_ends_the_link_and_costs_nothing() {
+    const WORD: &str = "a word of the classic protocol was expected";
+    const NAME_LINE: &str = "a line of at most 255 bytes was expected";
+    const MASK_LINE: &str = "a line of at most 6 bytes was expected";
+    const MASK: &str = "a set of parts that does not fit the composition";
+    const NO_PART: &str = "parts 4294967295 to 4294967295+1 do not exist";
+    const NUMBER: &str = "a number was expected";
+    const NOT_ASKED: &str = "parts came or were refused that were not asked for";
+
     let swarm = swarm(MIB, "64K");
     let about = about(&swarm);
     let source = source(&swarm);
     let parts = about.parts();
+    assert_eq!(parts, 16, "the reasons below count on it");
     let name = |name: &str| format!("DOWN\r\n{name}\r\n{}\r\n", about.sha1).into_bytes();
-    let digits = vec![b'7'; 10_000_000];
-    let cases: Vec<(&str, Vec<u8>)> = vec![
-        ("an unknown word", b"HELO\r\n".to_vec()),
-        ("a word of the conductor", about.message("UPLD", "10001")),
-        ("a name of 256 bytes", name(&"n".repeat(256))),
-        ("a name without end", [b"DOWN\r\n".to_vec(), vec![b'n'; 1 << 20]].concat()),
-        ("a name that is no text", b"DOWN\r\n\xff\r\n".to_vec()),
-        ("part 0", about.message("PART", "0")),
-        ("a part beyond the end", about.message("PART", &(parts + 1).to_string())),
-        ("a part far beyond the end", about.message("PART", "9999999999")),
-        ("a negative part", about.message("PART", "-1")),
-        ("a part with a space", about.message("PART", " 1")),
-        ("a part that nobody asked for", [about.message("STRT", "1"), about.part(1).to_vec()].concat()),
-        ("a refusal that nobody asked for", about.message("NONE", "1")),
-        ("that it does not share it", about.message("NONE", "0")),
-        ("a mask that is too short", about.message("SEND", "5")),
-        ("a mask that is too long", about.message("SEND", &mask(&vec![true; parts + 1]))),
-        ("a negative mask", about.message("SEND", &format!("-{}", mask(&vec![true; parts])))),
-        ("a mask with spaces", about.message("SEND", &format!(" {} ", mask(&vec![true; parts])))),
-        ("a mask of 10 MB", [about.message("SEND", ""), digits].concat()),
-        ("a mask of another file", {
-            let other = About { sha1: "0".repeat(40), ..about.clone() };
-            other.message("SEND", &mask(&vec![true; parts]))
-        }),
+    let other = About { sha1: "0".repeat(40), ..about.clone() };
+    let endless = |start: Vec<u8>, byte: u8| [start, vec![byte; 10_000_000]].concat();
+    let cases: Vec<(&str, Vec<u8>, &str)> = vec![
+        ("an unknown word", b"HELO\r\n".to_vec(), WORD),
+        ("a word of the conductor", about.message("UPLD", "10001"), WORD),
+        ("a name of 256 bytes", name(&"n".repeat(256)), NAME_LINE),
+        ("a name without end", endless(b"DOWN\r\n".to_vec(), b'n'), NAME_LINE),
+        ("a name that is no text", b"DOWN\r\n\xff\r\n".to_vec(), "a line is not UTF-8"),
+        ("no checksum", b"DOWN\r\nname\r\nxyz\r\n".to_vec(), "a checksum of 40 hex digits was expected"),
+        ("part 0", about.message("PART", "0"), NO_PART),
+        ("a part beyond the end", about.message("PART", "17"), "parts 16 to 16+1 do not exist"),
+        ("a part far beyond the end", about.message("PART", "9999999999"), NO_PART),
+        ("a negative part", about.message("PART", "-1"), NUMBER),
+        ("a part with a space", about.message("PART", " 1"), NUMBER),
+        (
+            "a part that nobody asked for",
+            [about.message("STRT", "1"), about.part(1).to_vec()].concat(),
+            NOT_ASKED,
+        ),
+        ("a refusal that nobody asked for", about.message("NONE", "1"), NOT_ASKED),
+        ("a mask that is too short", about.message("SEND", "5"), MASK),
+        ("a mask that is too long", about.message("SEND", &mask(&vec![true; parts + 1])), MASK),
+        ("a negative mask", about.message("SEND", "-65536"), MASK),
+        ("a mask with a space", about.message("SEND", " 65536"), MASK),
+        ("a mask of 10 MB", endless(b"SEND\r\n".to_vec(), b'7'), NAME_LINE),
+        ("a mask of 10 MB in its place", endless(about.message("SEND", ""), b'7'), MASK_LINE),
+        ("a mask of another file", other.message("SEND", &mask(&vec![true; parts])), NOT_ASKED),
     ];
-    for (what, bytes) in cases {
-        let mut peer = Peer::dial(&source, &about);
+    for (what, bytes, why) in cases {
+        let mut peer = Peer::met(&source, &about);
         peer.put(&bytes);
-        drop(peer.stream.shutdown(Shutdown::Write));
-        peer.ends(what);
+        peer.is_left_for(&swarm, &source, what, &broke(why));
     }
+    let mut peer = Peer::met(&source, &about);
+    peer.say("NONE", "0");
+    peer.is_left_for(
+        &swarm,
+        &source,
+        "that it does not share it",
+        "the other side wants another composition",
+    );
     // A bad mask after a good beginning, and two good ones for one question.
-    for second in ["5".to_owned(), mask(&vec![false; parts])] {
+    for (second, why) in [("5".to_owned(), MASK), (mask(&vec![false; parts]), NOT_ASKED)] {
         let mut peer = Peer::holding(&source, &about, &vec![false; parts]);
         peer.say("SEND", &second);
-        peer.ends("a second mask");
+        peer.is_left_for(&swarm, &source, "a second mask", &broke(why));
     }
     assert!(memory_kib(&source) < MEMORY_MAX_KIB, "{} KiB", memory_kib(&source));
     let honest = Original::start(&about, host(), conductor(&swarm), false);
@@ -222,7 +278,68 @@ fn several_questions_at_once_are_answered_and_too_many_are_not() {
     }
     let flood = about.message("DOWN", "").repeat(10_000);
     peer.put(&flood);
-    peer.ends("a flood of questions");
+    let why = broke("more was asked for than the window allows");
+    peer.is_left_for(&swarm, &source, "a flood of questions", &why);
+    source.leaves();
+}
+
+/// Strangers who ask and hardly read have every turn to be sent parts for a moment, and not for as long as they like.
+#[test]
+fn who_hardly_reads_does_not_keep_others_waiting() {
+    let swarm = swarm(32 * MIB, "4M");
+    let about = about(&swarm);
+    let source = source(&swarm);
+    // From here on the source knows how much it can send.
+    let mut first = swarm.member("first", &[]);
+    first.until_complete();
+    first.leaves();
+    let stop = Arc::new(AtomicBool::new(false));
+    let readers: Vec<_> = (1..=4)
+        .map(|number: usize| {
+            let mut peer = Peer::holding(&source, &about, &vec![false; about.parts()]);
+            peer.say("PART", &number.to_string());
+            assert_eq!(peer.message(), ("STRT".to_owned(), number.to_string()), "its turn has begun");
+            let stop = Arc::clone(&stop);
+            thread::spawn(move || {
+                // So little that it takes minutes, and enough for the writer not to give up.
+                while !stop.load(Ordering::Relaxed) {
+                    assert_ne!(peer.stream.read(&mut [0; 5_000]).unwrap(), 0, "the link has ended");
+                    thread::sleep(Duration::from_millis(500));
+                }
+            })
+        })
+        .collect();
+    let mut getter = swarm.member("getter", &[]);
+    getter.until_complete();
+    stop.store(true, Ordering::Relaxed);
+    // None of them was cut for it.
+    readers.into_iter().for_each(|reader| reader.join().unwrap());
+    getter.leaves();
+    source.leaves();
+    swarm.assert_has("getter");
+}
+
+/// Whoever keeps just as many questions waiting as may be, by asking the next one when an answer is whole, is served.
+#[test]
+fn a_window_that_is_always_full_is_served() {
+    let swarm = swarm(4 * MIB, "64K");
+    let about = about(&swarm);
+    let mut source = swarm.member(SOURCE, &["--classic", "--up", "4M"]);
+    source.until_complete();
+    let lacking = vec![false; about.parts()];
+    let mut peer = Peer::holding(&source, &about, &lacking);
+    let mut questions = (1..=about.parts()).map(|number| number.to_string());
+    for number in questions.by_ref().take(WINDOW) {
+        peer.say("PART", &number);
+    }
+    for expected in 1..=about.parts() {
+        let answer = peer.message_but_lists(&lacking);
+        assert_eq!(answer, ("STRT".to_owned(), expected.to_string()));
+        assert_eq!(peer.bytes(about.part(expected).len()), about.part(expected));
+        if let Some(number) = questions.next() {
+            peer.say("PART", &number);
+        }
+    }
     source.leaves();
 }
 
@@ -234,17 +351,20 @@ fn who_never_tells_what_it_holds_or_says_a_line_for_ever_is_left() {
     let mut mute = Peer::dial(&source, &about);
     mute.say("DOWN", "");
     let mut slow = Peer::dial(&source, &about);
+    let mut drip = slow.stream.try_clone().unwrap();
     let line = thread::spawn(move || {
         // A byte now and then does not keep the link.
-        for byte in b"DOWN\r\nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn" {
-            if slow.stream.write_all(&[*byte]).is_err() {
+        for byte in b"DOWN\r\n".iter().chain(&[b'n'; 200]) {
+            if drip.write_all(&[*byte]).is_err() {
                 return;
             }
             thread::sleep(Duration::from_millis(500));
         }
-        slow.ends("a line for ever");
+        panic!("it was listened to for more than a minute and a half");
     });
-    mute.ends("no answer to the question for the list");
+    let late = "no valid hello in time";
+    mute.is_left_for(&swarm, &source, "no answer to the question for the list", late);
+    slow.is_left_for(&swarm, &source, "a line for ever", late);
     line.join().unwrap();
     source.leaves();
 }
@@ -286,7 +406,8 @@ fn a_question_for_a_part_that_never_comes_is_refused() {
             None => break,
         }
     }
-    getter.signal(rustix::process::Signal::TERM);
+    peer.is_left_for(&swarm, &getter, "a refusal", "the other side has nothing more to ask on it");
+    getter.signal(Signal::TERM);
     getter.ends_with(3);
 }
 
@@ -326,7 +447,7 @@ fn ours_asks_one_thing_at_a_time_for_what_is_there() {
     let told = set.iter().filter(|&&held| held).count();
     assert!((told == asked.len() - 1 || told == asked.len() - 2) && !set[refused.unwrap() - 1], "{told}");
     drop(peer);
-    getter.signal(rustix::process::Signal::TERM);
+    getter.signal(Signal::TERM);
     getter.ends_with(3);
 }
 
@@ -338,9 +459,40 @@ fn it_is_not_spoken_unless_asked_for() {
     source.until_complete();
     let mut peer = Peer::dial(&source, &about);
     peer.say("DOWN", "");
-    drop(peer.stream.shutdown(Shutdown::Write));
     assert_eq!(peer.line(), None);
+    let why = broke("the first bytes are not those of this protocol");
+    peer.is_left_for(&swarm, &source, "another dialect", &why);
     source.leaves();
+}
+
+/// Whoever can break connections does not hear in plain text what would be sealed.
+#[test]
+fn an_address_that_a_conductor_of_ours_tells_is_not_tried_in_the_other_dialect() {
+    let swarm = swarm(MIB, "64K");
+    let at = host();
+    let listener = TcpListener::bind((at, 0)).unwrap();
+    let mut question = preamble().to_vec();
+    let manifest = Manifest::parse(&fs::read(swarm.path("song.orch")).unwrap()).unwrap();
+    let announce = Announce {
+        swarm: *manifest.swarm_id().as_bytes(),
+        port: listener.local_addr().unwrap().port(),
+        complete: true,
+        left: 0,
+        event: Event::Started,
+    };
+    Request::Announce(announce).append_to(&mut question);
+    let mut desk = connect_from(at, conductor(&swarm)).unwrap();
+    desk.write_all(&question).unwrap();
+    desk.read_exact(&mut [0; 4]).unwrap();
+    let getter = swarm.member("getter", &["--classic"]);
+    for _ in 0..4 {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut naming = [0; 4];
+        stream.read_exact(&mut naming).unwrap();
+        assert_eq!(&naming, b"ORCH");
+    }
+    getter.signal(Signal::TERM);
+    getter.ends_with(3);
 }
 
 /// Whoever a user names may be an original: what it does not understand in one dialect is said in the other.
@@ -363,6 +515,6 @@ fn a_member_that_was_named_is_tried_in_both_dialects() {
     peer.say("SEND", &mask(&held));
     assert_eq!(peer.message_but_lists(&held).0, "PART");
     drop(peer);
-    getter.signal(rustix::process::Signal::TERM);
+    getter.signal(Signal::TERM);
     assert_eq!(number(&getter.ends_with(3), "parts"), 0);
 }

@@ -7,8 +7,8 @@ use orchestra::identity::MemberId;
 use rustix::process::Signal;
 
 use crate::common::program::PATIENCE;
-use crate::common::swarm::{MIB, SOURCE, fetched, number};
-use crate::original::{OldConductor, Original, mask, unmask};
+use crate::common::swarm::{MIB, NAME, SOURCE, fetched, number};
+use crate::original::{About, OldConductor, Original, mask, unmask};
 use crate::world::{about, conductor, host, swarm};
 
 const CLASSIC: &[&str] = &["--classic"];
@@ -59,6 +59,28 @@ fn both_ways_with_an_original_conductor() {
     leecher.completes(PATIENCE);
     getter.leaves();
     swarm.assert_has("getter");
+}
+
+/// An original writes the path that it was given into the manifest, and knows the composition by that and nothing else.
+#[test]
+fn a_manifest_whose_name_is_a_path_is_spoken_of_as_it_stands() {
+    let swarm = swarm(MIB, "32K");
+    let path = format!("/home/x/{NAME}");
+    swarm.edit_manifest(2, &path);
+    let about = About { name: path, ..about(&swarm) };
+    let old = OldConductor::knowing(&[]);
+    for conductor in [conductor(&swarm), old.address] {
+        let place = format!("of-{}", conductor.port());
+        let with = ["--classic", "--conductor", &conductor.to_string()];
+        let seeder = Original::start(&about, host(), conductor, true);
+        let mut ours = swarm.member(&place, &with);
+        ours.until_complete();
+        drop(seeder);
+        let leecher = Original::start(&about, host(), conductor, false);
+        leecher.completes(PATIENCE);
+        ours.leaves();
+        swarm.assert_has(&place);
+    }
 }
 
 /// The ones know nobody who has it but the one in the middle, and ask it for what it has not got yet.

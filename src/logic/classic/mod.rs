@@ -2,6 +2,7 @@
 //!
 //! - [`session`]: what one message on one link means, and whether it may come;
 //! - [`duties`]: what a link says next: our questions, one at a time, and the answers to those of the other side;
+//! - [`doubt`]: whether a conductor is asked in our dialect as well;
 //! - [`dialects`]: in which of the two dialects an address is dialled;
 //! - [`sample`]: a few of many addresses that a conductor tells;
 //! - [`complaints`]: whom a conductor does not hand out because others complained.
@@ -11,6 +12,7 @@
 
 pub mod complaints;
 pub mod dialects;
+pub mod doubt;
 pub mod duties;
 pub mod sample;
 pub mod session;

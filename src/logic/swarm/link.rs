@@ -29,6 +29,8 @@ pub(super) struct Link {
     pub(super) source: IpAddr,
     /// We opened it.
     pub(super) dialled: bool,
+    /// The far end proved that it has the manifest.
+    pub(super) keyed: bool,
     /// What the far end says it holds; none until it said so.
     pub(super) theirs: Option<PartSet>,
     /// The parts among them that it has not refused.
@@ -101,6 +103,7 @@ impl Link {
             host: host.to_canonical(),
             source: source_of(host),
             dialled,
+            keyed: true,
             theirs: None,
             askable: PartSet::empty(layout),
             deferred: Vec::new(),

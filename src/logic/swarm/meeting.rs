@@ -39,6 +39,14 @@ pub(super) struct Meeting {
     conductor: Conductor,
 }
 
+/// Whom a link is with, as far as sockets and handshakes tell.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Far {
+    pub(super) remote: SocketAddr,
+    pub(super) dialled: Option<SocketAddr>,
+    pub(super) keyed: bool,
+}
+
 /// How the last announce went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Conductor {
@@ -181,10 +189,10 @@ impl Swarm {
         now: Moment,
         id: LinkId,
         hello: Hello,
-        remote: SocketAddr,
-        dialled: Option<SocketAddr>,
+        far: Far,
         orders: &mut Vec<Order>,
     ) {
+        let Far { remote, dialled, keyed } = far;
         let source = source_of(remote.ip());
         let claimed = || Some(SocketAddr::new(remote.ip(), hello.port)).filter(|_| hello.port != 0);
         // Somebody else may be at the address that it claims.
@@ -199,7 +207,7 @@ impl Swarm {
         let host = remote.ip().to_canonical();
         let is_same = |link: &&Link| link.member == hello.member && link.host == host;
         let same = self.links.values().filter(is_same).count();
-        let room = self.room_for(source, dialled.is_some());
+        let room = self.room_for(source, dialled.is_some(), keyed);
         let refusal = if hello.member == self.rules.member {
             Some(Reason::Oneself)
         } else if refused {
@@ -235,6 +243,7 @@ impl Swarm {
         let mut link = Link::new(now, self.rules.layout, hello.member, address, host, is_dialled);
         // Newcomers are told at once whom else there is.
         link.gossiped = Moment::START;
+        link.keyed = keyed;
         link.suspect = self.suspects.is_suspect(now, source);
         self.links.insert(id, link);
     }

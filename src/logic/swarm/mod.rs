@@ -32,7 +32,7 @@ use std::net::SocketAddr;
 
 pub use self::link::Flow;
 use self::link::{Asked, Link, smoothed};
-use self::meeting::Meeting;
+use self::meeting::{Far, Meeting};
 pub use self::room::{Knock, Room, Seat, has_room_to_dial, may_knock, room_for};
 use super::picker::Picker;
 use super::suspects::Suspects;
@@ -100,6 +100,8 @@ pub enum Input {
         remote: SocketAddr,
         /// The address that was dialled, if we dialled.
         dialled: Option<SocketAddr>,
+        /// Whether the far end proved that it has the manifest; in the classic protocol nobody can.
+        keyed: bool,
     },
     /// The far end told all that it holds.
     Holds(LinkId, PartSet),
@@ -256,8 +258,8 @@ impl Swarm {
             Input::CheckEnded => self.on_check_ended(now, orders),
             Input::Named(address) => self.on_named(now, address, orders),
             Input::DialFailed(address) => self.on_dial_failed(now, address),
-            Input::LinkUp { link, hello, remote, dialled } => {
-                self.on_link_up(now, link, hello, remote, dialled, orders);
+            Input::LinkUp { link, hello, remote, dialled, keyed } => {
+                self.on_link_up(now, link, hello, Far { remote, dialled, keyed }, orders);
             }
             Input::Holds(link, set) => self.on_holds(now, link, set, orders),
             Input::HoldsAlso(link, runs) => self.on_holds_also(now, link, &runs, orders),

@@ -2,7 +2,8 @@
 //!
 //! A flood of links must not keep a member from the rest of the swarm, however many members those who open them
 //! claim to be. So some of the room is for those whom the member dials itself, and in the rest a host that has
-//! more links than others gives way to them.
+//! more links than others gives way to them. Those who cannot prove that they have the manifest, since they speak the
+//! classic protocol, have a share of it all, and give way to those who can.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -10,7 +11,9 @@ use std::net::IpAddr;
 
 use super::link::Link;
 use super::{LinkId, Swarm};
-use crate::limits::{LINKS_DIALLED_MAX, LINKS_DIALLED_MIN, LINKS_MAX, PENDING_MAX, PENDING_PER_ADDRESS_MAX};
+use crate::limits::{
+    LINKS_DIALLED_MAX, LINKS_DIALLED_MIN, LINKS_KEYLESS_MAX, LINKS_MAX, PENDING_MAX, PENDING_PER_ADDRESS_MAX,
+};
 use crate::logic::addresses::source_of;
 
 /// Whether there is room for one more link.
@@ -31,25 +34,38 @@ pub struct Seat<Id, Worth> {
     pub id: Id,
     /// Whether the member dialled it itself.
     pub dialled: bool,
+    /// Whether the other side proved that it has the key.
+    pub keyed: bool,
     /// With whom, as a [source of connections](source_of).
     pub source: IpAddr,
     /// Of two links the one that is worth less gives way.
     pub worth: Worth,
 }
 
-/// Whether a member with these links has room for one with somebody at this source of connections.
+/// Whether a member with these links has room for one with somebody at this source of connections, who proved to have the
+/// key or did not.
 #[must_use]
 pub fn room_for<Id: Copy, Worth: Ord + Copy>(
     source: IpAddr,
     dialled: bool,
+    keyed: bool,
     seats: &[Seat<Id, Worth>],
 ) -> Room<Id> {
+    let keyless = || seats.iter().filter(|seat| !seat.keyed);
     let accepted = seats.iter().filter(|seat| !seat.dialled).count();
+    let has_share = keyed || keyless().count() < LINKS_KEYLESS_MAX;
     let is_free = dialled || accepted < LINKS_MAX - LINKS_DIALLED_MIN;
-    if is_free && seats.len() < LINKS_MAX {
+    if has_share && is_free && seats.len() < LINKS_MAX {
         return Room::Free;
     }
-    who_gives_way(source, seats).map_or(Room::Full, Room::InsteadOf)
+    let gives_way = if keyed {
+        // Whoever is accepted needs the place of one that was.
+        let stranger = keyless().filter(|seat| dialled || !seat.dialled).min_by_key(|seat| seat.worth);
+        stranger.map(|seat| seat.id).or_else(|| who_gives_way(source, seats.iter()))
+    } else {
+        who_gives_way(source, keyless())
+    };
+    gives_way.map_or(Room::Full, Room::InsteadOf)
 }
 
 /// Whether a member may dial somebody that has so many links, so many of which it dialled itself, and so many dials under
@@ -60,17 +76,20 @@ pub const fn has_room_to_dial(links: usize, dialled: usize, dials: usize) -> boo
 }
 
 /// Of those that others opened, the least useful link of the source that has most, unless this one has as many.
-fn who_gives_way<Id: Copy, Worth: Ord + Copy>(source: IpAddr, seats: &[Seat<Id, Worth>]) -> Option<Id> {
+fn who_gives_way<'s, Id: Copy + 's, Worth: Ord + Copy + 's>(
+    source: IpAddr,
+    seats: impl Iterator<Item = &'s Seat<Id, Worth>>,
+) -> Option<Id> {
     let mut sources: BTreeMap<IpAddr, usize> = BTreeMap::new();
-    let accepted = || seats.iter().filter(|seat| !seat.dialled);
-    accepted().for_each(|seat| *sources.entry(seat.source).or_default() += 1);
+    let accepted: Vec<_> = seats.filter(|seat| !seat.dialled).collect();
+    accepted.iter().for_each(|seat| *sources.entry(seat.source).or_default() += 1);
     let ours = sources.get(&source).copied().unwrap_or(0);
     let (&crowd, &most) = sources.iter().max_by_key(|&(_, count)| count)?;
     // With one more, this one would have as many: they would take turns.
     if most <= ours + 1 {
         return None;
     }
-    accepted().filter(|seat| seat.source == crowd).min_by_key(|seat| seat.worth).map(|seat| seat.id)
+    accepted.into_iter().filter(|seat| seat.source == crowd).min_by_key(|seat| seat.worth).map(|seat| seat.id)
 }
 
 /// What becomes of one more connection that somebody opened.
@@ -110,17 +129,17 @@ pub fn may_knock(from: IpAddr, pending: impl Iterator<Item = (LinkId, IpAddr)>, 
 
 impl Swarm {
     /// Whether there is room for a link with somebody at this source of connections.
-    pub(super) fn room_for(&self, source: IpAddr, dialled: bool) -> Room<LinkId> {
+    pub(super) fn room_for(&self, source: IpAddr, dialled: bool, keyed: bool) -> Room<LinkId> {
         let seat = |(&id, link): (&LinkId, &Link)| {
             let worth = (link.brought, link.useful);
-            Seat { id, dialled: link.dialled, source: link.source, worth }
+            Seat { id, dialled: link.dialled, keyed: link.keyed, source: link.source, worth }
         };
-        room_for(source, dialled, &self.links.iter().map(seat).collect::<Vec<_>>())
+        room_for(source, dialled, keyed, &self.links.iter().map(seat).collect::<Vec<_>>())
     }
 
-    /// Whether it may dial somebody, with so many dials under way.
+    /// Whether it may dial somebody, with so many dials under way. Those who have no key do not keep it from members.
     pub(super) fn has_room_to_dial(&self, dials: usize) -> bool {
-        let dialled = self.links.values().filter(|link| link.dialled).count();
+        let dialled = self.links.values().filter(|link| link.dialled && link.keyed).count();
         has_room_to_dial(self.links.len(), dialled, dials)
     }
 }

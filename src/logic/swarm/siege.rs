@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::limits::{
-    DIALS_MAX, GOSSIP_HEARD_INTERVAL, HEDGE_PATIENCE, LINKS_DIALLED_MIN, ROSTER_MAX, STALL_TIMEOUT,
+    DIALS_MAX, GOSSIP_HEARD_INTERVAL, HEDGE_PATIENCE, LINKS_DIALLED_MIN, LINKS_KEYLESS_MAX, ROSTER_MAX,
+    STALL_TIMEOUT,
 };
 use std::time::Duration;
 
@@ -48,7 +49,7 @@ impl Siege {
         let hello = Hello { member: MemberId::from_bytes([member; 16]), port: 1, abilities: 0 };
         let link = LinkId(link);
         self.flows.insert(link, Flow::default());
-        self.step(Input::LinkUp { link, hello, remote: address(host, 50_000), dialled: None })
+        self.step(Input::LinkUp { link, hello, remote: address(host, 50_000), dialled: None, keyed: true })
     }
 
     /// The same, by somebody who holds everything.
@@ -237,8 +238,40 @@ fn a_flood_of_links_leaves_room_for_others() {
     assert_eq!(orders, [Order::Dial(address(2, 1))]);
     let hello = Hello { member: MemberId::from_bytes([202; 16]), port: 1, abilities: 0 };
     let (link, to) = (LinkId(1_001), address(2, 1));
-    let up = Input::LinkUp { link, hello, remote: to, dialled: Some(to) };
+    let up = Input::LinkUp { link, hello, remote: to, dialled: Some(to), keyed: true };
     assert_eq!(siege.step(up), []);
+}
+
+/// Many hosts open as many links as they may, and none of them can prove that it has the manifest.
+#[test]
+fn whoever_has_no_key_leaves_room_for_those_who_have() {
+    let mut siege = Siege::of(1, 1 << 20);
+    let up = |siege: &mut Siege, link: u64, host: u8, keyed: bool, dialled: bool| {
+        let hello = Hello { member: MemberId::from_bytes([host; 16]), port: 0, abilities: 0 };
+        let (link, remote) = (LinkId(link), address(host, 50_000));
+        let dialled = dialled.then_some(remote);
+        siege.step(Input::LinkUp { link, hello, remote, dialled, keyed })
+    };
+    let count =
+        |siege: &Siege, keyed: bool| siege.swarm.links.values().filter(|link| link.keyed == keyed).count();
+    for link in 0..200 {
+        up(&mut siege, link, u8::try_from(link % 50).unwrap(), false, link % 3 == 0);
+        assert!(count(&siege, false) <= LINKS_KEYLESS_MAX);
+    }
+    assert_eq!(count(&siege, false), LINKS_KEYLESS_MAX);
+    // Those who have it take every place that there is for them, and keep it.
+    for host in 100..=200 {
+        up(&mut siege, 1_000 + u64::from(host), host, true, false);
+    }
+    assert!(count(&siege, true) >= LINKS_MAX - LINKS_KEYLESS_MAX, "{}", count(&siege, true));
+    for host in 201..=220 {
+        up(&mut siege, 1_000 + u64::from(host), host, true, true);
+    }
+    assert_eq!((count(&siege, true), count(&siege, false)), (LINKS_MAX, 0));
+    for host in 1..=50 {
+        let orders = up(&mut siege, 2_000 + u64::from(host), host, false, false);
+        assert_eq!(orders, [Order::Close(LinkId(2_000 + u64::from(host)), Reason::TooMany)]);
+    }
 }
 
 #[test]
@@ -308,7 +341,7 @@ impl Siege {
         let hello = Hello { member: MemberId::from_bytes([member; 16]), port: 9, abilities: 0 };
         let (id, to) = (LinkId(link), address(host, port));
         self.flows.insert(id, Flow::default());
-        let up = Input::LinkUp { link: id, hello, remote: to, dialled: Some(to) };
+        let up = Input::LinkUp { link: id, hello, remote: to, dialled: Some(to), keyed: true };
         let mut orders = self.step(up);
         orders.extend(self.step(Input::Holds(id, PartSet::full(self.layout))));
         orders
@@ -353,7 +386,7 @@ fn who_lies_under_ever_new_names_is_asked_for_little() {
                 abilities: 0,
             };
             let (id, remote) = (LinkId(link), address(66, 50_000));
-            siege.step(Input::LinkUp { link: id, hello, remote, dialled: None });
+            siege.step(Input::LinkUp { link: id, hello, remote, dialled: None, keyed: true });
             let mut orders = siege.step(Input::Holds(id, PartSet::full(siege.layout)));
             orders.extend(siege.waits_for(TICK_INTERVAL));
             asked += bytes_wanted(&orders, siege.layout);
@@ -415,7 +448,7 @@ fn a_claimed_port_brings_no_blame_to_who_is_there() {
     assert!(dials.contains(&Order::Dial(honest)), "nor is it not dialled: {dials:?}");
     // Once it was dialled, nobody else counts as being there.
     let hello = Hello { member: MemberId::from_bytes([1; 16]), port: 1, abilities: 0 };
-    siege.step(Input::LinkUp { link: LinkId(4), hello, remote: honest, dialled: Some(honest) });
+    siege.step(Input::LinkUp { link: LinkId(4), hello, remote: honest, dialled: Some(honest), keyed: true });
     siege.step(Input::LinkDown(LinkId(4)));
     assert_eq!(siege.up(5, 67, 1), []);
     let dials = siege.waits_for(Duration::from_secs(5));
@@ -458,7 +491,7 @@ fn a_member_that_moves_is_let_in_beside_its_dead_links() {
     let mut up = |link: u64, host: u16| {
         let hello = Hello { member: MemberId::from_bytes([1; 16]), port: 1, abilities: 0 };
         let remote = SocketAddr::from(([0xfd77, 0, 0, 0, 0, 0, 0, host], 50_000));
-        siege.step(Input::LinkUp { link: LinkId(link), hello, remote, dialled: None })
+        siege.step(Input::LinkUp { link: LinkId(link), hello, remote, dialled: None, keyed: true })
     };
     for link in 1..=4 {
         assert_eq!(up(link, 3), []);

@@ -178,7 +178,7 @@ impl World {
         for (one, link, other, dialled) in [(member, near_link, far, Some(to)), (far, far_link, member, None)]
         {
             let hello = Hello { member: member_id(other), port: 1, abilities: 0 };
-            let up = Input::LinkUp { link, hello, remote: address(other), dialled };
+            let up = Input::LinkUp { link, hello, remote: address(other), dialled, keyed: true };
             self.soon(Event::Input(one, up));
             let held = self.members[other].swarm.held().clone();
             self.soon(Event::Input(one, Input::Holds(link, held)));

@@ -6,9 +6,16 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::host::clock;
 use crate::logic::addresses::normalised;
 use crate::logic::classic::dialects::{Dialect, Dialects};
+use crate::manifest::Manifest;
 use crate::wire::classic::Subject;
+
+/// What the classic protocol calls the composition of this manifest.
+pub(super) fn subject_of(manifest: &Manifest) -> Subject {
+    Subject::spelled(manifest.spelled_name(), manifest.name(), manifest.digest())
+}
 
 /// See the module. Nobody waits while holding a lock of it.
 #[derive(Debug)]
@@ -30,10 +37,10 @@ impl Classic {
         self.dialects().of(normalised(address))
     }
 
-    /// Members that speak our dialect are there, as somebody says.
+    /// Members that speak our dialect are there: they did, or a conductor of ours says so.
     pub(super) fn heard_natively(&self, addresses: &[SocketAddr]) {
-        let mut dialects = self.dialects();
-        addresses.iter().for_each(|&address| dialects.on_native(normalised(address)));
+        let (now, mut dialects) = (clock::now(), self.dialects());
+        addresses.iter().for_each(|&address| dialects.on_native(now, normalised(address)));
     }
 
     /// A classic conductor told of these.
@@ -44,7 +51,7 @@ impl Classic {
 
     /// Somebody is there, and did not understand.
     pub(super) fn misunderstood(&self, address: SocketAddr, spoken: Dialect) {
-        self.dialects().on_misunderstood(normalised(address), spoken);
+        self.dialects().on_misunderstood(clock::now(), normalised(address), spoken);
     }
 
     /// A classic link begins that we dialled from this address, until the guard is dropped.

@@ -10,17 +10,14 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::Classic;
 use crate::host::clock;
-use crate::limits::{
-    CLASSIC_ASK_INTERVAL, CLASSIC_LONELY_INTERVAL, CLASSIC_NATIVE_PATIENCE, CLASSIC_NATIVE_PAUSE,
-    DESK_TIMEOUT, LEAVE_GRACE,
-};
+use crate::limits::{CLASSIC_ASK_INTERVAL, CLASSIC_LONELY_INTERVAL, DESK_TIMEOUT, LEAVE_GRACE};
+use crate::logic::classic::doubt::Doubt;
 use crate::logic::classic::sample::merged;
 use crate::member::context::Context;
 use crate::member::director::Event;
 use crate::member::scout::{Answer, Ask, Native};
 use crate::stream::classic;
 use crate::text::chain;
-use crate::time::Moment;
 use crate::wire::desk::{Event as About, Greeted, Roster};
 
 /// What is known of the conductor.
@@ -30,8 +27,8 @@ struct Desk<'c> {
     native: Native,
     /// Others of whom it told in the classic protocol, last time that it answered there.
     told: Vec<SocketAddr>,
-    /// It is not asked in our dialect before.
-    native_due: Moment,
+    /// Whether it speaks our dialect as well.
+    doubt: Doubt,
     /// Chooses of whom to hear if it tells of very many.
     rng: fastrand::Rng,
     /// The log says once that it does not answer in the classic protocol.
@@ -46,9 +43,9 @@ pub(in crate::member) fn run(
     seed: u64,
     asks: &Receiver<Ask>,
 ) {
-    let rng = fastrand::Rng::with_seed(seed);
-    let mut desk =
-        Desk { context, classic, native, told: Vec::new(), native_due: Moment::START, rng, mute: false };
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let doubt = Doubt::new(rng.u64(..));
+    let mut desk = Desk { context, classic, native, told: Vec::new(), doubt, rng, mute: false };
     loop {
         match asks.recv_timeout(CLASSIC_ASK_INTERVAL) {
             Ok(ask) => context.report(Event::Scout(desk.answer(&ask))),
@@ -63,24 +60,30 @@ impl Desk<'_> {
     fn answer(&mut self, ask: &Ask) -> Answer {
         if ask.announce.event == About::Left {
             // The classic protocol has no word for it, and nobody waits for this answer for long.
-            return match self.is_native_due() {
+            return match self.doubt.is_due(clock::now()) {
                 true => self.native.answer(self.context, ask, LEAVE_GRACE),
                 false => self.roster(),
             };
         }
         let is_heard = self.ask_classically();
-        if is_heard && !self.is_native_due() {
+        if is_heard && !self.doubt.is_due(clock::now()) {
             return self.roster();
         }
-        let patience = if is_heard { CLASSIC_NATIVE_PATIENCE } else { DESK_TIMEOUT };
-        match self.native.answer(self.context, ask, patience) {
+        let patience = if is_heard { self.doubt.patience() } else { DESK_TIMEOUT };
+        let answer = self.native.answer(self.context, ask, patience);
+        match &answer {
+            Answer::Roster(_) | Answer::Greeted(_) | Answer::Refused(_) => self.doubt.on_answer(clock::now()),
+            Answer::Silent(_) if is_heard => self.doubt.on_silence(clock::now()),
+            // It is not there at all, and that is told.
+            Answer::Silent(_) => {}
+        }
+        match answer {
             Answer::Roster(roster) => Answer::Roster(self.with_told(roster)),
             Answer::Greeted(Greeted { roster, reach }) => {
                 Answer::Greeted(Greeted { roster: self.with_told(roster), reach })
             }
             Answer::Silent(error) if is_heard => {
-                log::info!("the conductor speaks only the classic protocol: {}", chain(&error));
-                self.native_due = clock::now() + CLASSIC_NATIVE_PAUSE;
+                log::info!("the conductor answers only in the classic protocol: {}", chain(&error));
                 self.roster()
             }
             Answer::Refused(_) if is_heard && !self.told.is_empty() => self.roster(),
@@ -94,10 +97,6 @@ impl Desk<'_> {
         self.classic.heard_classically(&self.told);
         roster.members = merged(&roster.members, &self.told);
         roster
-    }
-
-    fn is_native_due(&self) -> bool {
-        clock::now() >= self.native_due
     }
 
     /// Asks in the classic protocol; says whether there was an answer.

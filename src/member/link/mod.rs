@@ -11,6 +11,8 @@ mod classic;
 mod landing;
 mod reader;
 mod shared;
+mod turn;
+mod watch;
 mod writer;
 
 use std::io;
@@ -40,7 +42,8 @@ use crate::wire::member::{Denial, Hello, Reason};
 #[derive(Debug)]
 pub(super) enum Fact {
     /// The far end introduced itself; the writer hears this queue.
-    Up { hello: Hello, remote: SocketAddr, queue: Sender<Outgoing> },
+    /// `keyed` says whether it proved that it has the manifest.
+    Up { hello: Hello, remote: SocketAddr, keyed: bool, queue: Sender<Outgoing> },
     /// The far end holds all these.
     Holds(PartSet),
     /// It holds these as well.

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use crossbeam_channel::Sender;
 
 use super::landing::Landings;
+use super::watch::{self, Watch};
 use super::{Fact, LinkEnd, Shared};
 use crate::host::clock;
-use crate::limits::CLOSE_GRACE;
 use crate::logic::giving::{self, Given, tag_of};
 use crate::logic::serving::Outgoing;
 use crate::logic::session::{Fault, Reaction, Session};
@@ -30,29 +30,15 @@ pub(super) fn run(input: &mut SealedReader<'_>, intake: &mut Intake<'_>) -> Link
 }
 
 fn receive(input: &mut SealedReader<'_>, intake: &mut Intake<'_>) -> Result<Infallible, LinkEnd> {
-    let mut closed = None;
     loop {
-        if intake.shared.is_cut() {
-            return Err(LinkEnd::Closed);
-        }
+        intake.watch.look(intake.shared, &mut intake.landings)?;
         match input.next(intake.landings.place()) {
             Ok(Received::Placed(len)) => intake.landings.came(len),
             Ok(Received::Record(plain)) => intake.take(plain),
             Ok(Received::Piece | Received::Nothing) => Ok(()),
-            Ok(Received::End) if intake.shared.is_closing() => Err(LinkEnd::Closed),
-            Ok(Received::End) => Err(LinkEnd::Gone),
+            Ok(Received::End) => Err(watch::over(intake.shared)),
             Err(error) => Err(error.into()),
         }?;
-        if intake.shared.is_closing() {
-            let since = *closed.get_or_insert_with(clock::now);
-            if clock::now().since(since) >= CLOSE_GRACE {
-                return Err(LinkEnd::Closed);
-            }
-        } else if intake.is_late() {
-            return Err(LinkEnd::Late);
-        } else if intake.landings.hoards() {
-            return Err(LinkEnd::Slow);
-        }
     }
 }
 
@@ -65,8 +51,7 @@ pub(super) struct Intake<'s> {
     queue: Sender<Outgoing>,
     decoder: Decoder,
     session: Session,
-    /// Until the far end has said hello and what it holds, it has time until then.
-    deadline: Option<Moment>,
+    watch: Watch,
     landings: Landings<'s>,
 }
 
@@ -87,13 +72,9 @@ impl<'s> Intake<'s> {
             queue,
             decoder: Decoder::default(),
             session: Session::new(context.layout),
-            deadline: Some(deadline),
+            watch: Watch::new(deadline),
             landings: Landings::new(context, shared, id),
         }
-    }
-
-    fn is_late(&self) -> bool {
-        self.deadline.is_some_and(|deadline| clock::now() >= deadline)
     }
 
     /// Takes the plain bytes of one record.
@@ -116,10 +97,10 @@ impl<'s> Intake<'s> {
                 if let Some(classic) = self.context.classic.as_ref().filter(|_| hello.port != 0) {
                     classic.heard_natively(&[SocketAddr::new(self.remote.ip(), hello.port)]);
                 }
-                self.report(Fact::Up { hello, remote: self.remote, queue: self.queue.clone() });
+                self.report(Fact::Up { hello, remote: self.remote, keyed: true, queue: self.queue.clone() });
             }
             Reaction::Holds(set) => {
-                self.deadline = None;
+                self.watch.told();
                 self.report(Fact::Holds(set));
             }
             Reaction::HoldsAlso(runs) => self.report(Fact::HoldsAlso(runs)),

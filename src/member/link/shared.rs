@@ -100,6 +100,11 @@ impl Shared {
         self.poked.store(false, Ordering::Release);
     }
 
+    /// How many bytes the system took for the other side: unlike [`Shared::flow`], within a part as well.
+    pub(in crate::member) fn written(&self) -> u64 {
+        self.socket.written()
+    }
+
     /// What the link has carried: bytes of parts.
     pub(in crate::member) fn flow(&self) -> Flow {
         Flow {

@@ -6,6 +6,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
 
 use super::LinkEnd;
 use super::shared::Shared;
+use super::turn::Turn;
 use crate::host::clock;
 use crate::limits::{HAVE_RUNS_MAX, POLL_INTERVAL};
 use crate::logic::classic::dialects::Dialect;
@@ -29,14 +30,10 @@ enum Next {
 pub(super) struct Writer<'s> {
     context: &'s Context,
     shared: &'s Shared,
-    id: LinkId,
     queue: &'s Receiver<Outgoing>,
     out: SealedWriter<'s>,
     serving: Serving,
-    /// It is this link's turn to be sent parts.
-    has_turn: bool,
-    /// It stands in line for one.
-    waits: bool,
+    turn: Turn<'s>,
     /// Up to which place of the ledger the other side was told.
     told: usize,
 }
@@ -53,12 +50,10 @@ impl<'s> Writer<'s> {
         Writer {
             context,
             shared,
-            id,
             queue,
             out: SealedWriter::new(shared.socket(), stream, sealer),
             serving: Serving::new(),
-            has_turn: false,
-            waits: false,
+            turn: Turn::new(&context.line, id),
             told: 0,
         }
     }
@@ -68,9 +63,9 @@ impl<'s> Writer<'s> {
         self.introduce()?;
         loop {
             if self.serving.is_empty() {
-                self.pass_turn();
+                self.turn.pass();
             }
-            let next = if self.serving.is_empty() || self.waits {
+            let next = if self.serving.is_empty() || self.turn.waits() {
                 // Nothing else to do: what is in the buffer must not wait for company.
                 match self.queue.try_recv() {
                     Err(TryRecvError::Empty) => {
@@ -95,7 +90,7 @@ impl<'s> Writer<'s> {
                 Err(RecvTimeoutError::Timeout) if self.out.is_worn() => {
                     return self.obey(Outgoing::Close(Reason::Renew)).map(drop);
                 }
-                Err(RecvTimeoutError::Timeout) if self.waits => self.give_up_waiting()?,
+                Err(RecvTimeoutError::Timeout) if self.turn.waits() => self.give_up_waiting()?,
                 Err(RecvTimeoutError::Timeout) => self.serve_some()?,
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
@@ -122,7 +117,7 @@ impl<'s> Writer<'s> {
             Outgoing::Serve(run) => self.serving.push(run),
             Outgoing::Refuse(run, denial) => self.say(&Message::Refuse(run.into(), denial))?,
             Outgoing::Withdraw(run) => self.withdraw(run)?,
-            Outgoing::Turn => (self.has_turn, self.waits) = (true, false),
+            Outgoing::Turn => self.turn.begin(),
             Outgoing::Publish => self.publish()?,
             Outgoing::Gossip(mut addresses) => {
                 if let Some(classic) = &self.context.classic {
@@ -170,20 +165,11 @@ impl<'s> Writer<'s> {
         })
     }
 
-    /// The turn, or the place in the line, is another's: there is nothing to send.
-    fn pass_turn(&mut self) {
-        if self.has_turn || self.waits {
-            self.context.line.end(self.id, None);
-            (self.has_turn, self.waits) = (false, false);
-        }
-    }
-
     /// If this link has waited for its turn for too long, the other side should ask elsewhere.
     fn give_up_waiting(&mut self) -> Result<(), LinkEnd> {
-        if !self.context.line.give_up(self.id) {
+        if !self.turn.give_up() {
             return Ok(());
         }
-        self.waits = false;
         let owed: Vec<Run> = self.serving.take().collect();
         owed.into_iter().try_for_each(|run| {
             self.context.given.withdraw(run, self.shared.far());
@@ -196,8 +182,7 @@ impl<'s> Writer<'s> {
     /// Sends the head of the oldest run, if it is this link's turn.
     fn serve_some(&mut self) -> Result<(), LinkEnd> {
         let Some(first) = self.serving.iter().next() else { return Ok(()) };
-        if !self.has_turn && !self.context.line.take(self.id, first.first()) {
-            self.waits = true;
+        if !self.turn.take(first.first()) {
             return Ok(());
         }
         let before = self.serving.runs();
@@ -212,8 +197,7 @@ impl<'s> Writer<'s> {
             // Asked for what was never claimed: each part gets its own answer.
             self.serve_one_by_one(head)?;
         }
-        self.has_turn = false;
-        self.context.line.end(self.id, Some(head));
+        self.turn.end(head);
         Ok(())
     }
 

@@ -146,7 +146,7 @@ impl Member {
             held: PartSet::empty(layout),
             ledger: Vec::new(),
             given: vec![Entry::default(); layout.parts() as usize],
-            turns: Turns::new(ground.now + skew, layout),
+            turns: Turns::new(ground.now + skew, layout, None),
             next: Vec::new(),
             sent: 0,
             links: BTreeMap::new(),
@@ -266,7 +266,9 @@ impl Member {
             .collect();
         overdue.into_iter().for_each(|id| self.cut(ground, id, deeds));
         self.give_up_waiting(ground, deeds);
-        self.next.extend(self.turns.adapt(now, self.sent));
+        let links = &self.links;
+        let sent_to = |id| links.get(&id).map_or(0, |link| link.flow.sent);
+        self.next.extend(self.turns.adapt(now, self.sent, sent_to));
         self.tell_next(deeds);
         let flows: Vec<_> = self.links.iter().map(|(&id, link)| (id, link.flow)).collect();
         for (id, flow) in flows {

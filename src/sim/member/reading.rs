@@ -83,7 +83,7 @@ impl Member {
             Reaction::Introduced(hello) => {
                 link.tag = Some(tag_of(hello.member));
                 let (remote, dialled) = (link.remote, link.dialled);
-                self.input(ground, Input::LinkUp { link: id, hello, remote, dialled }, deeds);
+                self.input(ground, Input::LinkUp { link: id, hello, remote, dialled, keyed: true }, deeds);
             }
             Reaction::Holds(set) => {
                 link.deadline = None;

@@ -73,6 +73,15 @@ impl Subject {
         Subject { name: name.as_str().to_owned(), sha1: digest.to_string() }
     }
 
+    /// The same, if its manifest spells the name so, which may be a path: the original programs say just that. Where it
+    /// cannot be a line, the name stands for it.
+    #[must_use]
+    pub fn spelled(spelling: &str, name: &Name, digest: Digest) -> Subject {
+        let is_line = spelling.len() <= NAME_LEN_MAX && !spelling.contains(['\r', '\n']);
+        let name = if is_line { spelling } else { name.as_str() };
+        Subject { name: name.to_owned(), sha1: digest.to_string() }
+    }
+
     /// The name as it came: not for terminals, logs or files.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -205,6 +214,21 @@ mod tests {
             assert!(!spelled(text).is_of(&name, digest), "{text:?}");
         }
         assert!(!spelled("a.zip").is_of(&name, Digest::of(b"abd")));
+    }
+
+    #[test]
+    fn a_path_is_said_as_it_stands_if_it_can_be_a_line() {
+        let digest = Digest::of(b"abc");
+        let name = Name::parse("a.zip").unwrap();
+        let said = |spelling: &str| Subject::spelled(spelling, &name, digest);
+        let longest = format!("{}/a.zip", "d".repeat(NAME_LEN_MAX - "/a.zip".len()));
+        for text in ["a.zip", "/home/x/a.zip", ".\\a.zip", &longest] {
+            assert_eq!(said(text).name(), text);
+            assert!(said(text).is_of(&name, digest), "{text}");
+        }
+        for text in [format!("d{longest}"), "a\rb/a.zip".to_owned()] {
+            assert_eq!(said(&text), Subject::new(&name, digest), "{text}");
+        }
     }
 
     #[test]

@@ -170,6 +170,7 @@ impl Links {
         let seat = |(&id, link): (&LinkId, &Link)| Seat {
             id,
             dialled: link.dialled.is_some(),
+            keyed: true,
             source: source_of(link.remote.ip()),
             worth: Reverse(id),
         };
@@ -554,7 +555,7 @@ impl Keeper {
         }
         let mut seats = self.links.seats();
         seats.retain(|seat| seat.id != id);
-        match swarm::room_for(source_of(remote.ip()), dialled, &seats) {
+        match swarm::room_for(source_of(remote.ip()), dialled, true, &seats) {
             Room::Free => true,
             Room::InsteadOf(other) => {
                 self.links.close(other, Reason::TooMany);

@@ -79,9 +79,11 @@ pub(super) fn run_either(
             run(context, shared, id, opened, &[], deadline)
         }
     };
-    if !shared.is_introduced()
-        && matches!(end, LinkEnd::Gone | LinkEnd::Late | LinkEnd::Fault(_) | LinkEnd::Socket(_))
-    {
+    if shared.is_introduced() {
+        if spoken == Dialect::Native {
+            classic.heard_natively(&[remote]);
+        }
+    } else if matches!(end, LinkEnd::Gone | LinkEnd::Late | LinkEnd::Fault(_) | LinkEnd::Socket(_)) {
         classic.misunderstood(remote, spoken);
     }
     end

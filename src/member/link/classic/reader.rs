@@ -6,10 +6,9 @@ use std::net::TcpStream;
 use std::sync::Arc;
 
 use super::{Asked, Far, Word};
-use crate::host::clock;
 use crate::host::patient::is_pause;
 use crate::identity::MemberId;
-use crate::limits::{CLASSIC_READ, CLOSE_GRACE};
+use crate::limits::CLASSIC_READ;
 use crate::logic::classic::session::{Reaction, Session};
 use crate::logic::giving::tag_of;
 use crate::logic::session::Fault;
@@ -17,6 +16,7 @@ use crate::logic::swarm::LinkId;
 use crate::member::context::Context;
 use crate::member::director::Event;
 use crate::member::link::landing::Landings;
+use crate::member::link::watch::{self, Watch};
 use crate::member::link::{Fact, LinkEnd, Shared};
 use crate::part::Run;
 use crate::time::Moment;
@@ -34,30 +34,16 @@ pub(super) fn run(stream: &TcpStream, first: &[u8], intake: &mut Intake<'_>) -> 
 
 fn receive(mut stream: &TcpStream, intake: &mut Intake<'_>) -> Result<Infallible, LinkEnd> {
     let mut buffer = vec![0; CLASSIC_READ].into_boxed_slice();
-    let mut closed = None;
     loop {
-        if intake.shared.is_cut() {
-            return Err(LinkEnd::Closed);
-        }
+        intake.watch.look(intake.shared, &mut intake.landings)?;
         let place = intake.landings.place();
         let is_placed = !place.is_empty();
         match stream.read(if is_placed { place } else { &mut buffer }) {
-            Ok(0) if intake.shared.is_closing() => return Err(LinkEnd::Closed),
-            Ok(0) => return Err(LinkEnd::Gone),
+            Ok(0) => return Err(watch::over(intake.shared)),
             Ok(len) if is_placed => intake.came(len)?,
             Ok(len) => intake.take(&buffer[..len])?,
             Err(error) if is_pause(&error) => {}
             Err(error) => return Err(LinkEnd::Socket(error)),
-        }
-        if intake.shared.is_closing() {
-            let since = *closed.get_or_insert_with(clock::now);
-            if clock::now().since(since) >= CLOSE_GRACE {
-                return Err(LinkEnd::Closed);
-            }
-        } else if intake.is_late() {
-            return Err(LinkEnd::Late);
-        } else if intake.landings.hoards() {
-            return Err(LinkEnd::Slow);
         }
     }
 }
@@ -71,8 +57,7 @@ pub(super) struct Intake<'s> {
     asked: &'s Asked,
     decoder: Decoder,
     session: Session,
-    /// Until the other side has told what it holds, it has time until then.
-    deadline: Option<Moment>,
+    watch: Watch,
     landings: Landings<'s>,
 }
 
@@ -94,13 +79,9 @@ impl<'s> Intake<'s> {
             asked,
             decoder: Decoder::new(context.layout),
             session: Session::new(context.layout, manifest.name().clone(), manifest.digest()),
-            deadline: Some(deadline),
+            watch: Watch::new(deadline),
             landings: Landings::new(context, shared, id),
         }
-    }
-
-    fn is_late(&self) -> bool {
-        self.deadline.is_some_and(|deadline| clock::now() >= deadline)
     }
 
     fn take(&mut self, mut bytes: &[u8]) -> Result<(), LinkEnd> {
@@ -140,7 +121,7 @@ impl<'s> Intake<'s> {
             Reaction::OtherAsked(subject) => self.owe(Word::Other(subject))?,
             Reaction::Holds(set) => {
                 self.introduce();
-                self.deadline = None;
+                self.watch.told();
                 self.report(Fact::Holds(set));
                 self.answered()?;
             }
@@ -166,7 +147,8 @@ impl<'s> Intake<'s> {
             let member = MemberId::of_classic(self.far.remote.ip());
             self.shared.introduce(tag_of(member));
             let hello = Hello { member, port: 0, abilities: 0 };
-            self.report(Fact::Up { hello, remote: self.far.remote, queue: self.far.queue.clone() });
+            let Far { remote, queue, .. } = &self.far;
+            self.report(Fact::Up { hello, remote: *remote, keyed: false, queue: queue.clone() });
         }
     }
 

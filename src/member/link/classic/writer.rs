@@ -13,8 +13,10 @@ use crate::logic::classic::duties::{Deed, Duties};
 use crate::logic::classic::session::Question;
 use crate::logic::serving::Outgoing;
 use crate::logic::swarm::LinkId;
+use crate::member::classic::subject_of;
 use crate::member::context::Context;
 use crate::member::director::Event;
+use crate::member::link::turn::Turn;
 use crate::member::link::{Fact, LinkEnd, Shared};
 use crate::part::{PartIndex, Run};
 use crate::wire::classic::Subject;
@@ -42,10 +44,7 @@ pub(super) struct Writer<'s> {
     duties: Duties,
     /// What was said and not sent.
     out: Vec<u8>,
-    /// It is this link's turn to be sent parts.
-    has_turn: bool,
-    /// It stands in line for one.
-    waits: bool,
+    turn: Turn<'s>,
 }
 
 impl<'s> Writer<'s> {
@@ -66,11 +65,10 @@ impl<'s> Writer<'s> {
             asked,
             orders,
             words,
-            ours: Subject::new(context.manifest.name(), context.manifest.digest()),
+            ours: subject_of(&context.manifest),
             duties: Duties::new(),
             out: Vec::new(),
-            has_turn: false,
-            waits: false,
+            turn: Turn::new(&context.line, id),
         }
     }
 
@@ -121,7 +119,7 @@ impl<'s> Writer<'s> {
             },
             default(patience) => {
                 // Nobody can be told to ask elsewhere for now; but the line takes it for gone.
-                self.waits &= !self.context.line.give_up(self.id);
+                let _gave_up = self.turn.give_up();
             }
         }
         Ok(Next::Goes)
@@ -146,7 +144,7 @@ impl<'s> Writer<'s> {
                     self.context.report(Event::Link(self.id, fact));
                 }
             }
-            Outgoing::Turn => (self.has_turn, self.waits) = (true, false),
+            Outgoing::Turn => self.turn.begin(),
             // Parts that were asked for may have come; that is looked at anyway.
             Outgoing::Publish => self.shared.looked(),
             Outgoing::Close(_) => {
@@ -193,27 +191,17 @@ impl<'s> Writer<'s> {
     fn next_part(&mut self) -> Option<PartIndex> {
         let shelf = self.context.store.shelf();
         let Some(part) = self.duties.next_part(|part| shelf.has(part)) else {
-            self.pass_turn();
+            self.turn.pass();
             return None;
         };
-        if self.has_turn || (!self.waits && self.context.line.take(self.id, part)) {
-            return Some(part);
-        }
-        self.waits = true;
-        None
-    }
-
-    /// The turn, or the place in the line, is another's: there is nothing to send.
-    fn pass_turn(&mut self) {
-        if self.has_turn || self.waits {
-            self.context.line.end(self.id, None);
-            (self.has_turn, self.waits) = (false, false);
-        }
+        self.turn.take(part).then_some(part)
     }
 
     /// Sends a part.
     fn give(&mut self, part: PartIndex) -> Result<(), LinkEnd> {
         let Some(subject) = self.duties.give(part) else { return Ok(()) };
+        // Before its last byte can be read: whoever has read that may ask again at once.
+        self.shared.paid_run();
         Message::Start(subject, number_of(part)).append_to(&mut self.out);
         let len = u64::from(self.context.layout.len_of(part));
         let mut offset = 0;
@@ -229,14 +217,13 @@ impl<'s> Writer<'s> {
             self.context.up.wait(slice, || self.shared.is_closing());
             offset += slice as u64;
         }
-        self.shared.paid_run();
-        self.has_turn = false;
-        self.context.line.end(self.id, Some(Run::one(part)));
+        self.turn.end(Run::one(part));
         Ok(())
     }
 
     fn flush(&mut self) -> Result<(), LinkEnd> {
-        let sent = write_all(self.stream, &self.out, WRITE_TIMEOUT, || self.shared.is_cut());
+        let stream = self.shared.socket().counting(self.stream);
+        let sent = write_all(stream, &self.out, WRITE_TIMEOUT, || self.shared.is_cut());
         self.out.clear();
         sent.map_err(LinkEnd::Socket)
     }
