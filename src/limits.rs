@@ -277,10 +277,18 @@ pub const CLASSIC_NATIVE_PAUSE: Duration = Duration::from_secs(300);
 /// So many different sources must complain about a member before a classic conductor stops handing it out: nobody proves
 /// who they are, so one or two must not be enough to hide somebody.
 pub const CLASSIC_COMPLAINERS: usize = 3;
-/// For so long it is not handed out, and a complaint counts.
+/// A complaint counts for so long after it was made, and not longer; a member is not handed out while enough of them count.
 pub const CLASSIC_COMPLAINT_SPAN: Duration = Duration::from_secs(600);
-/// Members about whom complaints are remembered: about 2 MB.
+/// So many sources that complain about one member are told apart: the more, the later it comes where everybody is
+/// complained about.
+pub const CLASSIC_COMPLAINERS_KEPT: usize = 8;
+/// Complaints that are remembered: less than 5 MB.
 pub const CLASSIC_COMPLAINTS_MAX: usize = 10_000;
+/// The same of one source, so that one cannot make all others forgotten; nobody gets wrong parts from so many.
+pub const CLASSIC_COMPLAINTS_PER_SOURCE_MAX: usize = 64;
+/// Askers of a classic conductor of whom it is remembered on which port they listen, so that their complaints are heard:
+/// less than 5 MB. Honest ones ask every 10 s, so one who is pushed out is back soon.
+pub const CLASSIC_ASKERS_MAX: usize = 20_000;
 
 // --- The wire between members of an ensemble ------------------------------------------------------------
 
@@ -948,6 +956,8 @@ const _: () = {
         STANDING_SPAN.as_secs() > ANNOUNCE_INTERVALS[5].as_secs() * LEASE_HALF_INTERVALS as u64 / 2,
         "a standing lasts longer than a lease"
     );
+    assert!(CLASSIC_COMPLAINERS < CLASSIC_COMPLAINERS_KEPT);
+    assert!(CLASSIC_COMPLAINTS_PER_SOURCE_MAX * 100 < CLASSIC_COMPLAINTS_MAX, "a few sources do not fill it");
     assert!(LINKS_DIALLED_MIN < LINKS_DIALLED_MAX && LINKS_DIALLED_MAX < LINKS_MAX);
     assert!(LINKS_PER_MEMBER_MAX * MEMBERS_FOR_SINGLE_LINKS <= LINKS_MAX);
 };

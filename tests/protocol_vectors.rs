@@ -538,7 +538,7 @@ fn catalogue_numbers() -> [(&'static str, u64); 15] {
 }
 
 /// Those of the classic protocol.
-fn classic_numbers() -> [(&'static str, u64); 7] {
+fn classic_numbers() -> [(&'static str, u64); 8] {
     let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap();
     [
         ("questions of a classic link that wait for their answers", limits::CLASSIC_QUESTIONS_MAX.into()),
@@ -547,6 +547,10 @@ fn classic_numbers() -> [(&'static str, u64); 7] {
         ("ms between two answers about the parts on a classic link", ms(limits::CLASSIC_LIST_PAUSE)),
         ("sources that must complain about a classic member", limits::CLASSIC_COMPLAINERS as u64),
         ("ms that a complaint at a classic conductor counts", ms(limits::CLASSIC_COMPLAINT_SPAN)),
+        (
+            "complaints of one source that a classic conductor remembers",
+            limits::CLASSIC_COMPLAINTS_PER_SOURCE_MAX as u64,
+        ),
         ("addresses in an answer of a classic conductor", limits::CLASSIC_ADDRESSES_MAX),
     ]
 }

@@ -100,24 +100,67 @@ fn questions_may_be_cut_anywhere_and_in_either_case_mean_the_same() {
 fn an_address_about_which_several_complain_is_not_told() {
     let conductor = start(true);
     let bad = SocketAddr::new(host(), 10_001);
-    let others = [host(), host(), host(), host()];
+    let others = [host(), host(), host()];
+    let asker = host();
+    let members = || down(&conductor, asker, 0);
+    let tells_of_it = || members().contains(&format!("\r\n{bad}\r\n"));
+    down(&conductor, others[0], 10_001);
     complain(&conductor, others[0], bad);
     down(&conductor, bad.ip(), bad.port());
     for _ in 0..5 {
         complain(&conductor, others[0], bad);
     }
+    down(&conductor, others[1], 10_001);
     complain(&conductor, others[1], bad);
-    assert_eq!(
-        down(&conductor, others[3], 0),
-        told(&[bad]),
-        "two are not enough, nor is who complained too early"
-    );
+    // They do not take part: one asked nothing, one for another composition, and one listens nowhere.
+    complain(&conductor, host(), bad);
+    let stranger = host();
+    asked(&conductor, stranger, &[b"DOWN\r\nother\r\na9993e364706816aba3e25717850c26c9cd0d89d\r\n10001\r\n"]);
+    complain(&conductor, stranger, bad);
+    complain(&conductor, asker, bad);
+    assert!(tells_of_it(), "two are not enough, nor are those who do not take part: {}", members());
+    down(&conductor, others[2], 10_001);
     complain(&conductor, others[2], bad);
-    assert_eq!(down(&conductor, others[3], 0), nobody());
+    assert!(!tells_of_it(), "{}", members());
+    assert!(members().contains("\r\n3\r\n"), "the others are told: {}", members());
     down(&conductor, bad.ip(), bad.port());
-    assert_eq!(down(&conductor, others[3], 0), nobody(), "asking again does not help it");
+    assert!(!tells_of_it(), "asking again does not help it");
     down(&conductor, bad.ip(), 10_002);
-    assert_eq!(down(&conductor, others[3], 0), told(&[SocketAddr::new(bad.ip(), 10_002)]));
+    assert!(members().contains(&format!("{}:10002\r\n", bad.ip())) && !tells_of_it(), "{}", members());
+}
+
+#[test]
+fn an_address_is_the_same_in_other_words() {
+    let conductor = start(true);
+    let (bad, asker) = (host(), host());
+    down(&conductor, bad, 10_001);
+    let others = [host(), host(), host()];
+    for (&other, about) in
+        others.iter().zip([format!("{bad}"), format!("[::ffff:{bad}]"), format!("[::ffff:{bad}%7]")])
+    {
+        down(&conductor, other, 10_001);
+        // However often and in whichever words, one is one.
+        for about in [format!("[::ffff:{bad}%1]"), format!("[::ffff:{bad}%2]"), about] {
+            let text = format!("COMP\r\n{ABOUT}{about}:10001\r\n");
+            assert_eq!(asked(&conductor, other, &[text.as_bytes()]), b"");
+        }
+        let told = down(&conductor, asker, 0).contains(&format!("{bad}:10001"));
+        assert_eq!(told, other != others[2]);
+    }
+}
+
+#[test]
+fn complaints_about_everybody_hide_nobody() {
+    let conductor = start(true);
+    let members = [host(), host(), host()];
+    members.iter().for_each(|&member| drop(down(&conductor, member, 10_001)));
+    for (&from, &about) in members.iter().flat_map(|from| members.iter().map(move |about| (from, about))) {
+        complain(&conductor, from, SocketAddr::new(about, 10_001));
+    }
+    let told = down(&conductor, host(), 0);
+    for member in members {
+        assert!(told.contains(&format!("\r\n{member}:10001\r\n")), "{told}");
+    }
 }
 
 #[test]
