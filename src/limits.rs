@@ -648,9 +648,10 @@ pub const DESKS_PER_ADDRESS_MAX: usize = 2_048;
 pub const DESKS_PENDING_MAX: usize = 12_288;
 /// The same from one source address.
 pub const DESKS_PENDING_PER_ADDRESS_MAX: usize = 1_024;
-/// Connections that were refused and are given the time to read why; any more are just closed.
+/// Connections that were refused and are given the time to read why; any more are just closed, with a word only where it
+/// is clear in which dialect.
 pub const DESKS_REFUSED_MAX: usize = 256;
-/// How long a refused connection may take to read why.
+/// How long a refused connection may take to say in which dialect it asks, where it may be the classic one, and to read why.
 pub const DESK_REFUSED_TIMEOUT: Duration = Duration::from_secs(1);
 /// What the system buffers for a desk in each direction: a few dozen replies, so that thousands of peers
 /// that read nothing cannot fill the kernel's memory either.

@@ -2,7 +2,8 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use orchestra::conductor::{Conductor, Config};
 use orchestra::wire::desk::{Announce, Event, Request, preamble};
@@ -179,6 +180,57 @@ fn both_dialects_share_a_port_and_have_swarms_of_their_own() {
     assert!(u32::from_le_bytes(length) < 16, "a roster of nobody");
     assert_eq!(down(&conductor, two, 0), told(&[SocketAddr::new(one, 10_001)]));
     assert_eq!((conductor.stats().swarms, conductor.stats().members), (2, 2));
+}
+
+/// A conductor that serves so many connections, with all of these taken.
+fn full(classic: bool, desks: usize) -> (Conductor, Vec<TcpStream>) {
+    let mut config = Config { classic, ..Config::new("127.0.0.1:0".parse().unwrap()) };
+    config.caps.desks = desks;
+    let conductor = Conductor::start(config).unwrap();
+    let taken = (0..desks).map(|_| connect_from(host(), conductor.address()).unwrap()).collect();
+    let since = Instant::now();
+    while conductor.stats().connections < desks {
+        assert!(since.elapsed() < PATIENCE, "they are not served");
+        thread::sleep(Duration::from_millis(5));
+    }
+    (conductor, taken)
+}
+
+/// What a conductor that has no room says in our dialect.
+const BUSY: &[u8] = &[2, 0, 0, 0, 1, 2];
+
+#[test]
+fn who_finds_no_room_is_told_so_in_its_dialect() {
+    let (conductor, taken) = full(true, 1);
+    let question = format!("DOWN\r\n{ABOUT}10001\r\n");
+    assert_eq!(down(&conductor, host(), 10_001), nobody(), "it asks again soon");
+    let pieces: Vec<&[u8]> = question.as_bytes().chunks(7).collect();
+    assert_eq!(asked(&conductor, host(), &pieces), nobody().as_bytes());
+    let upload = question.replace("DOWN", "UPLD");
+    assert_eq!(asked(&conductor, host(), &[upload.as_bytes()]), b"", "that has no answer");
+    complain(&conductor, host(), SocketAddr::new(host(), 10_001));
+    assert_eq!(asked(&conductor, host(), &[b"GET / HTTP/1.1\r\n"]), b"");
+    assert_eq!(asked(&conductor, host(), &[b"DOWN\r\nabc\r\nabc\r\n"]), b"");
+    assert_eq!(asked(&conductor, host(), &[&preamble()]), BUSY);
+    // Whoever says nothing, or not all, is closed soon.
+    assert_eq!(asked(&conductor, host(), &[]), b"");
+    assert_eq!(asked(&conductor, host(), &[&question.as_bytes()[..20]]), b"");
+    assert_eq!((conductor.stats().members, conductor.stats().connections), (0, 1), "nobody was registered");
+    drop(taken);
+    let since = Instant::now();
+    while conductor.stats().connections > 0 {
+        assert!(since.elapsed() < PATIENCE);
+        thread::sleep(Duration::from_millis(5));
+    }
+    let one = host();
+    down(&conductor, one, 10_001);
+    assert_eq!(down(&conductor, host(), 0), told(&[SocketAddr::new(one, 10_001)]));
+}
+
+#[test]
+fn a_conductor_without_the_classic_protocol_need_not_hear_first() {
+    let (conductor, _taken) = full(false, 1);
+    assert_eq!(asked(&conductor, host(), &[]), BUSY);
 }
 
 #[test]
