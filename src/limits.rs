@@ -242,6 +242,8 @@ pub const LINK_QUEUE: usize = 4 * WINDOW_RUNS_MAX as usize + LINK_CONTROL_MAX;
 /// The most addresses in an answer of a classic conductor; the original members take no more either. They are read one by
 /// one and a few of them kept.
 pub const CLASSIC_ADDRESSES_MAX: u64 = 1_000_000;
+/// Lines of such an answer that are no addresses and are skipped; one that has more is no answer.
+pub const CLASSIC_UNREADABLE_MAX: usize = 1_000;
 /// Questions of one classic link that wait for their answers. The original members ask one at a time; others may be bolder,
 /// and each costs less than 400 bytes.
 pub const CLASSIC_QUESTIONS_MAX: u32 = 16;

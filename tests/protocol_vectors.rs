@@ -538,7 +538,7 @@ fn catalogue_numbers() -> [(&'static str, u64); 15] {
 }
 
 /// Those of the classic protocol.
-fn classic_numbers() -> [(&'static str, u64); 8] {
+fn classic_numbers() -> [(&'static str, u64); 9] {
     let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap();
     [
         ("questions of a classic link that wait for their answers", limits::CLASSIC_QUESTIONS_MAX.into()),
@@ -552,6 +552,7 @@ fn classic_numbers() -> [(&'static str, u64); 8] {
             limits::CLASSIC_COMPLAINTS_PER_SOURCE_MAX as u64,
         ),
         ("addresses in an answer of a classic conductor", limits::CLASSIC_ADDRESSES_MAX),
+        ("lines of such an answer that are no addresses", limits::CLASSIC_UNREADABLE_MAX as u64),
     ]
 }
 

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 use crate::common::program::PATIENCE;
 use crate::common::swarm::{MIB, SOURCE, fetched, number};
-use crate::original::{OldConductor, Original, mask, unmask};
+use crate::original::{OldConductor, Original, PORT, mask, unmask};
 use crate::world::{about, conductor, host, swarm};
 
 const CLASSIC: &[&str] = &["--classic"];
@@ -57,6 +57,21 @@ fn both_ways_with_an_original_conductor() {
     drop(seeder);
     let leecher = Original::start(&about(&swarm), host(), old.address, false);
     leecher.completes(PATIENCE);
+    getter.leaves();
+    swarm.assert_has("getter");
+}
+
+#[test]
+fn one_bad_line_of_an_original_conductor_does_not_cost_the_others() {
+    let swarm = swarm(MIB, "64K");
+    let at = host();
+    let _seeder = Original::start(&about(&swarm), at, conductor(&swarm), true);
+    let lines = vec!["nas:10001".to_owned(), "n".repeat(9_999), format!("{at}:{PORT}"), String::new()];
+    let old = OldConductor::telling(lines);
+    let mut getter = swarm.member("getter", &["--classic", "--conductor", &old.address.to_string()]);
+    getter.until_complete();
+    let log = swarm.log(&getter);
+    assert!(log.contains("3 lines that are no addresses were skipped"), "{log}");
     getter.leaves();
     swarm.assert_has("getter");
 }
