@@ -264,9 +264,16 @@ pub const CLASSIC_MUTE_PATIENCE: Duration = Duration::from_secs(10);
 pub const CLASSIC_LIST_INTERVAL: Duration = Duration::from_secs(2);
 /// The same where one side holds everything: only that the other one does as well is still news.
 pub const CLASSIC_LIST_INTERVAL_COMPLETE: Duration = Duration::from_secs(10);
-/// Which parts are here is told to one link at most so often: for a million of them a short question costs 300 KB and a
-/// sixth of a second.
+/// Which parts are here is told to one link at most so often: for a million of them a short question costs 300 KB, and a
+/// sixth of a second once in [`CLASSIC_SET_PAUSE`].
 pub const CLASSIC_LIST_PAUSE: Duration = Duration::from_secs(1);
+/// How long a classic member may leave our question unanswered: its answer, or the line that it is in, may lie behind some MiB
+/// of parts in the system's buffers, which take so long at [`LANDING_RATE_MIN`]. A part has the time on top that its bytes
+/// take at that rate.
+pub const CLASSIC_ANSWER_PATIENCE: Duration = Duration::from_secs(300);
+/// After a set of the most parts was read, all links together wait so long before the next one; after one with a tenth of
+/// them a hundredth, because reading it costs the square of its size: a fourth of a core at most, by measurement.
+pub const CLASSIC_SET_PAUSE: Duration = Duration::from_secs(1);
 /// How often a member renews its lease at a classic conductor, as the original members do.
 pub const CLASSIC_ASK_INTERVAL: Duration = Duration::from_secs(10);
 /// How often it asks there while it knows nobody, as the original members do.
@@ -284,12 +291,12 @@ pub const CLASSIC_COMPLAINT_SPAN: Duration = Duration::from_secs(600);
 /// So many sources that complain about one member are told apart: the more, the later it comes where everybody is
 /// complained about.
 pub const CLASSIC_COMPLAINERS_KEPT: usize = 8;
-/// Complaints that are remembered: less than 5 MB.
+/// Complaints that are remembered: about 8 MB.
 pub const CLASSIC_COMPLAINTS_MAX: usize = 10_000;
 /// The same of one source, so that one cannot make all others forgotten; nobody gets wrong parts from so many.
 pub const CLASSIC_COMPLAINTS_PER_SOURCE_MAX: usize = 64;
 /// Askers of a classic conductor of whom it is remembered on which port they listen, so that their complaints are heard:
-/// less than 5 MB. Honest ones ask every 10 s, so one who is pushed out is back soon.
+/// about 5 MB. Honest ones ask every 10 s, so one who is pushed out is back soon.
 pub const CLASSIC_ASKERS_MAX: usize = 20_000;
 
 // --- The wire between members of an ensemble ------------------------------------------------------------
@@ -960,6 +967,10 @@ const _: () = {
         "a standing lasts longer than a lease"
     );
     assert!(CLASSIC_COMPLAINERS < CLASSIC_COMPLAINERS_KEPT);
+    assert!(
+        CLASSIC_ANSWER_PATIENCE.as_secs() > 2 * CLASSIC_SET_PAUSE.as_secs() * LINKS_MAX as u64,
+        "who answers as seldom as it may is not late"
+    );
     assert!(CLASSIC_COMPLAINTS_PER_SOURCE_MAX * 100 < CLASSIC_COMPLAINTS_MAX, "a few sources do not fill it");
     assert!(LINKS_DIALLED_MIN < LINKS_DIALLED_MAX && LINKS_DIALLED_MAX < LINKS_MAX);
     assert!(LINKS_PER_MEMBER_MAX * MEMBERS_FOR_SINGLE_LINKS <= LINKS_MAX);

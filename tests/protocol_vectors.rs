@@ -538,13 +538,17 @@ fn catalogue_numbers() -> [(&'static str, u64); 15] {
 }
 
 /// Those of the classic protocol.
-fn classic_numbers() -> [(&'static str, u64); 9] {
+fn classic_numbers() -> [(&'static str, u64); 10] {
     let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap();
     [
         ("questions of a classic link that wait for their answers", limits::CLASSIC_QUESTIONS_MAX.into()),
         ("ms that a classic question for a part that is not there waits", ms(limits::CLASSIC_KEPT_PATIENCE)),
         ("ms of silence that end a classic link after a refusal", ms(limits::CLASSIC_MUTE_PATIENCE)),
         ("ms between two answers about the parts on a classic link", ms(limits::CLASSIC_LIST_PAUSE)),
+        (
+            "ms that a question of ours on a classic link may stay unanswered",
+            ms(limits::CLASSIC_ANSWER_PATIENCE),
+        ),
         ("sources that must complain about a classic member", limits::CLASSIC_COMPLAINERS as u64),
         ("ms that a complaint at a classic conductor counts", ms(limits::CLASSIC_COMPLAINT_SPAN)),
         (

@@ -182,6 +182,26 @@ fn both_dialects_share_a_port_and_have_swarms_of_their_own() {
     assert_eq!((conductor.stats().swarms, conductor.stats().members), (2, 2));
 }
 
+/// A byte now and then does not keep a connection.
+#[test]
+fn a_question_that_never_ends_is_not_waited_for() {
+    let timeout = Duration::from_secs(1);
+    let config = Config { classic: true, timeout, ..Config::new("127.0.0.1:0".parse().unwrap()) };
+    let conductor = Conductor::start(config).unwrap();
+    for beginning in ["", "DOWN\r\n", &format!("COMP\r\n{ABOUT}")[..]] {
+        let mut stream = connect_from(host(), conductor.address()).unwrap();
+        stream.write_all(beginning.as_bytes()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        // Each of these lines may have so many bytes, and takes six times as long as it may.
+        let is_over = (0..60).any(|_| {
+            let said = stream.write_all(if beginning.is_empty() { b"" } else { b"n" });
+            said.is_err()
+                || !matches!(stream.read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
+        });
+        assert!(is_over, "it waits for the rest of {beginning:?}");
+    }
+}
+
 /// A conductor that serves so many connections, with all of these taken.
 fn full(classic: bool, desks: usize) -> (Conductor, Vec<TcpStream>) {
     let mut config = Config { classic, ..Config::new("127.0.0.1:0".parse().unwrap()) };

@@ -3,6 +3,7 @@
 //! - [`session`]: what one message on one link means, and whether it may come;
 //! - [`duties`]: what a link says next: our questions, one at a time, and the answers to those of the other side;
 //! - [`dialects`]: in which of the two dialects an address is dialled;
+//! - [`sets`]: how often sets of parts are read and told, because that costs much;
 //! - [`sample`]: a few of many addresses that a conductor tells;
 //! - [`complaints`]: whom a conductor does not hand out because others complained.
 //!
@@ -14,3 +15,4 @@ pub mod dialects;
 pub mod duties;
 pub mod sample;
 pub mod session;
+pub mod sets;

@@ -127,6 +127,12 @@ impl<'s> Intake<'s> {
     }
 
     fn react(&mut self, message: Message) -> Result<(), LinkEnd> {
+        let give_up = || self.shared.is_cut() || self.shared.is_closing();
+        if let (Message::Send(..), Some(classic)) = (&message, &self.context.classic)
+            && !classic.wait_to_read_set(self.context.layout, give_up)
+        {
+            return Ok(());
+        }
         let reaction = self.session.on_message(message, self.asked.get(), self.shared.owed().runs);
         match reaction.map_err(LinkEnd::Fault)? {
             Reaction::ListAsked(subject) => {
