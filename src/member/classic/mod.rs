@@ -11,7 +11,6 @@ use crate::limits::POLL_INTERVAL;
 use crate::logic::addresses::normalised;
 use crate::logic::classic::dialects::{Dialect, Dialects};
 use crate::logic::classic::sets::{Sets, Written};
-use crate::part::Layout;
 use crate::part_set::PartSet;
 use crate::wire::classic::Subject;
 use crate::wire::classic::mask::Mask;
@@ -77,9 +76,9 @@ impl Classic {
     }
 
     /// Waits until the calling link may read a set of parts; false if it gives up before.
-    pub(super) fn wait_to_read_set(&self, layout: Layout, give_up: impl Fn() -> bool) -> bool {
+    pub(super) fn wait_to_read_set(&self, mask: &Mask, give_up: impl Fn() -> bool) -> bool {
         let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Err(wait) = sets.take(clock::now(), layout) {
+        while let Err(wait) = sets.take(clock::now(), mask) {
             if give_up() {
                 return false;
             }
@@ -122,13 +121,15 @@ mod tests {
     use crate::digest::Digest;
     use crate::limits::PARTS_MAX;
     use crate::name::Name;
+    use crate::part::Layout;
 
     #[test]
     fn one_large_set_at_a_time_is_read() {
         let classic = Classic::new(Subject::new(&Name::parse("a").unwrap(), Digest::of(b"a")));
-        let large = Layout::new(PARTS_MAX.into(), 1).unwrap();
-        assert!(classic.wait_to_read_set(large, || true), "the first one need not wait");
-        assert!(!classic.wait_to_read_set(large, || true), "the next one waits, and gives up");
-        assert!(classic.wait_to_read_set(large, || false), "or gets its turn");
+        let layout = Layout::new(u64::from(PARTS_MAX) / 2, 1).unwrap();
+        let large = Mask::of(&PartSet::full(layout));
+        assert!(classic.wait_to_read_set(&large, || true), "the first one need not wait");
+        assert!(!classic.wait_to_read_set(&large, || true), "the next one waits, and gives up");
+        assert!(classic.wait_to_read_set(&large, || false), "or gets its turn");
     }
 }

@@ -44,6 +44,13 @@ impl Mask {
         set_of(layout, number)
     }
 
+    /// How many digits it has: never none.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
+    pub const fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The line, without its end.
     pub(super) fn digits(&self) -> &str {
         std::str::from_utf8(&self.0).expect("they are ASCII digits")

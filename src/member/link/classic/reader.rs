@@ -10,7 +10,7 @@ use crate::host::clock;
 use crate::host::patient::is_pause;
 use crate::identity::MemberId;
 use crate::limits::{CLASSIC_READ, CLOSE_GRACE};
-use crate::logic::classic::session::{Reaction, Session};
+use crate::logic::classic::session::{Question, Reaction, Session};
 use crate::logic::giving::tag_of;
 use crate::logic::session::Fault;
 use crate::logic::swarm::LinkId;
@@ -128,8 +128,9 @@ impl<'s> Intake<'s> {
 
     fn react(&mut self, message: Message) -> Result<(), LinkEnd> {
         let give_up = || self.shared.is_cut() || self.shared.is_closing();
-        if let (Message::Send(..), Some(classic)) = (&message, &self.context.classic)
-            && !classic.wait_to_read_set(self.context.layout, give_up)
+        if let (Message::Send(_, mask), Some(classic)) = (&message, &self.context.classic)
+            && self.asked.get() == Some(Question::List)
+            && !classic.wait_to_read_set(mask, give_up)
         {
             return Ok(());
         }
