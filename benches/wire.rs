@@ -11,6 +11,9 @@ use orchestra::limits::{
     HAVE_RUNS_MAX, KIB, PARTS_MAX, RECORD_LEN_MAX, RECORD_PLAIN_MAX, RECORD_TAG_LEN, RECORDS_PER_CALL,
     ROSTER_MAX,
 };
+use orchestra::part::Layout;
+use orchestra::part_set::PartSet;
+use orchestra::wire::classic::mask::Mask;
 use orchestra::wire::member::{Decoder, Have, Hello, Message, Span};
 use orchestra::wire::seal::{Initiator, Opener, RECORD_HEADER_LEN, Sealer, respond};
 
@@ -49,6 +52,24 @@ fn frames(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new("read", name), |bencher| {
             let mut decoder = Decoder::default();
             bencher.iter(|| decoder.next(&mut black_box(bytes.as_slice())));
+        });
+    }
+    group.finish();
+}
+
+/// Sets of parts of the classic protocol, up to the largest.
+fn masks(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("masks");
+    group.sample_size(10);
+    for parts in [2_048, 14_280, PARTS_MAX / 4, PARTS_MAX] {
+        let layout = Layout::new(parts.into(), 1).expect("a layout");
+        let set = PartSet::full(layout);
+        let mask = Mask::of(&set);
+        group.bench_function(BenchmarkId::new("write", parts), |bencher| {
+            bencher.iter(|| Mask::of(black_box(&set)));
+        });
+        group.bench_function(BenchmarkId::new("read", parts), |bencher| {
+            bencher.iter(|| black_box(&mask).read(layout));
         });
     }
     group.finish();
@@ -113,5 +134,5 @@ fn handshake(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, frames, records, handshake);
+criterion_group!(benches, frames, masks, records, handshake);
 criterion_main!(benches);

@@ -242,6 +242,8 @@ pub const LINK_QUEUE: usize = 4 * WINDOW_RUNS_MAX as usize + LINK_CONTROL_MAX;
 /// The most addresses in an answer of a classic conductor; the original members take no more either. They are read one by
 /// one and a few of them kept.
 pub const CLASSIC_ADDRESSES_MAX: u64 = 1_000_000;
+/// Lines of such an answer that are no addresses and are skipped; one that has more is no answer.
+pub const CLASSIC_UNREADABLE_MAX: usize = 1_000;
 /// Questions of one classic link that wait for their answers. The original members ask one at a time; others may be bolder,
 /// and each costs less than 400 bytes.
 pub const CLASSIC_QUESTIONS_MAX: u32 = 16;
@@ -262,9 +264,16 @@ pub const CLASSIC_MUTE_PATIENCE: Duration = Duration::from_secs(10);
 pub const CLASSIC_LIST_INTERVAL: Duration = Duration::from_secs(2);
 /// The same where one side holds everything: only that the other one does as well is still news.
 pub const CLASSIC_LIST_INTERVAL_COMPLETE: Duration = Duration::from_secs(10);
-/// Which parts are here is told to one link at most so often: for a million of them a short question costs 300 KB and a
-/// sixth of a second.
+/// Which parts are here is told to one link at most so often: for a million of them a short question costs 300 KB, and a
+/// sixth of a second once in [`CLASSIC_SET_PAUSE`].
 pub const CLASSIC_LIST_PAUSE: Duration = Duration::from_secs(1);
+/// How long a classic member may leave our question unanswered: its answer, or the line that it is in, may lie behind some MiB
+/// of parts in the system's buffers, which take so long at [`LANDING_RATE_MIN`]. A part has the time on top that its bytes
+/// take at that rate.
+pub const CLASSIC_ANSWER_PATIENCE: Duration = Duration::from_secs(300);
+/// After a set of the most parts was read, all links together wait so long before the next one; after one with a tenth of
+/// them a hundredth, because reading it costs the square of its size: a fourth of a core at most, by measurement.
+pub const CLASSIC_SET_PAUSE: Duration = Duration::from_secs(1);
 /// How often a member renews its lease at a classic conductor, as the original members do.
 pub const CLASSIC_ASK_INTERVAL: Duration = Duration::from_secs(10);
 /// How often it asks there while it knows nobody, as the original members do.
@@ -284,10 +293,18 @@ pub const CLASSIC_NATIVE_SPAN: Duration = Duration::from_secs(3_600);
 /// So many different sources must complain about a member before a classic conductor stops handing it out: nobody proves
 /// who they are, so one or two must not be enough to hide somebody.
 pub const CLASSIC_COMPLAINERS: usize = 3;
-/// For so long it is not handed out, and a complaint counts.
+/// A complaint counts for so long after it was made, and not longer; a member is not handed out while enough of them count.
 pub const CLASSIC_COMPLAINT_SPAN: Duration = Duration::from_secs(600);
-/// Members about whom complaints are remembered: about 2 MB.
+/// So many sources that complain about one member are told apart: the more, the later it comes where everybody is
+/// complained about.
+pub const CLASSIC_COMPLAINERS_KEPT: usize = 8;
+/// Complaints that are remembered: about 8 MB.
 pub const CLASSIC_COMPLAINTS_MAX: usize = 10_000;
+/// The same of one source, so that one cannot make all others forgotten; nobody gets wrong parts from so many.
+pub const CLASSIC_COMPLAINTS_PER_SOURCE_MAX: usize = 64;
+/// Askers of a classic conductor of whom it is remembered on which port they listen, so that their complaints are heard:
+/// about 5 MB. Honest ones ask every 10 s, so one who is pushed out is back soon.
+pub const CLASSIC_ASKERS_MAX: usize = 20_000;
 
 // --- The wire between members of an ensemble ------------------------------------------------------------
 
@@ -661,9 +678,10 @@ pub const DESKS_PER_ADDRESS_MAX: usize = 2_048;
 pub const DESKS_PENDING_MAX: usize = 12_288;
 /// The same from one source address.
 pub const DESKS_PENDING_PER_ADDRESS_MAX: usize = 1_024;
-/// Connections that were refused and are given the time to read why; any more are just closed.
+/// Connections that were refused and are given the time to read why; any more are just closed, with a word only where it
+/// is clear in which dialect.
 pub const DESKS_REFUSED_MAX: usize = 256;
-/// How long a refused connection may take to read why.
+/// How long a refused connection may take to say in which dialect it asks, where it may be the classic one, and to read why.
 pub const DESK_REFUSED_TIMEOUT: Duration = Duration::from_secs(1);
 /// What the system buffers for a desk in each direction: a few dozen replies, so that thousands of peers
 /// that read nothing cannot fill the kernel's memory either.
@@ -981,6 +999,12 @@ const _: () = {
         STANDING_SPAN.as_secs() > ANNOUNCE_INTERVALS[5].as_secs() * LEASE_HALF_INTERVALS as u64 / 2,
         "a standing lasts longer than a lease"
     );
+    assert!(CLASSIC_COMPLAINERS < CLASSIC_COMPLAINERS_KEPT);
+    assert!(
+        CLASSIC_ANSWER_PATIENCE.as_secs() > 2 * CLASSIC_SET_PAUSE.as_secs() * LINKS_MAX as u64,
+        "who answers as seldom as it may is not late"
+    );
+    assert!(CLASSIC_COMPLAINTS_PER_SOURCE_MAX * 100 < CLASSIC_COMPLAINTS_MAX, "a few sources do not fill it");
     assert!(LINKS_DIALLED_MIN < LINKS_DIALLED_MAX && LINKS_DIALLED_MAX < LINKS_MAX);
     assert!(
         LINKS_KEYLESS_MAX < LINKS_DIALLED_MAX,

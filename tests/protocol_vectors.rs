@@ -538,7 +538,7 @@ fn catalogue_numbers() -> [(&'static str, u64); 15] {
 }
 
 /// Those of the classic protocol.
-fn classic_numbers() -> [(&'static str, u64); 9] {
+fn classic_numbers() -> [(&'static str, u64); 12] {
     let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap();
     [
         ("questions of a classic link that wait for their answers", limits::CLASSIC_QUESTIONS_MAX.into()),
@@ -550,9 +550,18 @@ fn classic_numbers() -> [(&'static str, u64); 9] {
             ms(limits::CLASSIC_NATIVE_SPAN),
         ),
         ("links with members that speak only the classic protocol", limits::LINKS_KEYLESS_MAX as u64),
+        (
+            "ms that a question of ours on a classic link may stay unanswered",
+            ms(limits::CLASSIC_ANSWER_PATIENCE),
+        ),
         ("sources that must complain about a classic member", limits::CLASSIC_COMPLAINERS as u64),
         ("ms that a complaint at a classic conductor counts", ms(limits::CLASSIC_COMPLAINT_SPAN)),
+        (
+            "complaints of one source that a classic conductor remembers",
+            limits::CLASSIC_COMPLAINTS_PER_SOURCE_MAX as u64,
+        ),
         ("addresses in an answer of a classic conductor", limits::CLASSIC_ADDRESSES_MAX),
+        ("lines of such an answer that are no addresses", limits::CLASSIC_UNREADABLE_MAX as u64),
     ]
 }
 

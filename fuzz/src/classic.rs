@@ -11,6 +11,7 @@ use orchestra::part::{Layout, PartIndex, Run};
 use orchestra::part_set::PartSet;
 use orchestra::time::Moment;
 use orchestra::wire::classic::desk::{Replies, Request, Requests, Told};
+use orchestra::wire::classic::mask::Mask;
 use orchestra::wire::classic::member::{Decoder, Message};
 use orchestra::wire::classic::{LineError, Subject};
 
@@ -18,11 +19,6 @@ use super::script::Script;
 
 /// Messages come out the same however the stream is cut, and encode to what is decoded as the same again.
 pub fn messages(bytes: &[u8]) {
-    let layout = Layout::new(9, 1).expect("this is a layout");
-    let between = |bytes: &[u8], step| {
-        let mut decoder = Decoder::new(layout);
-        taken(bytes, step, |input| decoder.next(input))
-    };
     let asked = |bytes: &[u8], step| {
         let mut requests = Requests::default();
         taken(bytes, step, |input| requests.next(input))
@@ -31,20 +27,40 @@ pub fn messages(bytes: &[u8]) {
         let mut replies = Replies::default();
         taken(bytes, step, |input| replies.next(input))
     };
-    let whole: (Vec<Message>, _) = between(bytes, bytes.len());
     let questions: (Vec<Request>, _) = asked(bytes, bytes.len());
     let answers: (Vec<Told>, _) = told(bytes, bytes.len());
     for step in [1, 3] {
-        assert_eq!(between(bytes, step), whole, "cut every {step} bytes");
         assert_eq!(asked(bytes, step), questions, "cut every {step} bytes");
         assert_eq!(told(bytes, step), answers, "cut every {step} bytes");
     }
     let mut encoded = Vec::new();
-    whole.0.iter().for_each(|message| message.append_to(&mut encoded));
-    assert_eq!(between(&encoded, encoded.len()), (whole.0, None));
-    encoded.clear();
     questions.0.iter().for_each(|question| question.append_to(&mut encoded));
     assert_eq!(asked(&encoded, encoded.len()), (questions.0, None));
+    for parts in [9, 64, 1_000] {
+        between_members(bytes, Layout::new(parts, 1).expect("these are layouts"));
+    }
+}
+
+/// The same of members of a composition with this layout, and of the sets that they tell.
+fn between_members(bytes: &[u8], layout: Layout) {
+    let between = |bytes: &[u8], step| {
+        let mut decoder = Decoder::new(layout);
+        taken(bytes, step, |input| decoder.next(input))
+    };
+    let whole: (Vec<Message>, _) = between(bytes, bytes.len());
+    for step in [1, 3] {
+        assert_eq!(between(bytes, step), whole, "cut every {step} bytes");
+    }
+    let mut encoded = Vec::new();
+    for message in &whole.0 {
+        message.append_to(&mut encoded);
+        if let Message::Send(_, mask) = message
+            && let Ok(set) = mask.read(layout)
+        {
+            assert_eq!(Mask::of(&set), *mask, "a set is written in one way");
+        }
+    }
+    assert_eq!(between(&encoded, encoded.len()), (whole.0, None));
 }
 
 /// Everything that comes out of a stream until its end or its first fault, taken in slices of `step` bytes.
@@ -72,16 +88,15 @@ fn taken<T>(
 /// once, and no more of them kept than may be.
 pub fn link(bytes: &[u8]) {
     let mut script = Script::new(bytes);
-    let size = [1, 2, 9, 40, 300][script.below(5)];
+    let size = [1, 2, 9, 40, 300, 5_000][script.below(6)];
     let layout = Layout::new(size, 1).expect("these are layouts");
     let name = Name::parse("abc.txt").expect("this is a name");
     let digest = Digest::of(b"abc");
     let ours = Subject::new(&name, digest);
     let other = Subject::new(&name, Digest::of(b"abd"));
-    let part =
-        |script: &mut Script<'_>| layout.part(script.below(layout.parts() as usize).try_into().unwrap_or(0));
+    let part = |script: &mut Script<'_>| layout.part(number(script, layout.parts()).try_into().unwrap_or(0));
     let mut session = Session::new(layout, name, digest);
-    let mut duties = Duties::new();
+    let mut duties = Duties::new(layout);
     let (mut asked, mut owed): (Option<Question>, u32) = (None, 0);
     let mut held = PartSet::empty(layout);
     let mut now = Moment::from_micros(1_000_000_000);
@@ -89,8 +104,8 @@ pub fn link(bytes: &[u8]) {
     while !script.is_over() {
         let message = match script.below(11) {
             0 => Message::Down(if script.below(8) == 7 { other.clone() } else { ours.clone() }),
-            1 => Message::Part(ours.clone(), script.below(layout.parts() as usize + 2) as u64),
-            2 => Message::None(ours.clone(), script.below(layout.parts() as usize + 2) as u64),
+            1 => Message::Part(ours.clone(), number(&mut script, layout.parts() + 2)),
+            2 => Message::None(ours.clone(), number(&mut script, layout.parts() + 2)),
             3 => Message::Start(other.clone(), 1),
             4 => Message::Part(other.clone(), 7),
             5 => {
@@ -99,7 +114,7 @@ pub fn link(bytes: &[u8]) {
                 for part in layout.all().filter(|part| part.get() % step == first) {
                     set.insert(part);
                 }
-                Message::Send(ours.clone(), set)
+                Message::Send(ours.clone(), Mask::of(&set))
             }
             kind @ (6 | 10) => {
                 let Some(first) = part(&mut script) else { continue };
@@ -116,7 +131,7 @@ pub fn link(bytes: &[u8]) {
             }
             7 => match asked {
                 Some(Question::Part(part)) => Message::Start(ours.clone(), u64::from(part.get()) + 1),
-                _ => Message::Send(ours.clone(), PartSet::full(layout)),
+                _ => Message::Send(ours.clone(), Mask::of(&PartSet::full(layout))),
             },
             8 => {
                 if let Some(part) = part(&mut script) {
@@ -161,6 +176,12 @@ pub fn link(bytes: &[u8]) {
         act(&mut duties, now, &held, &mut asked, &mut owed, &mut settled);
         assert!(settled <= wanted, "{settled} of {wanted}");
     }
+}
+
+/// A number below the bound. One byte reaches all of the small ones.
+fn number(script: &mut Script<'_>, bound: u32) -> u64 {
+    let high = if bound > 256 { script.below(bound.div_ceil(256) as usize) * 256 } else { 0 };
+    (high + script.below(256)) as u64 % u64::from(bound)
 }
 
 /// Does all that is to be done now.

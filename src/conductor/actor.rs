@@ -338,9 +338,9 @@ impl Actor {
 
     /// Makes room for a connection, or tells it that there is none.
     fn admit(&mut self, now: Moment, stream: TcpStream, from: SocketAddr) {
-        let stage = if self.desks.admission.admit(from.ip()) { Stage::Pending } else { Stage::Refused };
+        let stage = if self.desks.admission.admit(from.ip()) { Stage::Pending } else { Stage::Unwanted };
         let mut desk = Desk::new(stream, from, stage, Intake::new(self.classic.is_some()));
-        if stage == Stage::Refused {
+        if stage == Stage::Unwanted {
             self.journal.turned_away(now, from);
             desk.refuse();
             if self.desks.refused == limits::DESKS_REFUSED_MAX {
@@ -387,8 +387,8 @@ impl Desks {
 
     /// Takes a desk that was admitted or refused; its time begins.
     fn open(&mut self, now: Moment, desk: Desk) -> u32 {
-        let wait = if desk.stage() == Stage::Refused { FOR_GOODBYE } else { FOR_REQUEST };
-        self.refused += usize::from(desk.stage() == Stage::Refused);
+        let wait = if desk.stage().is_admitted() { FOR_REQUEST } else { FOR_GOODBYE };
+        self.refused += usize::from(!desk.stage().is_admitted());
         let slot = self.vacant.pop().unwrap_or_else(|| {
             self.desks.push(None);
             u32::try_from(self.desks.len() - 1).expect("DESKS_MAX is far below 2^32")
@@ -414,7 +414,7 @@ impl Desks {
         self.deadlines.disarm(slot);
         self.vacant.push(slot);
         match desk.stage() {
-            Stage::Refused => self.refused -= 1,
+            Stage::Unwanted | Stage::Refused => self.refused -= 1,
             stage @ (Stage::Pending | Stage::Served) => {
                 self.admission.leave(desk.from().ip(), stage == Stage::Pending);
             }

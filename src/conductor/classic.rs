@@ -47,22 +47,27 @@ impl Classic {
             Request::Upload(subject, port) => {
                 // It is registered, or there is no room for it; it would not read which.
                 let _unread = registry.answer(now, &ask(question, subject, *port, true));
+                self.heard(now, question, subject, *port);
                 journal.told_classic(now, question.from, subject, *port, 0);
             }
             Request::Complain(subject, member) => {
-                let swarm = id_of(subject);
-                if registry.knows(swarm, *member)
-                    && self.complaints.complain(now, swarm, *member, question.from.ip())
-                {
+                let (swarm, from) = (id_of(subject), question.from.ip());
+                let has_lease = |who| registry.knows(swarm, who);
+                if self.complaints.complain(now, swarm, *member, from, has_lease) {
                     journal.shunned(now, subject, *member);
                 }
             }
         }
     }
 
+    /// The asker takes part, and may complain about others who do.
+    fn heard(&mut self, now: Moment, question: &Question, subject: &Subject, port: u16) {
+        self.complaints.asked(now, id_of(subject), SocketAddr::new(question.from.ip(), port));
+    }
+
     /// Those whom the asker is told of.
     fn members(
-        &self,
+        &mut self,
         now: Moment,
         registry: &mut Registry,
         question: &Question,
@@ -72,12 +77,13 @@ impl Classic {
         let Ok(roster) = registry.answer(now, &ask(question, subject, port, false)) else {
             return Vec::new();
         };
-        let swarm = id_of(subject);
+        self.heard(now, question, subject, port);
         // The original members know no other addresses than those of IPv4.
         let is_understood =
             |member: &SocketAddr| member.is_ipv4() || question.from.ip().to_canonical().is_ipv6();
         let mut members = roster.members;
-        members.retain(|member| is_understood(member) && self.complaints.is_handed_out(now, swarm, *member));
+        members.retain(is_understood);
+        self.complaints.sift(now, id_of(subject), &mut members);
         members
     }
 }

@@ -13,6 +13,7 @@ use crate::credential::Challenge;
 use crate::identity::SwarmId;
 use crate::limits::{DESK_READ, DESK_READS_PER_TURN};
 use crate::wire::WireError;
+use crate::wire::classic::desk as classic;
 use crate::wire::desk::{Refusal, Reply};
 
 /// One connection.
@@ -64,6 +65,9 @@ pub(super) enum Stage {
     Pending,
     /// It has asked something.
     Served,
+    /// There is no room for it. It is only given the time to say in which dialect it can be told so, where it may be
+    /// the classic one.
+    Unwanted,
     /// It was refused and is only given the time to read why.
     Refused,
 }
@@ -170,13 +174,36 @@ impl Desk {
         self.stage = Stage::Served;
     }
 
-    /// Tells the other side that there is no room, and that nothing follows.
+    /// Tells the other side that there is no room, and that nothing follows, as soon as it is known in which dialect.
     pub(super) fn refuse(&mut self) {
-        let mut reply = Vec::new();
-        Reply::Refused(Refusal::Busy).append_to(&mut reply);
+        if !self.intake.may_be_classic() {
+            let mut reply = Vec::new();
+            Reply::Refused(Refusal::Busy).append_to(&mut reply);
+            self.part_with(&reply);
+        }
+    }
+
+    /// The last words to one who was refused.
+    fn part_with(&mut self, reply: &[u8]) {
+        self.stage = Stage::Refused;
         // It is a courtesy: a socket that will not take a few bytes now gets none.
-        if self.stream.write(&reply).is_ok() {
+        if reply.is_empty() || self.stream.write(reply).is_ok() {
             drop(self.stream.shutdown(Shutdown::Write));
+        }
+    }
+
+    /// One for whom there is no room said this. The classic protocol has no word for that: who asks for others is told
+    /// that there is nobody yet, and asks again; nothing else has an answer there.
+    fn turn_down(&mut self, mut input: &[u8]) {
+        match self.intake.next(&mut input) {
+            Ok(Some(Asked::Classic(classic::Request::Down(subject, _)))) => {
+                let mut reply = Vec::new();
+                classic::Reply::Nobody(subject).append_to(&mut reply);
+                self.part_with(&reply);
+            }
+            Ok(Some(Asked::Classic(_))) => self.part_with(&[]),
+            Err(_) if self.intake.may_be_classic() => self.part_with(&[]),
+            Ok(_) | Err(_) => self.refuse(),
         }
     }
 
@@ -217,7 +244,7 @@ impl Desk {
     pub(super) const fn overdue(&self) -> End {
         match self.stage {
             _ if self.is_stuck() => End::Unread,
-            Stage::Refused => End::Finished,
+            Stage::Unwanted | Stage::Refused => End::Finished,
             Stage::Served if !self.intake.is_midway() => End::Idle,
             Stage::Pending | Stage::Served => End::Late,
         }
@@ -236,12 +263,18 @@ impl Desk {
         }
         let len = self.stream.read(&mut buffers.read)?;
         if len == 0 {
-            let end = if self.intake.is_midway() { End::Cut } else { End::Finished };
+            let is_cut = self.stage.is_admitted() && self.intake.is_midway();
+            let end = if is_cut { End::Cut } else { End::Finished };
             return Ok(Exchanged::Last(end));
         }
         let exchanged = if len < DESK_READ { Exchanged::All } else { Exchanged::Some };
-        if self.stage == Stage::Refused {
-            return Ok(exchanged);
+        match self.stage {
+            Stage::Pending | Stage::Served => {}
+            Stage::Unwanted => {
+                self.turn_down(&buffers.read[..len]);
+                return Ok(exchanged);
+            }
+            Stage::Refused => return Ok(exchanged),
         }
         buffers.replies.clear();
         let mut input = &buffers.read[..len];
@@ -314,6 +347,13 @@ impl Desk {
         let address = self.stream.local_addr()?.ip();
         self.reached_on = Some(address);
         Ok(address)
+    }
+}
+
+impl Stage {
+    /// Whether there was room for it.
+    pub(super) const fn is_admitted(self) -> bool {
+        matches!(self, Stage::Pending | Stage::Served)
     }
 }
 

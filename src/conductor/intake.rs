@@ -60,6 +60,15 @@ impl Intake {
         matches!(self.dialect, Dialect::Over)
     }
 
+    /// Whether the first bytes may still turn out to be those of the classic protocol, or did.
+    pub(super) const fn may_be_classic(&self) -> bool {
+        match &self.dialect {
+            Dialect::Unnamed(naming) => naming.classic,
+            Dialect::Classic(_) => true,
+            Dialect::Native(_) | Dialect::Catalogue | Dialect::Over => false,
+        }
+    }
+
     /// What is spoken here of the dialect in which a version was named that is not.
     pub(super) const fn own_preamble(&self) -> [u8; PREAMBLE_LEN] {
         match &self.dialect {
@@ -190,8 +199,12 @@ mod tests {
             assert_eq!(all(&mut intake, CLASSIC), Ok(vec![]), "one question a connection");
         }
         let mut intake = Intake::new(true);
+        assert!(intake.may_be_classic() && !Intake::new(false).may_be_classic());
         all(&mut intake, &CLASSIC[..20]).unwrap();
-        assert!(intake.is_midway() && !intake.is_over());
+        assert!(intake.is_midway() && !intake.is_over() && intake.may_be_classic());
+        let mut intake = Intake::new(true);
+        all(&mut intake, &preamble()).unwrap();
+        assert!(!intake.may_be_classic());
     }
 
     #[test]

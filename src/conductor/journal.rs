@@ -78,13 +78,15 @@ impl Journal {
         }
     }
 
-    /// Several complained about this member: it is not handed out for a while.
+    /// Several complained about this member: it is not handed out while their complaints count.
     pub(super) fn shunned(&mut self, now: Moment, subject: &Subject, member: SocketAddr) {
         self.turn_page(now);
         if self.0.take(REFUSALS) {
             let (name, sha1) = (Escaped(subject.name()), subject.digits());
-            let while_ = span(CLASSIC_COMPLAINT_SPAN);
-            log::warn!("classic {name} {sha1} {member}: several complained, not handed out for {while_}");
+            let most = span(CLASSIC_COMPLAINT_SPAN);
+            log::warn!(
+                "classic {name} {sha1} {member}: several complained, not handed out for at most {most}"
+            );
         }
     }
 

@@ -16,8 +16,17 @@ use crate::wire::WireError;
 use crate::wire::classic::desk::{Replies, Request, Told};
 use crate::wire::classic::{LineError, Subject};
 
+/// What a classic conductor answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Of those that it told, at most [`ROSTER_MAX`](crate::limits::ROSTER_MAX).
+    pub members: Vec<SocketAddr>,
+    /// How many lines were no addresses, and were skipped.
+    pub unreadable: u64,
+}
+
 /// Asks who shares this at the first address of the conductor that answers, within `patience` each, unless `give_up` says
-/// so. Returns at most [`ROSTER_MAX`](crate::limits::ROSTER_MAX) addresses of those that it tells; `seed` chooses which.
+/// so. `seed` chooses of whom to hear if it tells of very many.
 ///
 /// # Errors
 /// Nobody answers, or nobody who is a conductor and speaks the classic protocol.
@@ -28,7 +37,7 @@ pub fn ask(
     seed: u64,
     patience: Duration,
     give_up: impl Fn() -> bool + Copy,
-) -> Result<Vec<SocketAddr>, DeskError> {
+) -> Result<Answer, DeskError> {
     let addresses = dial::resolve(conductor.host(), conductor.port()).map_err(DeskError::Host)?;
     let mut trouble = None;
     for address in addresses {
@@ -50,7 +59,7 @@ fn ask_at(
     seed: u64,
     deadline: Moment,
     give_up: impl Fn() -> bool + Copy,
-) -> Result<Vec<SocketAddr>, DeskError> {
+) -> Result<Answer, DeskError> {
     let stream = dial::connect(address, give_up).map_err(DeskError::Host)?;
     let mut request = Vec::new();
     Request::Down(subject.clone(), port).append_to(&mut request);
@@ -68,8 +77,8 @@ fn read_answer(
     subject: &Subject,
     mut sample: Sample,
     give_up: impl Fn() -> bool,
-) -> io::Result<Result<Vec<SocketAddr>, LineError>> {
-    let mut replies = Replies::default();
+) -> io::Result<Result<Answer, LineError>> {
+    let (mut replies, mut unreadable) = (Replies::default(), 0);
     let mut buffer = vec![0; CLASSIC_READ];
     while !replies.is_over() {
         if give_up() {
@@ -85,6 +94,7 @@ fn read_answer(
         loop {
             match replies.next(&mut input) {
                 Ok(Some(Told::Member(address))) => sample.take(address),
+                Ok(Some(Told::Unreadable)) => unreadable += 1,
                 Ok(Some(Told::Nobody(about) | Told::Members(about, _))) if about != *subject => {
                     return Ok(Err(LineError::Subject));
                 }
@@ -94,5 +104,5 @@ fn read_answer(
             }
         }
     }
-    Ok(Ok(sample.into_kept()))
+    Ok(Ok(Answer { members: sample.into_kept(), unreadable }))
 }

@@ -2,7 +2,8 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use orchestra::conductor::{Conductor, Config};
 use orchestra::wire::desk::{Announce, Event, Request, preamble};
@@ -100,24 +101,67 @@ fn questions_may_be_cut_anywhere_and_in_either_case_mean_the_same() {
 fn an_address_about_which_several_complain_is_not_told() {
     let conductor = start(true);
     let bad = SocketAddr::new(host(), 10_001);
-    let others = [host(), host(), host(), host()];
+    let others = [host(), host(), host()];
+    let asker = host();
+    let members = || down(&conductor, asker, 0);
+    let tells_of_it = || members().contains(&format!("\r\n{bad}\r\n"));
+    down(&conductor, others[0], 10_001);
     complain(&conductor, others[0], bad);
     down(&conductor, bad.ip(), bad.port());
     for _ in 0..5 {
         complain(&conductor, others[0], bad);
     }
+    down(&conductor, others[1], 10_001);
     complain(&conductor, others[1], bad);
-    assert_eq!(
-        down(&conductor, others[3], 0),
-        told(&[bad]),
-        "two are not enough, nor is who complained too early"
-    );
+    // They do not take part: one asked nothing, one for another composition, and one listens nowhere.
+    complain(&conductor, host(), bad);
+    let stranger = host();
+    asked(&conductor, stranger, &[b"DOWN\r\nother\r\na9993e364706816aba3e25717850c26c9cd0d89d\r\n10001\r\n"]);
+    complain(&conductor, stranger, bad);
+    complain(&conductor, asker, bad);
+    assert!(tells_of_it(), "two are not enough, nor are those who do not take part: {}", members());
+    down(&conductor, others[2], 10_001);
     complain(&conductor, others[2], bad);
-    assert_eq!(down(&conductor, others[3], 0), nobody());
+    assert!(!tells_of_it(), "{}", members());
+    assert!(members().contains("\r\n3\r\n"), "the others are told: {}", members());
     down(&conductor, bad.ip(), bad.port());
-    assert_eq!(down(&conductor, others[3], 0), nobody(), "asking again does not help it");
+    assert!(!tells_of_it(), "asking again does not help it");
     down(&conductor, bad.ip(), 10_002);
-    assert_eq!(down(&conductor, others[3], 0), told(&[SocketAddr::new(bad.ip(), 10_002)]));
+    assert!(members().contains(&format!("{}:10002\r\n", bad.ip())) && !tells_of_it(), "{}", members());
+}
+
+#[test]
+fn an_address_is_the_same_in_other_words() {
+    let conductor = start(true);
+    let (bad, asker) = (host(), host());
+    down(&conductor, bad, 10_001);
+    let others = [host(), host(), host()];
+    for (&other, about) in
+        others.iter().zip([format!("{bad}"), format!("[::ffff:{bad}]"), format!("[::ffff:{bad}%7]")])
+    {
+        down(&conductor, other, 10_001);
+        // However often and in whichever words, one is one.
+        for about in [format!("[::ffff:{bad}%1]"), format!("[::ffff:{bad}%2]"), about] {
+            let text = format!("COMP\r\n{ABOUT}{about}:10001\r\n");
+            assert_eq!(asked(&conductor, other, &[text.as_bytes()]), b"");
+        }
+        let told = down(&conductor, asker, 0).contains(&format!("{bad}:10001"));
+        assert_eq!(told, other != others[2]);
+    }
+}
+
+#[test]
+fn complaints_about_everybody_hide_nobody() {
+    let conductor = start(true);
+    let members = [host(), host(), host()];
+    members.iter().for_each(|&member| drop(down(&conductor, member, 10_001)));
+    for (&from, &about) in members.iter().flat_map(|from| members.iter().map(move |about| (from, about))) {
+        complain(&conductor, from, SocketAddr::new(about, 10_001));
+    }
+    let told = down(&conductor, host(), 0);
+    for member in members {
+        assert!(told.contains(&format!("\r\n{member}:10001\r\n")), "{told}");
+    }
 }
 
 #[test]
@@ -136,6 +180,77 @@ fn both_dialects_share_a_port_and_have_swarms_of_their_own() {
     assert!(u32::from_le_bytes(length) < 16, "a roster of nobody");
     assert_eq!(down(&conductor, two, 0), told(&[SocketAddr::new(one, 10_001)]));
     assert_eq!((conductor.stats().swarms, conductor.stats().members), (2, 2));
+}
+
+/// A byte now and then does not keep a connection.
+#[test]
+fn a_question_that_never_ends_is_not_waited_for() {
+    let timeout = Duration::from_secs(1);
+    let config = Config { classic: true, timeout, ..Config::new("127.0.0.1:0".parse().unwrap()) };
+    let conductor = Conductor::start(config).unwrap();
+    for beginning in ["", "DOWN\r\n", &format!("COMP\r\n{ABOUT}")[..]] {
+        let mut stream = connect_from(host(), conductor.address()).unwrap();
+        stream.write_all(beginning.as_bytes()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        // Each of these lines may have so many bytes, and takes six times as long as it may.
+        let is_over = (0..60).any(|_| {
+            let said = stream.write_all(if beginning.is_empty() { b"" } else { b"n" });
+            said.is_err()
+                || !matches!(stream.read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
+        });
+        assert!(is_over, "it waits for the rest of {beginning:?}");
+    }
+}
+
+/// A conductor that serves so many connections, with all of these taken.
+fn full(classic: bool, desks: usize) -> (Conductor, Vec<TcpStream>) {
+    let mut config = Config { classic, ..Config::new("127.0.0.1:0".parse().unwrap()) };
+    config.caps.desks = desks;
+    let conductor = Conductor::start(config).unwrap();
+    let taken = (0..desks).map(|_| connect_from(host(), conductor.address()).unwrap()).collect();
+    let since = Instant::now();
+    while conductor.stats().connections < desks {
+        assert!(since.elapsed() < PATIENCE, "they are not served");
+        thread::sleep(Duration::from_millis(5));
+    }
+    (conductor, taken)
+}
+
+/// What a conductor that has no room says in our dialect.
+const BUSY: &[u8] = &[2, 0, 0, 0, 1, 2];
+
+#[test]
+fn who_finds_no_room_is_told_so_in_its_dialect() {
+    let (conductor, taken) = full(true, 1);
+    let question = format!("DOWN\r\n{ABOUT}10001\r\n");
+    assert_eq!(down(&conductor, host(), 10_001), nobody(), "it asks again soon");
+    let pieces: Vec<&[u8]> = question.as_bytes().chunks(7).collect();
+    assert_eq!(asked(&conductor, host(), &pieces), nobody().as_bytes());
+    let upload = question.replace("DOWN", "UPLD");
+    assert_eq!(asked(&conductor, host(), &[upload.as_bytes()]), b"", "that has no answer");
+    complain(&conductor, host(), SocketAddr::new(host(), 10_001));
+    assert_eq!(asked(&conductor, host(), &[b"GET / HTTP/1.1\r\n"]), b"");
+    assert_eq!(asked(&conductor, host(), &[b"DOWN\r\nabc\r\nabc\r\n"]), b"");
+    assert_eq!(asked(&conductor, host(), &[&preamble()]), BUSY);
+    // Whoever says nothing, or not all, is closed soon.
+    assert_eq!(asked(&conductor, host(), &[]), b"");
+    assert_eq!(asked(&conductor, host(), &[&question.as_bytes()[..20]]), b"");
+    assert_eq!((conductor.stats().members, conductor.stats().connections), (0, 1), "nobody was registered");
+    drop(taken);
+    let since = Instant::now();
+    while conductor.stats().connections > 0 {
+        assert!(since.elapsed() < PATIENCE);
+        thread::sleep(Duration::from_millis(5));
+    }
+    let one = host();
+    down(&conductor, one, 10_001);
+    assert_eq!(down(&conductor, host(), 0), told(&[SocketAddr::new(one, 10_001)]));
+}
+
+#[test]
+fn a_conductor_without_the_classic_protocol_need_not_hear_first() {
+    let (conductor, _taken) = full(false, 1);
+    assert_eq!(asked(&conductor, host(), &[]), BUSY);
 }
 
 #[test]

@@ -444,11 +444,16 @@ pub(crate) struct OldConductor {
 impl OldConductor {
     /// One that already knows these.
     pub(crate) fn knowing(known: &[SocketAddr]) -> OldConductor {
+        OldConductor::telling(known.iter().map(SocketAddr::to_string).collect())
+    }
+
+    /// One that tells these lines.
+    pub(crate) fn telling(known: Vec<String>) -> OldConductor {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         listener.set_nonblocking(true).unwrap();
         let stop = Arc::new(AtomicBool::new(false));
-        let known = Arc::new(Mutex::new(known.to_vec()));
+        let known = Arc::new(Mutex::new(known));
         let stops = Arc::clone(&stop);
         let thread = thread::spawn(move || {
             while !stops.load(Ordering::Relaxed) {
@@ -474,7 +479,7 @@ impl Drop for OldConductor {
     }
 }
 
-fn serve(mut stream: &TcpStream, from: SocketAddr, known: &Mutex<Vec<SocketAddr>>, stop: &dyn Fn() -> bool) {
+fn serve(mut stream: &TcpStream, from: SocketAddr, known: &Mutex<Vec<String>>, stop: &dyn Fn() -> bool) {
     let mut input = Input::new(stream, stop);
     // It waits for the end of a line for as long as it takes.
     let Some(lines) = input.lines(4) else { return };
@@ -490,7 +495,7 @@ fn serve(mut stream: &TcpStream, from: SocketAddr, known: &Mutex<Vec<SocketAddr>
         format!("SEND\r\n{about}{}\r\n{list}", known.len())
     };
     drop(stream.write_all(answer.as_bytes()));
-    let asker = SocketAddr::new(from.ip(), lines[3].parse().unwrap());
+    let asker = SocketAddr::new(from.ip(), lines[3].parse().unwrap()).to_string();
     if !known.contains(&asker) {
         known.push(asker);
     }

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 use crate::common::program::PATIENCE;
 use crate::common::swarm::{MIB, NAME, SOURCE, fetched, number};
-use crate::original::{About, OldConductor, Original, mask, unmask};
+use crate::original::{About, OldConductor, Original, PORT, mask, unmask};
 use crate::world::{about, conductor, host, swarm};
 
 const CLASSIC: &[&str] = &["--classic"];
@@ -81,6 +81,21 @@ fn a_manifest_whose_name_is_a_path_is_spoken_of_as_it_stands() {
         ours.leaves();
         swarm.assert_has(&place);
     }
+}
+
+#[test]
+fn one_bad_line_of_an_original_conductor_does_not_cost_the_others() {
+    let swarm = swarm(MIB, "64K");
+    let at = host();
+    let _seeder = Original::start(&about(&swarm), at, conductor(&swarm), true);
+    let lines = vec!["nas:10001".to_owned(), "n".repeat(9_999), format!("{at}:{PORT}"), String::new()];
+    let old = OldConductor::telling(lines);
+    let mut getter = swarm.member("getter", &["--classic", "--conductor", &old.address.to_string()]);
+    getter.until_complete();
+    let log = swarm.log(&getter);
+    assert!(log.contains("3 lines that are no addresses were skipped"), "{log}");
+    getter.leaves();
+    swarm.assert_has("getter");
 }
 
 /// The ones know nobody who has it but the one in the middle, and ask it for what it has not got yet.

@@ -1,9 +1,9 @@
 //! What the scenes are made of: a composition, a conductor of ours or an original one, and addresses for originals.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::process::{self, Command};
-use std::sync::Arc;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::process::Command;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use crate::common::program::{ConductorProgram, binary};
 use crate::common::swarm::{NAME, Swarm};
@@ -32,8 +32,24 @@ pub(crate) fn conductor(swarm: &Swarm) -> SocketAddr {
 }
 
 /// An address of this computer that no other test uses: every original member listens on the same port.
+///
+/// The addresses are those of a /24 whose first one this process has a listener on, so that two test programs that run at the
+/// same time never have the same: the system says whether a block is free.
 pub(crate) fn host() -> IpAddr {
-    static HOSTS: AtomicU8 = AtomicU8::new(1);
-    let [.., third, second] = process::id().to_be_bytes();
-    Ipv4Addr::new(127, 100 + second % 100, third, HOSTS.fetch_add(1, Ordering::Relaxed)).into()
+    static BLOCK: OnceLock<([u8; 3], TcpListener)> = OnceLock::new();
+    static HOSTS: AtomicU8 = AtomicU8::new(2);
+    let ([a, b, c], _) = BLOCK.get_or_init(|| {
+        let blocks = std::iter::repeat_with(|| [127, fastrand::u8(100..200), fastrand::u8(..)]);
+        let claimed = blocks.take(1_000).find_map(|block @ [a, b, c]| {
+            let listener = TcpListener::bind((Ipv4Addr::new(a, b, c, 1), CLAIM)).ok()?;
+            Some((block, listener))
+        });
+        claimed.expect("a block of addresses is free")
+    });
+    let last = HOSTS.fetch_add(1, Ordering::Relaxed);
+    assert!(last >= 2, "a test program has 254 hosts");
+    Ipv4Addr::new(*a, *b, *c, last).into()
 }
+
+/// The port of the listeners by which test programs claim addresses.
+const CLAIM: u16 = 10_002;

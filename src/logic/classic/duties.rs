@@ -7,16 +7,20 @@
 //! [`CLASSIC_KEPT_PATIENCE`]. If then nothing is asked for a while, the link is of no more use to the other side: it ends,
 //! so that there can be another one.
 //!
+//! A link whose other side leaves our question unanswered for very long ends as well, whatever else it says, or half says.
+//!
 //! It does not know which parts are here, nor whose turn it is to be sent one.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use super::session::Question;
+use super::sets;
 use crate::limits::{
-    CLASSIC_KEPT_PATIENCE, CLASSIC_LIST_INTERVAL, CLASSIC_LIST_INTERVAL_COMPLETE, CLASSIC_LIST_PAUSE,
-    CLASSIC_MUTE_PATIENCE,
+    CLASSIC_ANSWER_PATIENCE, CLASSIC_KEPT_PATIENCE, CLASSIC_LIST_INTERVAL, CLASSIC_LIST_INTERVAL_COMPLETE,
+    CLASSIC_LIST_PAUSE, CLASSIC_MUTE_PATIENCE, LANDING_RATE_MIN,
 };
-use crate::part::{PartIndex, Run};
+use crate::part::{Layout, PartIndex, Run};
 use crate::time::Moment;
 use crate::wire::classic::Subject;
 
@@ -31,17 +35,18 @@ pub enum Deed {
     Deny(Subject, PartIndex),
     /// Say that this composition is not shared here.
     Disown(Subject),
-    /// End the link: the other side asks nothing more on it.
+    /// End the link: the other side asks nothing more on it, or does not answer.
     End,
 }
 
 /// See the module.
 #[derive(Debug)]
 pub struct Duties {
+    layout: Layout,
     /// What the swarm wants of the other side and was not asked yet, oldest first.
     wanted: VecDeque<Run>,
-    /// What was asked and not answered.
-    asked: Option<Question>,
+    /// What was asked and not answered, and how long that may stay so.
+    asked: Option<(Question, Moment)>,
     /// When the list is asked for, if that is not under way.
     list_due: Moment,
     /// The other side's questions, oldest first. Invariant: at most as many as the session lets through.
@@ -59,10 +64,11 @@ enum Owed {
 }
 
 impl Duties {
-    /// The duties of a new link: the list is asked for at once.
+    /// The duties of a new link of a composition with this layout: the list is asked for at once.
     #[must_use]
-    pub const fn new() -> Duties {
+    pub const fn new(layout: Layout) -> Duties {
         Duties {
+            layout,
             wanted: VecDeque::new(),
             asked: None,
             list_due: Moment::START,
@@ -96,9 +102,9 @@ impl Duties {
 
     /// Our question was answered; `complete` if neither side, or only one of them, can hold anything new soon.
     pub fn on_answer(&mut self, now: Moment, complete: bool) {
-        if self.asked.take() == Some(Question::List) {
+        if matches!(self.asked.take(), Some((Question::List, _))) {
             let interval = if complete { CLASSIC_LIST_INTERVAL_COMPLETE } else { CLASSIC_LIST_INTERVAL };
-            self.list_due = now + interval;
+            self.list_due = now + interval.max(sets::pause_of_link(self.layout));
         }
     }
 
@@ -121,15 +127,19 @@ impl Duties {
     /// The next words, if there are any to say now; `holds` says which parts are here. They pass before parts.
     pub fn next(&mut self, now: Moment, holds: impl Fn(PartIndex) -> bool) -> Option<Deed> {
         if let Some(question) = self.next_question(now) {
-            self.asked = Some(question);
+            self.asked = Some((question, now + self.patience(question)));
             return Some(Deed::Ask(question));
+        }
+        if self.asked.is_some_and(|(_, until)| now >= until) {
+            return Some(Deed::End);
         }
         if let Some(deed) = self.next_answer(now, holds) {
             return Some(deed);
         }
         let is_mute = self.denied.is_some_and(|since| now.since(since) >= CLASSIC_MUTE_PATIENCE);
-        let is_useless =
-            self.wanted.is_empty() && !matches!(self.asked, Some(Question::Part(_))) && self.owed.is_empty();
+        let is_useless = self.wanted.is_empty()
+            && !matches!(self.asked, Some((Question::Part(_), _)))
+            && self.owed.is_empty();
         (is_mute && is_useless).then_some(Deed::End)
     }
 
@@ -153,14 +163,30 @@ impl Duties {
     /// When to look again if nothing else happens.
     #[must_use]
     pub fn deadline(&self) -> Option<Moment> {
-        let list = self.asked.is_none().then_some(self.list_due);
+        let question = self.asked.map_or(self.list_due, |(_, until)| until);
         let owed = self.owed.iter().map(|owed| match owed {
-            Owed::List(_) => self.list_told.map_or(Moment::START, |told| told + CLASSIC_LIST_PAUSE),
+            Owed::List(_) => self.list_told.map_or(Moment::START, |told| told + self.list_pause()),
             Owed::Part(_, _, since) => *since + CLASSIC_KEPT_PATIENCE,
             Owed::Other(_) => Moment::START,
         });
         let mute = self.denied.map(|since| since + CLASSIC_MUTE_PATIENCE);
-        owed.chain(list).chain(mute).min()
+        owed.chain([question]).chain(mute).min()
+    }
+
+    /// How long an answer to this question may take until it is whole.
+    fn patience(&self, question: Question) -> Duration {
+        match question {
+            Question::List => CLASSIC_ANSWER_PATIENCE,
+            Question::Part(part) => {
+                let len = u64::from(self.layout.len_of(part));
+                CLASSIC_ANSWER_PATIENCE + Duration::from_secs(len / LANDING_RATE_MIN)
+            }
+        }
+    }
+
+    /// How often the list is told at most.
+    fn list_pause(&self) -> Duration {
+        CLASSIC_LIST_PAUSE.max(sets::pause_of_link(self.layout))
     }
 
     fn next_question(&mut self, now: Moment) -> Option<Question> {
@@ -178,10 +204,10 @@ impl Duties {
     }
 
     fn next_answer(&mut self, now: Moment, holds: impl Fn(PartIndex) -> bool) -> Option<Deed> {
-        let list_told = self.list_told;
+        let (list_told, list_pause) = (self.list_told, self.list_pause());
         let is_due = |owed: &Owed| match owed {
             Owed::Other(_) => true,
-            Owed::List(_) => list_told.is_none_or(|told| now.since(told) >= CLASSIC_LIST_PAUSE),
+            Owed::List(_) => list_told.is_none_or(|told| now.since(told) >= list_pause),
             Owed::Part(_, part, since) => now.since(*since) >= CLASSIC_KEPT_PATIENCE && !holds(*part),
         };
         let place = self.owed.iter().position(is_due)?;
@@ -199,20 +225,13 @@ impl Duties {
     }
 }
 
-impl Default for Duties {
-    fn default() -> Duties {
-        Duties::new()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::digest::Digest;
+    use crate::limits::{LINKS_MAX, PARTS_MAX};
     use crate::name::Name;
-    use crate::part::Layout;
     use proptest::prelude::*;
-    use std::time::Duration;
 
     const NOW: Moment = Moment::from_micros(1_000_000_000);
 
@@ -238,7 +257,7 @@ mod tests {
 
     /// Duties of a link whose list was told.
     fn introduced() -> Duties {
-        let mut duties = Duties::new();
+        let mut duties = Duties::new(layout());
         assert_eq!(duties.next(NOW, none), Some(Deed::Ask(Question::List)));
         assert_eq!(duties.next(NOW, none), None);
         duties.on_answer(NOW, false);
@@ -341,13 +360,64 @@ mod tests {
         assert_eq!(duties.next(NOW + CLASSIC_LIST_PAUSE, none), Some(Deed::TellList(subject())));
     }
 
+    #[test]
+    fn who_does_not_answer_is_left() {
+        let mut duties = Duties::new(layout());
+        duties.next(NOW, none);
+        let late = NOW + CLASSIC_ANSWER_PATIENCE;
+        assert_eq!(duties.deadline(), Some(late));
+        // Whatever else it asks.
+        let soon = NOW + (CLASSIC_ANSWER_PATIENCE - Duration::from_millis(1));
+        duties.on_list_asked(subject());
+        assert_eq!(duties.next(soon, none), Some(Deed::TellList(subject())));
+        duties.on_list_asked(subject());
+        assert_eq!(duties.next(late, none), Some(Deed::End));
+        duties.on_answer(late, false);
+        assert_eq!(
+            duties.next(late + CLASSIC_LIST_PAUSE, none),
+            Some(Deed::TellList(subject())),
+            "it answered"
+        );
+    }
+
+    #[test]
+    fn a_long_part_may_take_long() {
+        let layout = Layout::new(32 << 20, 16 << 20).unwrap();
+        let mut duties = Duties::new(layout);
+        duties.next(NOW, none);
+        duties.on_answer(NOW, false);
+        duties.want(layout.run(0, 1).unwrap());
+        assert_eq!(duties.next(NOW, none), Some(Deed::Ask(Question::Part(layout.part(0).unwrap()))));
+        let at_least = CLASSIC_ANSWER_PATIENCE + Duration::from_secs((16 << 20) / LANDING_RATE_MIN);
+        assert_eq!(duties.next(NOW + (at_least - Duration::from_secs(1)), none), None);
+        assert_eq!(duties.next(NOW + at_least, none), Some(Deed::End));
+    }
+
+    /// Sets of many parts cost much, so they are asked for and told more seldom: all links together within the pause.
+    #[test]
+    fn large_sets_are_asked_for_and_told_seldom() {
+        let layout = Layout::new(PARTS_MAX.into(), 1).unwrap();
+        let pause = sets::pause(layout) * u32::try_from(LINKS_MAX).unwrap();
+        assert!(pause > CLASSIC_LIST_INTERVAL_COMPLETE);
+        let mut duties = Duties::new(layout);
+        (0..2).for_each(|_| duties.on_list_asked(subject()));
+        assert_eq!(duties.next(NOW, none), Some(Deed::Ask(Question::List)), "at once");
+        assert_eq!(duties.next(NOW, none), Some(Deed::TellList(subject())), "at once");
+        duties.on_answer(NOW, false);
+        let soon = NOW + (pause - Duration::from_millis(1));
+        assert_eq!(duties.next(soon, none), None);
+        assert_eq!(duties.deadline(), Some(NOW + pause));
+        assert_eq!(duties.next(NOW + pause, none), Some(Deed::Ask(Question::List)));
+        assert_eq!(duties.next(NOW + pause, none), Some(Deed::TellList(subject())));
+    }
+
     proptest! {
         /// Every part that the swarm wants is asked for or given back, once; every question is answered once.
         #[test]
         fn nothing_is_lost_or_doubled(
             steps in proptest::collection::vec((0u8..6, 0u32..100, 1u32..20), 0..60), held in any::<u64>(),
         ) {
-            let mut duties = Duties::new();
+            let mut duties = Duties::new(layout());
             let mut now = NOW;
             let (mut wanted, mut asked, mut returned) = (0, 0, 0);
             let (mut questions, mut answers) = (0, 0);

@@ -4,6 +4,7 @@
 //! - [`duties`]: what a link says next: our questions, one at a time, and the answers to those of the other side;
 //! - [`doubt`]: whether a conductor is asked in our dialect as well;
 //! - [`dialects`]: in which of the two dialects an address is dialled;
+//! - [`sets`]: how often sets of parts are read and told, because that costs much;
 //! - [`sample`]: a few of many addresses that a conductor tells;
 //! - [`complaints`]: whom a conductor does not hand out because others complained.
 //!
@@ -16,3 +17,4 @@ pub mod doubt;
 pub mod duties;
 pub mod sample;
 pub mod session;
+pub mod sets;

@@ -9,6 +9,7 @@ use crate::logic::session::Fault;
 use crate::name::Name;
 use crate::part::{Layout, PartIndex, Run};
 use crate::part_set::PartSet;
+use crate::wire::WireError;
 use crate::wire::classic::Subject;
 use crate::wire::classic::member::Message;
 
@@ -87,7 +88,10 @@ impl Session {
             {
                 Err(Fault::NotAsked)
             }
-            Message::Send(_, set) if asked == Some(Question::List) => Ok(self.told(set)),
+            Message::Send(_, mask) if asked == Some(Question::List) => mask
+                .read(self.layout)
+                .map(|set| self.told(set))
+                .map_err(|error| WireError::from(error).into()),
             Message::Send(..) => Err(Fault::NotAsked),
             Message::None(_, 0) if asked.is_some() => Ok(Reaction::Disowned),
             Message::Start(_, number) => self.answered(number, asked).map(Reaction::Receive),
@@ -132,6 +136,8 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::classic::LineError;
+    use crate::wire::classic::mask::Mask;
     use proptest::prelude::*;
 
     fn layout() -> Layout {
@@ -158,6 +164,10 @@ mod tests {
         layout().part(index).unwrap()
     }
 
+    fn mask(indices: &[u32]) -> Mask {
+        Mask::of(&set(indices))
+    }
+
     fn set(indices: &[u32]) -> PartSet {
         let mut set = PartSet::empty(layout());
         for &index in indices {
@@ -170,14 +180,22 @@ mod tests {
     fn what_is_told_again_is_news_once() {
         let mut session = session();
         let list = Some(Question::List);
-        let mut told = |indices: &[u32]| session.on_message(Message::Send(ours(), set(indices)), list, 0);
+        let mut told = |indices: &[u32]| session.on_message(Message::Send(ours(), mask(indices)), list, 0);
         assert_eq!(told(&[0, 2]), Ok(Reaction::Holds(set(&[0, 2]))));
         assert_eq!(told(&[0, 2]), Ok(Reaction::HoldsAlso(vec![])));
         // That it held the part before stays true.
         assert_eq!(told(&[2, 3, 4]), Ok(Reaction::HoldsAlso(vec![layout().run(3, 2).unwrap()])));
         assert!(!session.is_theirs_complete());
-        session.on_message(Message::Send(ours(), PartSet::full(layout())), list, 0).unwrap();
+        session.on_message(Message::Send(ours(), Mask::of(&PartSet::full(layout()))), list, 0).unwrap();
         assert!(session.is_theirs_complete());
+    }
+
+    #[test]
+    fn a_set_of_another_composition_is_none() {
+        let theirs = Layout::new(8, 1).unwrap();
+        let mask = Mask::of(&PartSet::full(theirs));
+        let told = session().on_message(Message::Send(ours(), mask), Some(Question::List), 0);
+        assert_eq!(told, Err(WireError::from(LineError::Mask).into()));
     }
 
     #[test]
@@ -195,9 +213,9 @@ mod tests {
             (Message::Start(other(), 5), asked),
             (Message::None(ours(), 6), asked),
             (Message::None(other(), 0), Some(Question::List)),
-            (Message::Send(ours(), set(&[])), None),
-            (Message::Send(ours(), set(&[])), asked),
-            (Message::Send(other(), set(&[])), Some(Question::List)),
+            (Message::Send(ours(), mask(&[])), None),
+            (Message::Send(ours(), mask(&[])), asked),
+            (Message::Send(other(), mask(&[])), Some(Question::List)),
         ] {
             assert_eq!(answer(message.clone(), asked), Err(Fault::NotAsked), "{message:?} to {asked:?}");
         }

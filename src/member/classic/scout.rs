@@ -33,6 +33,8 @@ struct Desk<'c> {
     rng: fastrand::Rng,
     /// The log says once that it does not answer in the classic protocol.
     mute: bool,
+    /// How many lines of its last answer could not be read: the log says so when it changes.
+    unreadable: u64,
 }
 
 /// Asks whenever the director says so, and between in the classic protocol, whose leases are short.
@@ -45,7 +47,8 @@ pub(in crate::member) fn run(
 ) {
     let mut rng = fastrand::Rng::with_seed(seed);
     let doubt = Doubt::new(rng.u64(..));
-    let mut desk = Desk { context, classic, native, told: Vec::new(), doubt, rng, mute: false };
+    let mut desk =
+        Desk { context, classic, native, told: Vec::new(), doubt, rng, mute: false, unreadable: 0 };
     loop {
         match asks.recv_timeout(CLASSIC_ASK_INTERVAL) {
             Ok(ask) => context.report(Event::Scout(desk.answer(&ask))),
@@ -113,9 +116,16 @@ impl Desk<'_> {
         );
         match told {
             Ok(told) => {
-                log::debug!("the conductor tells of {} in the classic protocol", told.len());
+                let (members, unreadable) = (told.members.len(), told.unreadable);
+                log::debug!("the conductor tells of {members} in the classic protocol");
+                if std::mem::replace(&mut self.unreadable, unreadable) != unreadable {
+                    log::warn!(
+                        "the conductor's answer in the classic protocol: {unreadable} lines that are no \
+                         addresses were skipped"
+                    );
+                }
                 self.mute = false;
-                self.told = told;
+                self.told = told.members;
                 true
             }
             Err(error) => {

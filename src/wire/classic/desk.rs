@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::{Head, LineError, Subject, Word, append_line, number};
-use crate::limits::CLASSIC_ADDRESSES_MAX;
+use crate::limits::{CLASSIC_ADDRESSES_MAX, CLASSIC_UNREADABLE_MAX};
 
 /// The most digits of a port.
 const PORT_DIGITS_MAX: usize = 5;
@@ -41,6 +41,8 @@ pub enum Told {
     Members(Subject, u64),
     /// One of them.
     Member(SocketAddr),
+    /// One of them, which is no address.
+    Unreadable,
 }
 
 impl Request {
@@ -126,6 +128,10 @@ pub struct Replies {
     begun: Option<Subject>,
     /// How many addresses are still to come, once that is known.
     left: Option<u64>,
+    /// The line that comes is too long, and is not read.
+    skips: bool,
+    /// How many lines were no addresses.
+    unreadable: usize,
 }
 
 impl Replies {
@@ -138,9 +144,9 @@ impl Replies {
             if left == 0 {
                 return Ok(None);
             }
-            let Some(line) = self.head.lines.next(input, ADDRESS_LEN_MAX)? else { return Ok(None) };
+            let Some(told) = self.next_member(input)? else { return Ok(None) };
             self.left = Some(left - 1);
-            return address(&line).map(Told::Member).map(Some);
+            return Ok(Some(told));
         }
         let subject = match self.begun.take() {
             Some(subject) => subject,
@@ -163,6 +169,34 @@ impl Replies {
         }
         self.left = Some(count);
         Ok(Some(Told::Members(subject, count)))
+    }
+
+    /// The next line of the list. One that is no address costs only itself, however long it is.
+    fn next_member(&mut self, input: &mut &[u8]) -> Result<Option<Told>, LineError> {
+        if !self.skips {
+            match self.head.lines.next(input, ADDRESS_LEN_MAX) {
+                Ok(None) => return Ok(None),
+                Ok(Some(line)) => {
+                    return address(&line)
+                        .map_or_else(|_| self.unreadable(), |told| Ok(Some(Told::Member(told))));
+                }
+                Err(_) => self.skips = true,
+            }
+        }
+        if !self.head.lines.skip(input) {
+            return Ok(None);
+        }
+        self.skips = false;
+        self.unreadable()
+    }
+
+    fn unreadable(&mut self) -> Result<Option<Told>, LineError> {
+        self.unreadable += 1;
+        if self.unreadable > CLASSIC_UNREADABLE_MAX {
+            Err(LineError::Unreadable)
+        } else {
+            Ok(Some(Told::Unreadable))
+        }
     }
 
     /// Whether the answer is whole.
@@ -282,13 +316,32 @@ mod tests {
             ("DOWN\r\n".to_owned(), LineError::Word),
             (format!("SEND\r\n{ABOUT}1000001\r\n"), LineError::TooMany),
             (format!("SEND\r\n{ABOUT}-1\r\n"), LineError::Number),
-            (format!("SEND\r\n{ABOUT}1\r\nnas:1\r\n"), LineError::Address),
-            (format!("SEND\r\n{ABOUT}1\r\n{}", "1".repeat(65)), LineError::TooLong { max: ADDRESS_LEN_MAX }),
+            (
+                format!("SEND\r\n{ABOUT}1000000\r\n{}", "nas:1\r\n".repeat(CLASSIC_UNREADABLE_MAX + 1)),
+                LineError::Unreadable,
+            ),
         ] {
             assert_eq!(told(text.as_bytes(), 7).1, Some(error), "{text}");
         }
         let (pieces, error, over) = told(format!("SEND\r\n{ABOUT}0\r\n").as_bytes(), 1);
         assert_eq!((pieces, error, over), (vec![Told::Members(subject(), 0)], None, true));
+    }
+
+    #[test]
+    fn a_line_that_is_no_address_costs_only_itself() {
+        let long = "1".repeat(1_000_000);
+        let bytes =
+            format!("SEND\r\n{ABOUT}6\r\n10.0.0.7:1\r\nnas:1\r\n\r\n{long}\r\n\u{661}\r\n10.0.0.8:1\r\n");
+        for step in [1, 2, 63, 64, 65, 66, 67, 1_000, bytes.len()] {
+            let (pieces, error, over) = told(bytes.as_bytes(), step);
+            let [first, last] = ["10.0.0.7:1", "10.0.0.8:1"].map(|text| Told::Member(text.parse().unwrap()));
+            assert_eq!(pieces[0], Told::Members(subject(), 6));
+            assert_eq!((&pieces[1], &pieces[6], pieces.len()), (&first, &last, 7), "cut every {step}");
+            assert!(pieces[2..6].iter().all(|piece| *piece == Told::Unreadable));
+            assert_eq!((error, over), (None, true));
+        }
+        let most = format!("SEND\r\n{ABOUT}2000\r\n{}", "nas\r\n".repeat(CLASSIC_UNREADABLE_MAX));
+        assert_eq!(told(most.as_bytes(), 100).1, None);
     }
 
     proptest! {

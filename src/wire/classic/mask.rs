@@ -8,6 +8,55 @@ use super::LineError;
 use crate::part::Layout;
 use crate::part_set::PartSet;
 
+/// A set as it is written. Making parts of it may cost a quarter of a second, so that is done only of what was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mask(
+    /// Invariant: ASCII digits, the first of them not 0, at most [`digits_max`].
+    Vec<u8>,
+);
+
+impl Mask {
+    /// How this set is written.
+    #[must_use]
+    pub fn of(set: &PartSet) -> Mask {
+        Mask(render(set).into_bytes())
+    }
+
+    /// The line, if it is one integer of a size that a set of this composition's parts may have.
+    ///
+    /// # Errors
+    /// It is not.
+    pub(super) fn check(layout: Layout, line: Vec<u8>) -> Result<Mask, LineError> {
+        let is_plain = line.len() <= digits_max(layout.parts())
+            && line.first().is_some_and(|&first| first != b'0')
+            && line.iter().all(u8::is_ascii_digit);
+        if is_plain { Ok(Mask(line)) } else { Err(LineError::Mask) }
+    }
+
+    /// The set that it stands for.
+    ///
+    /// # Errors
+    /// It is not a set of this composition's parts.
+    pub fn read(&self, layout: Layout) -> Result<PartSet, LineError> {
+        // What could be too long for this composition is not even begun.
+        let digits = Some(&self.0).filter(|digits| digits.len() <= digits_max(layout.parts()));
+        let number = digits.and_then(|digits| BigUint::parse_bytes(digits, 10)).ok_or(LineError::Mask)?;
+        set_of(layout, number)
+    }
+
+    /// How many digits it has: never none.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
+    pub const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The line, without its end.
+    pub(super) fn digits(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("they are ASCII digits")
+    }
+}
+
 /// The most digits that the set of a composition with so many parts has: those of a number of one bit more, by a
 /// logarithm that is a little too large.
 #[must_use]
@@ -16,28 +65,18 @@ pub const fn digits_max(parts: u32) -> usize {
 }
 
 /// The set as an integer.
-#[must_use]
-pub fn render(set: &PartSet) -> String {
+fn render(set: &PartSet) -> String {
     let mut number = BigUint::from_bytes_le(&set.to_bytes());
     number.set_bit(set.layout().parts().into(), true);
     number.to_string()
 }
 
 /// The set that this integer stands for.
-///
-/// # Errors
-/// It is not written in decimal digits alone, or it is not a set of this composition's parts.
-pub fn parse(layout: Layout, line: &[u8]) -> Result<PartSet, LineError> {
+fn set_of(layout: Layout, mut number: BigUint) -> Result<PartSet, LineError> {
     let parts = u64::from(layout.parts());
-    let is_plain = line.len() <= digits_max(layout.parts())
-        && line.first().is_some_and(|&first| first != b'0')
-        && line.iter().all(u8::is_ascii_digit);
-    // The library reads signs and underscores as well.
-    let number = is_plain.then(|| BigUint::parse_bytes(line, 10)).flatten().ok_or(LineError::Mask)?;
     if number.bits() != parts + 1 {
         return Err(LineError::Mask);
     }
-    let mut number = number;
     number.set_bit(parts, false);
     let mut bytes = number.to_bytes_le();
     bytes.resize((layout.parts() as usize).div_ceil(8), 0);
@@ -52,6 +91,10 @@ mod tests {
 
     fn layout(parts: u64) -> Layout {
         Layout::new(parts, 1).unwrap()
+    }
+
+    fn parse(layout: Layout, line: &[u8]) -> Result<PartSet, LineError> {
+        Mask::check(layout, line.to_vec())?.read(layout)
     }
 
     fn set(parts: u64, held: &[u32]) -> PartSet {
@@ -95,6 +138,13 @@ mod tests {
         assert_eq!(render(&PartSet::full(layout(14_280))).len(), 4_300);
         let full = PartSet::full(layout(PARTS_MAX.into()));
         assert_eq!(parse(full.layout(), render(&full).as_bytes()), Ok(full));
+    }
+
+    #[test]
+    fn what_is_too_long_for_a_composition_is_not_read() {
+        let long = Mask::of(&PartSet::full(layout(1_000)));
+        assert_eq!(long.read(layout(9)), Err(LineError::Mask));
+        assert_eq!(Mask::of(&set(9, &[0, 2])).read(layout(8)), Err(LineError::Mask));
     }
 
     proptest! {

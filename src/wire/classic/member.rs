@@ -1,8 +1,8 @@
 //! Member to member in the classic protocol. Both sides ask, at the same time, on one connection.
 
-use super::{Head, LineError, Subject, Word, append_line, mask, number};
+use super::mask::{self, Mask};
+use super::{Head, LineError, Subject, Word, append_line, number};
 use crate::part::Layout;
-use crate::part_set::PartSet;
 
 /// The most digits of a part's number: those of the most parts, and some to spare for leading zeros.
 const NUMBER_DIGITS_MAX: usize = 10;
@@ -13,7 +13,7 @@ pub enum Message {
     /// Which parts do you have?
     Down(Subject),
     /// These.
-    Send(Subject, PartSet),
+    Send(Subject, Mask),
     /// Give me this part.
     Part(Subject, u64),
     /// Here it is; its bytes follow raw.
@@ -27,7 +27,7 @@ impl Message {
     pub fn append_to(&self, out: &mut Vec<u8>) {
         let (word, subject, line) = match self {
             Message::Down(subject) => (Word::Down, subject, None),
-            Message::Send(subject, set) => (Word::Send, subject, Some(mask::render(set))),
+            Message::Send(subject, mask) => (Word::Send, subject, Some(mask.digits().to_owned())),
             Message::Part(subject, part) => (Word::Part, subject, Some(part.to_string())),
             Message::Start(subject, part) => (Word::Strt, subject, Some(part.to_string())),
             Message::None(subject, part) => (Word::None, subject, Some(part.to_string())),
@@ -84,7 +84,7 @@ impl Decoder {
             return Ok(None);
         };
         let message = match word {
-            Word::Send => Message::Send(subject, mask::parse(self.layout, &line)?),
+            Word::Send => Message::Send(subject, Mask::check(self.layout, line)?),
             Word::Part => Message::Part(subject, number(&line)?),
             Word::Strt => Message::Start(subject, number(&line)?),
             Word::None | Word::Down | Word::Upld | Word::Comp => Message::None(subject, number(&line)?),
@@ -106,6 +106,7 @@ mod tests {
     use crate::digest::Digest;
     use crate::limits::NAME_LEN_MAX;
     use crate::name::Name;
+    use crate::part_set::PartSet;
     use proptest::prelude::*;
 
     fn layout() -> Layout {
@@ -136,7 +137,10 @@ mod tests {
         let about = "abc.txt\r\na9993e364706816aba3e25717850c26c9cd0d89d\r\n";
         for (message, text) in [
             (Message::Down(subject()), format!("DOWN\r\n{about}")),
-            (Message::Send(subject(), PartSet::full(layout())), format!("SEND\r\n{about}1023\r\n")),
+            (
+                Message::Send(subject(), Mask::of(&PartSet::full(layout()))),
+                format!("SEND\r\n{about}1023\r\n"),
+            ),
             (Message::Part(subject(), 9), format!("PART\r\n{about}9\r\n")),
             (Message::Start(subject(), 1), format!("STRT\r\n{about}1\r\n")),
             (Message::None(subject(), 0), format!("NONE\r\n{about}0\r\n")),
@@ -163,7 +167,7 @@ mod tests {
             ("DOWN\r\na\r\nxyz\r\n".to_owned(), LineError::Checksum),
             ("DOWN\r\na\r\n\r\n".to_owned(), LineError::Checksum),
             (format!("SEND\r\n{about}-517\r\n"), LineError::Mask),
-            (format!("SEND\r\n{about}511\r\n"), LineError::Mask),
+            (format!("SEND\r\n{about}0511\r\n"), LineError::Mask),
             (format!("SEND\r\n{about}{}", "1".repeat(10_000_000)), LineError::TooLong { max: 4 }),
             (format!("PART\r\n{about}one\r\n"), LineError::Number),
             (format!("PART\r\n{about}\r\n"), LineError::Number),

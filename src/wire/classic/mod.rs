@@ -50,6 +50,9 @@ pub enum LineError {
     /// An answer tells of more addresses than one may.
     #[error("an answer with so many addresses does not exist")]
     TooMany,
+    /// So many lines of an answer are no addresses that it is none.
+    #[error("an answer with so many lines that are no addresses does not exist")]
+    Unreadable,
     /// An answer is about another composition than the question.
     #[error("an answer about another composition than the one that was asked for")]
     Subject,

@@ -9,7 +9,7 @@ use super::{Asked, Far, Word};
 use crate::host::patient::is_pause;
 use crate::identity::MemberId;
 use crate::limits::CLASSIC_READ;
-use crate::logic::classic::session::{Reaction, Session};
+use crate::logic::classic::session::{Question, Reaction, Session};
 use crate::logic::giving::tag_of;
 use crate::logic::session::Fault;
 use crate::logic::swarm::LinkId;
@@ -108,6 +108,13 @@ impl<'s> Intake<'s> {
     }
 
     fn react(&mut self, message: Message) -> Result<(), LinkEnd> {
+        let give_up = || self.shared.is_cut() || self.shared.is_closing();
+        if let (Message::Send(_, mask), Some(classic)) = (&message, &self.context.classic)
+            && self.asked.get() == Some(Question::List)
+            && !classic.wait_to_read_set(mask, give_up)
+        {
+            return Ok(());
+        }
         let reaction = self.session.on_message(message, self.asked.get(), self.shared.owed().runs);
         match reaction.map_err(LinkEnd::Fault)? {
             Reaction::ListAsked(subject) => {

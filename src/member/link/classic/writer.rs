@@ -20,6 +20,7 @@ use crate::member::link::turn::Turn;
 use crate::member::link::{Fact, LinkEnd, Shared};
 use crate::part::{PartIndex, Run};
 use crate::wire::classic::Subject;
+use crate::wire::classic::mask::Mask;
 use crate::wire::classic::member::Message;
 use crate::wire::member::Denial;
 
@@ -66,7 +67,7 @@ impl<'s> Writer<'s> {
             orders,
             words,
             ours: subject_of(&context.manifest),
-            duties: Duties::new(),
+            duties: Duties::new(context.layout),
             out: Vec::new(),
             turn: Turn::new(&context.line, id),
         }
@@ -171,7 +172,12 @@ impl<'s> Writer<'s> {
             }
             Deed::TellList(subject) => {
                 self.shared.paid_run();
-                Message::Send(subject, self.context.store.shelf().snapshot().0)
+                let set = self.context.store.shelf().snapshot().0;
+                let classic = self.context.classic.as_ref();
+                Message::Send(
+                    subject,
+                    classic.map_or_else(|| Mask::of(&set), |classic| classic.written(&set)),
+                )
             }
             Deed::Deny(subject, part) => {
                 self.shared.paid_run();
