@@ -206,7 +206,7 @@ fn act(
                 answered();
             }
             Deed::TellList(_) | Deed::Disown(_) => answered(),
-            Deed::End => break,
+            Deed::End | Deed::GiveUp => break,
         }
     }
     while let Some(part) = duties.next_part(holds) {

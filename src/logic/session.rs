@@ -76,6 +76,12 @@ pub enum Fault {
         /// How many.
         count: u32,
     },
+    /// A part that does not exist, by the number that the classic protocol gives it.
+    #[error("there is no part {number}, counted from 1")]
+    NoSuchNumber {
+        /// The number.
+        number: u64,
+    },
     /// More was asked of us at a time than may be.
     #[error("more was asked for than the window allows")]
     WindowOverrun,

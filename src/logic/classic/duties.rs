@@ -35,8 +35,10 @@ pub enum Deed {
     Deny(Subject, PartIndex),
     /// Say that this composition is not shared here.
     Disown(Subject),
-    /// End the link: the other side asks nothing more on it, or does not answer.
+    /// End the link: the other side asks nothing more on it.
     End,
+    /// End the link: the other side does not answer.
+    GiveUp,
 }
 
 /// See the module.
@@ -131,7 +133,7 @@ impl Duties {
             return Some(Deed::Ask(question));
         }
         if self.asked.is_some_and(|(_, until)| now >= until) {
-            return Some(Deed::End);
+            return Some(Deed::GiveUp);
         }
         if let Some(deed) = self.next_answer(now, holds) {
             return Some(deed);
@@ -371,7 +373,7 @@ mod tests {
         duties.on_list_asked(subject());
         assert_eq!(duties.next(soon, none), Some(Deed::TellList(subject())));
         duties.on_list_asked(subject());
-        assert_eq!(duties.next(late, none), Some(Deed::End));
+        assert_eq!(duties.next(late, none), Some(Deed::GiveUp));
         duties.on_answer(late, false);
         assert_eq!(
             duties.next(late + CLASSIC_LIST_PAUSE, none),
@@ -390,7 +392,7 @@ mod tests {
         assert_eq!(duties.next(NOW, none), Some(Deed::Ask(Question::Part(layout.part(0).unwrap()))));
         let at_least = CLASSIC_ANSWER_PATIENCE + Duration::from_secs((16 << 20) / LANDING_RATE_MIN);
         assert_eq!(duties.next(NOW + (at_least - Duration::from_secs(1)), none), None);
-        assert_eq!(duties.next(NOW + at_least, none), Some(Deed::End));
+        assert_eq!(duties.next(NOW + at_least, none), Some(Deed::GiveUp));
     }
 
     /// Sets of many parts cost much, so they are asked for and told more seldom: all links together within the pause.
@@ -436,7 +438,7 @@ mod tests {
                     match deed {
                         Deed::Ask(Question::Part(_)) => asked += 1,
                         Deed::Ask(Question::List) => {}
-                        Deed::End => break,
+                        Deed::End | Deed::GiveUp => break,
                         Deed::TellList(_) | Deed::Deny(..) | Deed::Disown(_) => answers += 1,
                     }
                 }

@@ -86,6 +86,9 @@ pub(super) enum LinkEnd {
     /// A classic member was refused a part, and asks nothing more on this link.
     #[error("the other side has nothing more to ask on it")]
     Mute,
+    /// A classic member did not answer a question in time.
+    #[error("a question was not answered in time")]
+    Unanswered,
     /// The other side said nothing valid in time.
     #[error("no valid hello in time")]
     Late,

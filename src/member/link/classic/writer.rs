@@ -188,6 +188,7 @@ impl<'s> Writer<'s> {
                 Message::None(subject, 0)
             }
             Deed::End => return Err(LinkEnd::Mute),
+            Deed::GiveUp => return Err(LinkEnd::Unanswered),
         };
         message.append_to(&mut self.out);
         Ok(())
