@@ -134,7 +134,7 @@ fn a_file_named_like_a_command_is_a_file() {
 #[test]
 fn nobody_reads_the_password_in_the_command() {
     // The help of the commands that take one names every way to give it.
-    for command in ["register", "login"] {
+    for command in ["register", "login", "password"] {
         let help = Command::new(binary("member")).args([command, "--help"]).output().unwrap();
         let help = String::from_utf8(help.stdout).unwrap();
         assert!(help.contains("--password-file <FILE>") && help.contains("$ORCHESTRA_PASSWORD"), "{help}");

@@ -9,7 +9,7 @@ use orchestra::host::password::{Password, PasswordHash};
 use orchestra::limits::{ATTEMPTS_FREE_PER_ACCOUNT, REGISTRATIONS_FREE_PER_SOURCE, SESSIONS_MAX};
 use orchestra::wire::catalogue::{Query, Refusal, Reply, Request, Session};
 
-use crate::asker::{Asker, PASSWORD, Song, login, wanted};
+use crate::asker::{Asker, PASSWORD, Song, login, renewal, wanted};
 use crate::common::program::{PATIENCE, binary};
 use crate::{Here, config, program};
 use orchestra::conductor::Conductor;
@@ -76,15 +76,22 @@ fn a_stolen_token_is_worth_nothing_after_logout() {
     let here = Here::start(true);
     let mut ada = Asker::connect(here.address());
     let Session { token, .. } = ada.register("ada");
-    let mut thief = Asker::connect(here.address());
-    assert!(matches!(thief.resume(&token), Reply::Account(_)));
-    assert!(matches!(thief.ask(&ALL), Reply::Page(_)));
+    ada.publish(&Song::new("song", 0)).unwrap();
+    let looks = [ALL, Request::Details(wanted("song", "")), Request::Fetch(wanted("song", ""))];
+    let mut thieves = looks.map(|look| (Asker::connect(here.address()), look));
+    for (thief, look) in &mut thieves {
+        assert!(matches!(thief.resume(&token), Reply::Account(_)));
+        let seen = thief.ask(look);
+        assert!(matches!(seen, Reply::Page(_) | Reply::Details(_) | Reply::Manifest(_)), "{seen:?}");
+    }
     assert_eq!(ada.ask(&Request::Logout), Reply::Done);
     assert_eq!(ada.refused(&Request::Logout), Refusal::LoginFirst);
-    // Also on a connection that had it before.
-    assert_eq!(thief.refused(&ALL), Refusal::SessionOver);
-    assert_eq!(thief.refused(&ALL), Refusal::LoginFirst);
-    assert_eq!(thief.refused(&Request::Resume(token.clone())), Refusal::SessionOver);
+    // Also on a connection that had it before, whatever is looked at first.
+    for (thief, look) in &mut thieves {
+        assert_eq!(thief.refused(look), Refusal::SessionOver, "{look:?}");
+        assert_eq!(thief.refused(look), Refusal::LoginFirst, "{look:?}");
+        assert_eq!(thief.refused(&Request::Resume(token.clone())), Refusal::SessionOver);
+    }
     assert_eq!(Asker::connect(here.address()).refused(&Request::Resume(token)), Refusal::SessionOver);
 }
 
@@ -240,6 +247,34 @@ fn a_password_that_was_replaced_while_it_was_verified_opens_nothing() {
         })
         .unwrap();
     assert_eq!(thief.hear().unwrap(), Reply::Refused(Refusal::WrongLogin));
+    assert!(matches!(thief.ask(&Request::Login(login("ada", "quite another one"))), Reply::Session(_)));
+}
+
+#[test]
+fn a_password_that_was_replaced_while_it_was_verified_replaces_nothing() {
+    let here = Here::start(true);
+    Asker::connect(here.address()).register("ada");
+    let hashed = here.conductor.stats().hashed;
+    let mut operator = Catalogue::open_existing(&here._dir.path().join("group.sqlite")).unwrap();
+    let hash = PasswordHash::of(&Password::parse("quite another one").unwrap()).unwrap();
+    let mut thief = Asker::connect(here.address());
+    // Nobody else writes until this is done, and all see what was there before.
+    operator
+        .write(|writer| {
+            let account = writer.account(&AccountName::parse("ada").unwrap())?.unwrap();
+            writer.set_password(account.id, &hash)?;
+            thief.say(&renewal("ada", "that of a thief")).unwrap();
+            let start = Instant::now();
+            // The old one is verified, and the new one hashed.
+            while here.conductor.stats().hashed < hashed + 2 {
+                assert!(start.elapsed() < PATIENCE, "the old password is not verified");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(thief.hear().unwrap(), Reply::Refused(Refusal::WrongLogin));
+    assert_eq!(thief.refused(&Request::Login(login("ada", "that of a thief"))), Refusal::WrongLogin);
     assert!(matches!(thief.ask(&Request::Login(login("ada", "quite another one"))), Reply::Session(_)));
 }
 

@@ -9,7 +9,7 @@ use orchestra::identity::SwarmId;
 use orchestra::limits::{DIGESTS_PER_FRAME, RECORD_PLAIN_MAX, RECORD_TAG_LEN};
 use orchestra::part::Layout;
 use orchestra::wire::catalogue::{
-    Composition, Digests, Login, Query, Refusal, Reply, Request, Session, Wanted, preamble,
+    Composition, Digests, Login, Query, Refusal, Renewal, Reply, Request, Session, Wanted, preamble,
 };
 use orchestra::wire::dialogue::Decoder;
 use orchestra::wire::seal::{self, CALL_ANSWER_LEN, Called, Caller, Opener, RECORD_HEADER_LEN, Sealer};
@@ -135,16 +135,21 @@ impl Asker {
         self.ask(&Request::Resume(token.clone()))
     }
 
-    /// Publishes a composition, all in one write.
+    /// Publishes a composition.
     pub(crate) fn publish(&mut self, song: &Song) -> io::Result<Reply> {
+        self.say_publish(song)?;
+        self.hear()
+    }
+
+    /// Asks to publish a composition, all in one write.
+    pub(crate) fn say_publish(&mut self, song: &Song) -> io::Result<()> {
         let mut plain = Vec::new();
         Request::Publish(song.composition()).append_to(&mut plain);
         for digests in song.parts.chunks(DIGESTS_PER_FRAME) {
             Request::Digests(Digests::new(digests)).append_to(&mut plain);
         }
         let bytes = self.sealed(&plain);
-        self.stream.write_all(&bytes)?;
-        self.hear()
+        self.stream.write_all(&bytes)
     }
 
     pub(crate) fn list(&mut self, text: &str) -> Vec<String> {
@@ -186,6 +191,11 @@ pub(crate) const PASSWORD: &str = "the engine weaves";
 
 pub(crate) fn login(name: &str, password: &str) -> Login {
     Login { name: name.to_owned(), password: password.to_owned().into() }
+}
+
+/// Another password instead of [`PASSWORD`].
+pub(crate) fn renewal(name: &str, password: &str) -> Request {
+    Request::Renew(Renewal { login: login(name, PASSWORD), password: password.to_owned().into() })
 }
 
 pub(crate) fn wanted(name: &str, digits: &str) -> Wanted {

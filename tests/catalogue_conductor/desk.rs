@@ -12,7 +12,7 @@ use orchestra::wire::desk::{
 use orchestra::wire::dialogue::Decoder;
 
 use crate::Here;
-use crate::asker::{Asker, Song, connect, wanted};
+use crate::asker::{Asker, Song, connect, renewal, wanted};
 use crate::common::program::PATIENCE;
 
 /// A connection to the desk.
@@ -120,6 +120,17 @@ fn only_who_is_logged_in_announces_at_a_private_conductor() {
     assert!(is_greeted(address, &token));
     assert_eq!(ada.ask(&Question::Logout), Answer::Done);
     assert!(!is_greeted(address, &token), "it is over as soon as that is said");
+}
+
+#[test]
+fn a_new_password_ends_the_other_sessions_at_the_desk_as_well() {
+    let here = Here::start(true);
+    let old = Asker::connect(here.address()).register("ada").token;
+    assert!(is_greeted(here.address(), &old));
+    let renewed = Asker::connect(here.address()).ask(&renewal("ada", "quite another one"));
+    let Answer::Session(session) = renewed else { panic!("no session but {renewed:?}") };
+    assert!(!is_greeted(here.address(), &old), "whoever has it is out as soon as that is said");
+    assert!(is_greeted(here.address(), &session.token));
 }
 
 #[test]

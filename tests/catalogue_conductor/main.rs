@@ -36,6 +36,19 @@ impl Here {
     fn address(&self) -> SocketAddr {
         self.conductor.address()
     }
+
+    /// The database, as another process has it.
+    fn database(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self._dir.path().join("group.sqlite")).unwrap()
+    }
+
+    /// Another process writes until this is dropped. Meanwhile the conductor reads what was there before; when it is to write,
+    /// it waits for this, and then for so long does nothing else.
+    fn lock(&self) -> rusqlite::Connection {
+        let other = self.database();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        other
+    }
 }
 
 fn config(dir: &TempDir, private: bool) -> Config {

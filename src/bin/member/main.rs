@@ -187,8 +187,8 @@ mod tests {
         Arguments::try_parse_from(line.split(' '))
     }
 
-    const COMMANDS: [&str; 8] =
-        ["register", "login", "logout", "publish", "list", "details", "get", "unpublish"];
+    const COMMANDS: [&str; 9] =
+        ["register", "login", "password", "logout", "publish", "list", "details", "get", "unpublish"];
 
     fn help(words: &str) -> String {
         let line = format!("member {words} --help");

@@ -454,6 +454,52 @@ mod tests {
     use super::*;
     use crate::credential::SessionToken;
 
+    /// A database, and what it tells the front and the conductor.
+    fn database(catalogue: Catalogue) -> (Database, Receiver<Heard>, Receiver<News>) {
+        let poll = Poll::new().unwrap();
+        let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
+        let (front, heard) = unbounded();
+        let (conductor, news) = unbounded();
+        let front = Post { sender: front, waker: Arc::clone(&waker) };
+        let conductor = Post { sender: conductor, waker };
+        (Database { catalogue, queue: unbounded().1, front, conductor }, heard, news)
+    }
+
+    #[test]
+    fn what_one_write_stumbles_over_fails_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut catalogue = Catalogue::open(&dir.path().join("c")).unwrap();
+        let (hash, now) = (PasswordHash::from_text(String::new()), clock::wall());
+        let expires = now + Duration::from_secs(1_000);
+        let session = |number| {
+            let token = SessionToken::from_bytes([number; 32]);
+            NewSession { id: token.id(), key: token.key(), expires }
+        };
+        let open = |writer: &mut Writer<'_>| {
+            let account = writer.register(&AccountName::parse("ada").unwrap(), &hash, now)?.unwrap();
+            for number in 1..=3 {
+                assert!(session(number).open(writer, account, &hash, now)?.0);
+            }
+            Ok(account)
+        };
+        let account = catalogue.write(open).unwrap();
+        let (mut database, heard, _news) = database(catalogue);
+        // There is one of this number already, which no draw ever yields.
+        let stumbles = Job::Open(account, hash.clone(), session(2));
+        let jobs = [Job::Close(session(1).id), stumbles, Job::Close(session(3).id)];
+        let from = IpAddr::from([192, 0, 2, 1]);
+        let asked = (1..).zip(jobs).map(|(turn, job)| Work::Ask(Ticket { slot: 0, turn }, from, job));
+        database.write_all(&mut Journal::new(), asked.collect());
+        let told = heard.try_iter().map(|heard| match heard {
+            Heard::Done(ticket, Outcome::Closed) => (ticket.turn, true),
+            Heard::Done(ticket, Outcome::Trouble) => (ticket.turn, false),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(told.collect::<Vec<_>>(), [(1, true), (2, false), (3, true)]);
+        let left = database.catalogue.read(|reader| reader.sessions(now)).unwrap();
+        assert_eq!(left.iter().map(|left| left.id).collect::<Vec<_>>(), [session(2).id]);
+    }
+
     #[test]
     fn the_desk_hears_of_sessions_that_time_has_ended() {
         let dir = tempfile::tempdir().unwrap();
@@ -470,17 +516,7 @@ mod tests {
             Ok(())
         };
         catalogue.write(open).unwrap();
-        let poll = Poll::new().unwrap();
-        let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
-        let (front, _heard) = unbounded();
-        let (conductor, news) = unbounded();
-        let (_work, queue) = unbounded();
-        let mut database = Database {
-            catalogue,
-            queue,
-            front: Post { sender: front, waker: Arc::clone(&waker) },
-            conductor: Post { sender: conductor, waker },
-        };
+        let (mut database, _heard, news) = database(catalogue);
         assert!(!database.forget(&mut Journal::new()));
         let Ok(News::Ended(ended)) = news.try_recv() else { panic!("nothing is told") };
         assert_eq!(ended, [token(1).id()]);

@@ -546,6 +546,55 @@ fn a_new_password_ends_what_the_old_one_opened() {
 }
 
 #[test]
+fn who_knew_a_password_before_replaces_it_no_more() {
+    let mut scene = Scene::new();
+    let (alice, bob) = (scene.register("alice"), scene.register("bob"));
+    let (ours, others, newer) = (session(alice, 1), session(bob, 2), session(alice, 3));
+    for opened in [&ours, &others] {
+        scene.write(|writer| writer.open_session(opened, &hash(), NOW)).unwrap();
+    }
+    let [second, third] = ["$second", "$third"].map(|text| PasswordHash::from_text(text.to_owned()));
+    let replace = |scene: &mut Scene, account, before: &PasswordHash, after: &PasswordHash| {
+        scene.write(|writer| writer.replace_password(account, before, after))
+    };
+    let password = |scene: &mut Scene| scene.read(|reader| reader.account(&name("alice"))).unwrap().password;
+    assert_eq!(replace(&mut scene, alice, &hash(), &second), Some(vec![ours.id]));
+    assert_eq!(password(&mut scene), second);
+    scene.write(|writer| writer.open_session(&newer, &second, NOW)).unwrap();
+    // What was replaced meanwhile, say by the operator, stays replaced, and what it opened stays open.
+    assert_eq!(replace(&mut scene, alice, &hash(), &third), None);
+    assert_eq!(password(&mut scene), second);
+    assert!(scene.read(|reader| reader.session(newer.id, NOW)).is_some());
+    assert!(scene.read(|reader| reader.session(others.id, NOW)).is_some(), "others keep theirs");
+    scene.write(|writer| writer.set_disabled(alice, true));
+    assert_eq!(replace(&mut scene, alice, &second, &third), None, "who is shut out changes nothing");
+    assert_eq!(password(&mut scene), second);
+    assert_eq!(replace(&mut scene, AccountId::from_number(99), &second, &third), None);
+    model::check_sums(&mut scene);
+}
+
+#[test]
+fn where_there_is_no_room_ones_own_oldest_session_ends() {
+    let mut scene = Scene::new();
+    let (alice, bob) = (scene.register("alice"), scene.register("bob"));
+    let open = |scene: &mut Scene, account, number, second| {
+        let (opened, now) = (session(account, number), NOW + Duration::from_secs(second));
+        scene.write(|writer| writer.open_session(&opened, &hash(), now)).unwrap().ended
+    };
+    for number in 1..=3 {
+        assert_eq!(open(&mut scene, alice, number, number), []);
+    }
+    assert_eq!(open(&mut scene, bob, 10, 0), []);
+    scene.meddle(&format!("UPDATE totals SET sessions = {SESSIONS_MAX}"));
+    for oldest in 1..=3 {
+        assert_eq!(open(&mut scene, alice, 3 + oldest, 3 + oldest), [session(alice, oldest).id]);
+    }
+    // The clock was set back: the new one stays, although it seems to be the oldest.
+    assert_eq!(open(&mut scene, alice, 7, 0), [session(alice, 4).id]);
+    assert_eq!(open(&mut scene, alice, 8, 7), [session(alice, 7).id]);
+}
+
+#[test]
 fn whoever_logs_in_finds_room() {
     let mut scene = Scene::new();
     let names = ["greedy", "alice", "bob", "carol", "dave"];

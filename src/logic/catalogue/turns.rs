@@ -246,18 +246,41 @@ mod tests {
         let all = QUESTIONS_WAITING_PER_SOURCE;
         let round = [(Kind::Lookup, 1), (Kind::Walk, 1), (Kind::Write, all)];
         assert_eq!(done, [round, round].concat());
-        // What takes less is done together.
+        // What takes less is done together; but of what is written no second batch, however much waits again.
         let mut turns = Turns::new();
-        refill(&mut turns);
         let step = DATABASE_TURN_SPAN / 4;
         let mut kinds = Vec::new();
-        for n in 0..9 {
+        for n in 0..18 {
+            refill(&mut turns);
             match turns.next(NOW + step * n).unwrap() {
                 Turn::Read(kind) => kinds.push(kind),
                 Turn::Write(batch) => kinds.push(batch[0]),
             }
         }
-        assert_eq!(kinds, [[Kind::Lookup; 4].as_slice(), &[Kind::Walk; 4], &[Kind::Write]].concat());
+        let round = [[Kind::Lookup; 4].as_slice(), &[Kind::Walk; 4], &[Kind::Write]].concat();
+        assert_eq!(kinds, round.repeat(2));
+    }
+
+    #[test]
+    fn no_more_waits_than_there_is_room_for() {
+        let mut turns = Turns::new();
+        let mut taken = 0;
+        for number in 0..=u8::MAX {
+            for kind in [Kind::Lookup, Kind::Walk, Kind::Write] {
+                while turns.push(source(number), kind, number).is_ok() {
+                    taken += 1;
+                }
+            }
+        }
+        assert_eq!(taken, DATABASE_QUEUE);
+        assert_eq!(turns.push(Asker::Conductor, Kind::Write, 7), Err(7), "here it is again");
+        // What is done or forgotten leaves room, for so much and no more.
+        assert_eq!(turns.next(NOW), Some(Turn::Read(0)));
+        assert_eq!(turns.push(Asker::Conductor, Kind::Write, 7), Ok(()));
+        assert_eq!(turns.push(Asker::Conductor, Kind::Write, 7), Err(7));
+        turns.forget(Asker::Conductor, |_| true);
+        assert_eq!(turns.push(Asker::Conductor, Kind::Write, 7), Ok(()));
+        assert_eq!(turns.push(Asker::Conductor, Kind::Write, 7), Err(7));
     }
 
     #[test]
@@ -275,40 +298,55 @@ mod tests {
     #[test]
     fn what_nobody_waits_for_is_not_done() {
         let mut turns = Turns::new();
-        for n in 0..10 {
-            turns.push(source(1), Kind::Walk, n).unwrap();
-            turns.push(source(2), Kind::Walk, n).unwrap();
+        for kind in [Kind::Lookup, Kind::Walk, Kind::Write] {
+            for n in 0..10 {
+                turns.push(source(1), kind, (kind, n)).unwrap();
+                turns.push(source(2), kind, (kind, n)).unwrap();
+            }
         }
         turns.forget(source(1), |_| true);
-        turns.forget(source(2), |&work| work != 7);
+        turns.forget(source(2), |&(_, n)| n != 7);
         turns.forget(source(3), |_| true);
-        assert_eq!((read(&mut turns, NOW), turns.next(NOW)), (Some(7), None));
+        let left =
+            [Turn::Read((Kind::Lookup, 7)), Turn::Read((Kind::Walk, 7)), Turn::Write(vec![(Kind::Write, 7)])];
+        assert_eq!(std::iter::from_fn(|| turns.next(NOW)).collect::<Vec<_>>(), left);
         assert!(turns.is_empty());
     }
 
     proptest! {
         #[test]
-        fn all_that_was_taken_is_done_once_in_the_order_of_its_source(
-            steps in proptest::collection::vec((0u8..4, 0u8..4, 0u64..30), 0..600)
+        fn all_that_was_taken_and_not_forgotten_is_done_once_in_the_order_of_its_source(
+            steps in proptest::collection::vec((0u8..4, 0u8..16, 0u64..30), 0..600)
         ) {
             let (mut turns, mut now) = (Turns::new(), NOW);
-            let (mut taken, mut done) = (Vec::new(), Vec::new());
-            let mut run = |turns: &mut Turns<(u8, u8, usize)>, now| match turns.next(now) {
+            let (mut taken, mut done) = (Vec::<(u8, u8, usize)>::new(), Vec::new());
+            let run = |turns: &mut Turns<(u8, u8, usize)>, now, done: &mut Vec<_>| match turns.next(now) {
                 None => false,
                 Some(Turn::Read(work)) => { done.push(work); true }
                 Some(Turn::Write(batch)) => { done.extend(batch); true }
             };
-            for (n, (from, kind, pause)) in steps.into_iter().enumerate() {
+            for (n, (from, what, pause)) in steps.into_iter().enumerate() {
                 now = now + Duration::from_millis(pause);
-                let of = match kind { 0 => Kind::Lookup, 1 => Kind::Walk, 2 => Kind::Write, _ => {
-                    run(&mut turns, now);
-                    continue;
-                }};
-                if turns.push(source(from), of, (from, kind, n)).is_ok() {
-                    taken.push((from, kind, n));
+                match what {
+                    0..4 => {
+                        run(&mut turns, now, &mut done);
+                    }
+                    4 => {
+                        let goes = |&(_, _, n): &(u8, u8, usize)| n % 3 == 0;
+                        turns.forget(source(from), goes);
+                        taken.retain(|work| work.0 != from || !goes(work) || done.contains(work));
+                    }
+                    _ => {
+                        let kind = [Kind::Lookup, Kind::Walk, Kind::Write][usize::from(what % 3)];
+                        let work = (from, what % 3, n);
+                        if turns.push(source(from), kind, work).is_ok() {
+                            taken.push(work);
+                        }
+                    }
                 }
+                prop_assert_eq!(turns.waiting, taken.len() - done.len());
             }
-            while run(&mut turns, now) {}
+            while run(&mut turns, now, &mut done) {}
             prop_assert!(turns.is_empty() && turns.queues.iter().all(|queue| queue.work.is_empty()));
             // The same, and of one source and kind in the same order.
             done.sort_by_key(|&(from, kind, _)| (from, kind));
