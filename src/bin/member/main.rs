@@ -22,8 +22,8 @@ const PROGRAM: &str = "member";
 const TEMPLATE: &str = "{about}\n\nUsage: {usage}\n\n{options}{after-help}\n";
 const USAGE: &str = "member FILE.orch [OPTIONS]    get the file and share it
        member share FILE [OPTIONS]   share a file of yours
-       member COMMAND --help         a conductor's catalogue: register, login, logout,
-                        password, publish, list, details, get, unpublish";
+       member COMMAND --help         a conductor's catalogue: register, login,
+                        logout, password, publish, list, details, get, unpublish";
 const SHARE_USAGE: &str = "member share FILE [OPTIONS]";
 const EXAMPLE: &str = "Example: member film.mkv.orch --dir /srv/films --up 2M";
 const SHARE_EXAMPLE: &str = "Example: member share film.mkv --up 2M";
