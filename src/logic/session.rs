@@ -77,7 +77,7 @@ pub enum Fault {
         count: u32,
     },
     /// A part that does not exist, by the number that the classic protocol gives it.
-    #[error("there is no part {number}, counted from 1")]
+    #[error("there is no part {number}")]
     NoSuchNumber {
         /// The number.
         number: u64,

@@ -192,9 +192,9 @@ fn what_breaks_the_protocol_ends_the_link_and_costs_nothing() {
         ("a name without end", endless(b"DOWN\r\n".to_vec(), b'n'), NAME_LINE),
         ("a name that is no text", b"DOWN\r\n\xff\r\n".to_vec(), "a line is not UTF-8"),
         ("no checksum", b"DOWN\r\nname\r\nxyz\r\n".to_vec(), "a checksum of 40 hex digits was expected"),
-        ("part 0", about.message("PART", "0"), "there is no part 0,"),
-        ("a part beyond the end", about.message("PART", "17"), "there is no part 17,"),
-        ("a part far beyond the end", about.message("PART", "9999999999"), "there is no part 9999999999,"),
+        ("part 0", about.message("PART", "0"), "there is no part 0"),
+        ("a part beyond the end", about.message("PART", "17"), "there is no part 17"),
+        ("a part far beyond the end", about.message("PART", "9999999999"), "there is no part 9999999999"),
         ("a negative part", about.message("PART", "-1"), NUMBER),
         ("a part with a space", about.message("PART", " 1"), NUMBER),
         (
