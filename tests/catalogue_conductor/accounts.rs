@@ -223,36 +223,9 @@ fn whom_the_operator_removes_is_out_and_gets_nothing_back_by_registering_again()
     assert_eq!(ada.refused(&Request::Resume(token)), Refusal::SessionOver);
 }
 
-#[test]
-fn a_password_that_was_replaced_while_it_was_verified_opens_nothing() {
-    let here = Here::start(true);
-    Asker::connect(here.address()).register("ada");
-    let hashed = here.conductor.stats().hashed;
-    let path = here._dir.path().join("group.sqlite");
-    let mut operator = Catalogue::open_existing(&path).unwrap();
-    let hash = PasswordHash::of(&Password::parse("quite another one").unwrap()).unwrap();
-    let mut thief = Asker::connect(here.address());
-    // Nobody else writes until this is done, and all see what was there before.
-    operator
-        .write(|writer| {
-            let account = writer.account(&AccountName::parse("ada").unwrap())?.unwrap();
-            writer.set_password(account.id, &hash)?;
-            thief.say(&Request::Login(login("ada", PASSWORD))).unwrap();
-            let start = Instant::now();
-            while here.conductor.stats().hashed == hashed {
-                assert!(start.elapsed() < PATIENCE, "the old password is not verified");
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            Ok(())
-        })
-        .unwrap();
-    assert_eq!(thief.hear().unwrap(), Reply::Refused(Refusal::WrongLogin));
-    assert!(matches!(thief.ask(&Request::Login(login("ada", "quite another one"))), Reply::Session(_)));
-}
-
-#[test]
-fn a_password_that_was_replaced_while_it_was_verified_replaces_nothing() {
-    let here = Here::start(true);
+/// What a thief asks with the password that ada had, once so many passwords were hashed for it while the operator replaces
+/// hers.
+fn asked_while_the_password_is_replaced(here: &Here, request: &Request, hashes: usize) -> Asker {
     Asker::connect(here.address()).register("ada");
     let hashed = here.conductor.stats().hashed;
     let mut operator = Catalogue::open_existing(&here._dir.path().join("group.sqlite")).unwrap();
@@ -263,16 +236,32 @@ fn a_password_that_was_replaced_while_it_was_verified_replaces_nothing() {
         .write(|writer| {
             let account = writer.account(&AccountName::parse("ada").unwrap())?.unwrap();
             writer.set_password(account.id, &hash)?;
-            thief.say(&renewal("ada", "that of a thief")).unwrap();
+            thief.say(request).unwrap();
             let start = Instant::now();
-            // The old one is verified, and the new one hashed.
-            while here.conductor.stats().hashed < hashed + 2 {
+            while here.conductor.stats().hashed < hashed + hashes {
                 assert!(start.elapsed() < PATIENCE, "the old password is not verified");
                 std::thread::sleep(Duration::from_millis(1));
             }
             Ok(())
         })
         .unwrap();
+    thief
+}
+
+#[test]
+fn a_password_that_was_replaced_while_it_was_verified_opens_nothing() {
+    let here = Here::start(true);
+    let request = Request::Login(login("ada", PASSWORD));
+    let mut thief = asked_while_the_password_is_replaced(&here, &request, 1);
+    assert_eq!(thief.hear().unwrap(), Reply::Refused(Refusal::WrongLogin));
+    assert!(matches!(thief.ask(&Request::Login(login("ada", "quite another one"))), Reply::Session(_)));
+}
+
+#[test]
+fn a_password_that_was_replaced_while_it_was_verified_replaces_nothing() {
+    let here = Here::start(true);
+    // The old one is verified, and the new one hashed.
+    let mut thief = asked_while_the_password_is_replaced(&here, &renewal("ada", "that of a thief"), 2);
     assert_eq!(thief.hear().unwrap(), Reply::Refused(Refusal::WrongLogin));
     assert_eq!(thief.refused(&Request::Login(login("ada", "that of a thief"))), Refusal::WrongLogin);
     assert!(matches!(thief.ask(&Request::Login(login("ada", "quite another one"))), Reply::Session(_)));
