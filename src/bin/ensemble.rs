@@ -12,6 +12,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use crossbeam_channel::Receiver;
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 use orchestra::address::HostPort;
 use orchestra::cli::{self, Exit, Extra};
@@ -274,7 +275,7 @@ impl Options {
 
     fn key(&self, signals: &Receiver<Signal>) -> Result<Given, Box<dyn Error>> {
         let (name, text): (String, Secret) = if let Some(path) = &self.key_file {
-            let mut text = Vec::new();
+            let mut text = Zeroizing::new(Vec::new());
             let read = |file: File| file.take(KEY_FILE_LEN_MAX).read_to_end(&mut text);
             File::open(path).and_then(read).map_err(HostError::file(FileAction::Read, path))?;
             (path.to_string_lossy().into_owned(), String::from_utf8_lossy(&text).into_owned().into())

@@ -215,25 +215,25 @@ pub(super) fn start(
         Arc::clone(shared),
         front::Ways { conductor: conductor.clone(), database: work_in.clone(), passwords },
     );
-    let ended = give_up.clone();
-    let run_front = move || {
-        front.run();
-        ended();
-    };
-    threads.push(thread::spawn_guarded("front", run_front, give_up.clone())?);
+    let run = followed_by(give_up.clone(), move || front.run());
+    threads.push(thread::spawn_guarded("front", run, give_up.clone())?);
     let reacher = Reacher::new(reach_poll, wanted, conductor.clone(), Arc::clone(shared));
-    let ended = give_up.clone();
-    let run_reacher = move || {
-        reacher.run();
-        ended();
-    };
-    threads.push(thread::spawn_guarded("reach", run_reacher, give_up.clone())?);
+    let run = followed_by(give_up.clone(), move || reacher.run());
+    threads.push(thread::spawn_guarded("reach", run, give_up.clone())?);
     let database = Database { catalogue, queue: work, front: to_front.clone(), conductor };
     threads.push(thread::spawn_guarded("database", move || database.run(), give_up)?);
 
     let ways = Ways { is_private: config.private, front: to_front, database: work_in, reach: to_reach, news };
     let annex = Annex { fingerprint, is_strange, _key: kept, threads, wakers: [front_waker, reach_waker] };
     Ok((annex, ways, Known { sessions, counts }))
+}
+
+/// This work, and then that.
+fn followed_by(then: impl FnOnce(), work: impl FnOnce()) -> impl FnOnce() {
+    move || {
+        work();
+        then();
+    }
 }
 
 impl Annex {
