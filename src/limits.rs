@@ -159,7 +159,7 @@ pub const LAN_LEAVE_GRACE: Duration = Duration::from_millis(500);
 
 /// What one read takes of a longer part that is hashed: small enough that the slices of [`HASH_TOGETHER`] parts
 /// stay in a core's own cache.
-pub const READ_SLICE: usize = 256 * KIB;
+pub const READ_SLICE: usize = 128 * KIB;
 /// What a hashing thread takes of a file at a time: many short parts, so that taking them costs nothing.
 pub const HASH_STRETCH: u32 = 1024 * 1024;
 /// The most that is read at a time where the whole file is hashed as well, and wants its bytes in their order.
@@ -168,7 +168,7 @@ pub const HASH_STRETCH_MAX: u32 = 4 * 1024 * 1024;
 /// The most parts it takes at a time: parts of one byte cost as much as parts of 64.
 pub const HASH_STRETCH_PARTS_MAX: u32 = 4_096;
 /// How many parts it takes together if they fit, because several digests at once are faster than in turn.
-pub const HASH_TOGETHER: u32 = 4;
+pub const HASH_TOGETHER: u32 = 8;
 /// What one write gives to a file: the system holds the file's lock meanwhile. For longer writes Linux also takes
 /// memory in blocks of 128 KiB and more, the kind that a virtual machine gives back to its host as soon as it is free.
 pub const WRITE_SLICE: usize = 64 * KIB;
@@ -179,8 +179,7 @@ pub const HASH_THREADS_MAX: usize = 64;
 pub const HASH_BUFFERS: usize = 4;
 
 /// While parts come, the disk is kept busy: it is told to write after so many bytes, so that little is left to
-/// sync when the last part has come. What was brought to the disk is forgotten in memory one such step later: long
-/// enough for other members to get it from memory.
+/// sync when the last part has come.
 pub const FLUSH_BYTES: u64 = 64 * MIB as u64;
 
 // --- The wire between members ---------------------------------------------------------------------------
@@ -636,14 +635,17 @@ pub const TICK_INTERVAL: Duration = Duration::from_millis(250);
 
 // --- The member's memory --------------------------------------------------------------------------------
 
-/// Received parts that wait are hashed together up to so many bytes: several at a time is what makes it fast,
-/// and the first of them should not wait long for the last.
-pub const VERIFY_BYTES: usize = 4 * MIB;
+/// Received parts that wait are hashed together up to so many bytes, as many parts as there are lanes for most files:
+/// several at a time is what makes it fast, and the first of them should not wait long for the last.
+pub const VERIFY_BYTES: usize = 8 * MIB;
+/// How long received parts that are too few for that wait for others.
+/// A busy link brings one in less, and hashing one alone would take half of it.
+pub const VERIFY_PATIENCE: Duration = Duration::from_millis(2);
 /// Threads that verify and write received parts; more only wait for each other's lock on the file.
 pub const VERIFIERS_MAX: usize = 4;
 /// Buffers of parts, and ends of links, that wait for one verifying thread. With more, readers run further ahead,
 /// and what they received has left the cache when it is verified.
-pub const VERIFY_QUEUE: usize = 4;
+pub const VERIFY_QUEUE: usize = 8;
 /// Part buffers in all. A reader waits for its share before it takes a part from its socket.
 pub const PART_BUFFERS_BYTES: u64 = 32 * MIB as u64;
 /// A link that has begun a part must bring [`LANDING_BYTES_MIN`] of it in each such span while others wait for a

@@ -2,8 +2,9 @@
 //!
 //! It knows padding (FIPS 180-4, section 5.1.1) and the order of work, not how a block is hashed.
 
-use super::sha_ni::{BLOCK_LEN, Block, INITIAL, ShaNi, State};
-use super::{DIGEST_LEN, Digest, LANES};
+use super::block::{BLOCK_LEN, Block, INITIAL, State};
+use super::cpu::{Cpu, LANES, Taken};
+use super::{DIGEST_LEN, Digest};
 
 /// Parts whose first bytes may have been taken in already: as many of each, in whole blocks.
 #[derive(Clone, Debug)]
@@ -23,18 +24,18 @@ impl Begun {
     ///
     /// # Panics
     /// There are more or fewer parts than at first.
-    pub(super) fn take_in(&mut self, cpu: ShaNi, parts: &[&[u8]]) {
+    pub(super) fn take_in(&mut self, cpu: Cpu, parts: &[&[u8]]) {
         assert_eq!(self.states.len(), parts.len(), "the same parts go on");
         self.taken += parts.first().map_or(0, |part| part.len() as u64);
         for (states, parts) in self.states.chunks_mut(LANES).zip(parts.chunks(LANES)) {
             let mut lanes: Vec<(&mut State, &[Block])> =
                 states.iter_mut().zip(parts.iter().map(|part| part.as_chunks().0)).collect();
-            compress(cpu, &mut lanes, |(state, blocks)| (state, blocks));
+            cpu.compress(&mut lanes, |(state, blocks)| (state, blocks));
         }
     }
 
     /// Fills in the digest of each part, with what is left of it; both slices have the same length.
-    pub(super) fn finish(self, cpu: ShaNi, ends: &[&[u8]], digests: &mut [Digest]) {
+    pub(super) fn finish(self, cpu: Cpu, ends: &[&[u8]], digests: &mut [Digest]) {
         let taken = self.taken;
         let mut waiting = ends
             .iter()
@@ -45,7 +46,7 @@ impl Begun {
         // All go as far as the first of them that ends something; where that was a part, one that waits takes its
         // place, or the others go on without it.
         while let Some(count) = lanes.iter().map(Lane::ready).min() {
-            compress(cpu, &mut lanes, |lane| lane.take(count));
+            cpu.compress(&mut lanes, |lane| lane.take(count));
             let mut at = 0;
             while let Some(lane) = lanes.get_mut(at) {
                 if lane.ready() > 0 {
@@ -59,22 +60,6 @@ impl Begun {
                 }
             }
         }
-    }
-}
-
-/// Takes the same number of blocks into the state of each lane; `take` says which.
-fn compress<T>(
-    cpu: ShaNi,
-    lanes: &mut [T],
-    take: impl for<'t> Fn(&'t mut T) -> (&'t mut State, &'t [Block]),
-) {
-    const { assert!(LANES == 4, "there is a case for every number of lanes") };
-    match lanes {
-        [] => {}
-        [a] => cpu.compress([take(a)]),
-        [a, b] => cpu.compress([take(a), take(b)]),
-        [a, b, c] => cpu.compress([take(a), take(b), take(c)]),
-        [a, b, c, d, ..] => cpu.compress([take(a), take(b), take(c), take(d)]),
     }
 }
 
@@ -111,7 +96,7 @@ impl<'a> Lane<'a> {
     }
 
     /// The next `count` blocks, which are ready, and the state that they go into.
-    fn take(&mut self, count: usize) -> (&mut State, &[Block]) {
+    fn take(&mut self, count: usize) -> Taken<'_> {
         if self.body.is_empty() {
             let first = self.tail_next;
             self.tail_next += count;
@@ -146,12 +131,12 @@ mod tests {
 
     /// Compares the lanes with the `sha1` crate.
     fn check(parts: &[&[u8]]) {
-        let Some(cpu) = ShaNi::detect() else { return eprintln!("skipped: needs the SHA extensions") };
-        let mut digests = vec![Digest::from_bytes([0; DIGEST_LEN]); parts.len()];
-        Begun::new(parts.len()).finish(cpu, parts, &mut digests);
-        for (at, (part, digest)) in parts.iter().zip(digests).enumerate() {
+        let expected: Vec<Digest> = parts.iter().map(|part| Digest::of(part)).collect();
+        for cpu in Cpu::every() {
+            let mut digests = vec![Digest::from_bytes([0; DIGEST_LEN]); parts.len()];
+            Begun::new(parts.len()).finish(cpu, parts, &mut digests);
             let lens = || parts.iter().map(|part| part.len()).collect::<Vec<_>>();
-            assert_eq!(digest, Digest::of(part), "part {at} of parts with {:?} bytes", lens());
+            assert_eq!(digests, expected, "parts with {:?} bytes by {cpu:?}", lens());
         }
     }
 

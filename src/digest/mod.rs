@@ -1,13 +1,21 @@
 //! SHA-1 digests of parts and compositions.
 //!
-//! The `sha1` crate does the work, except where several parts are at hand on a CPU with the SHA extensions of
-//! x86: there [`of_many`] hashes them side by side, which is 1.4 times (Intel) to 2.4 times (AMD) as fast as one
-//! after the other.
+//! The `sha1` crate does the work, except where several parts are at hand on a CPU of the x86_64 family: there [`of_many`]
+//! hashes them side by side, with the SHA extensions or in vectors, which is up to three times as fast as one after the
+//! other.
+//!
+//! - `block`: the words of all below;
+//! - `sha_ni`, `wide`: how blocks are taken in, of a few lanes or of many;
+//! - `cpu`: which of them it is here;
+//! - `lanes`: which parts share the CPU, and how each one ends.
 
-#[cfg(target_arch = "x86_64")]
+mod block;
+mod cpu;
 mod lanes;
 #[cfg(target_arch = "x86_64")]
 mod sha_ni;
+#[cfg(target_arch = "x86_64")]
+mod wide;
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,17 +23,14 @@ use std::str::FromStr;
 use sha1::Digest as _;
 use thiserror::Error;
 
+use self::cpu::Cpu;
+
 /// The length of a digest in bytes.
 pub const DIGEST_LEN: usize = 20;
 
 /// How many parts are hashed side by side: who hands at least as many to [`of_many`] at a time gains all
 /// there is to gain.
-///
-/// Measured in GB/s with 1 to 6 lanes (`cargo bench --bench hashing`, and a prototype for 5 and 6):
-/// Genoa 1.9, 3.5, 4.1, 4.6, 5.0, 4.8 (`sha1` crate: 1.9);
-/// Emerald Rapids 1.8, 2.2, 2.3, 2.4, 2.4, 2.3 (`sha1` crate: 1.6).
-/// More lanes gain little, and every further lane is a further part in memory.
-pub const LANES: usize = 4;
+pub const LANES: usize = cpu::LANES;
 
 /// A SHA-1 digest; shown as 40 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -106,15 +111,7 @@ pub fn of_many(parts: &[&[u8]]) -> Vec<Digest> {
 /// The digests of several parts in the making, for parts that are read side by side in slices: so that little
 /// memory is touched, and all of it again and again.
 #[derive(Debug)]
-pub struct SideBySide(Way);
-
-/// What [`SideBySide`] needs on this CPU.
-#[derive(Debug)]
-enum Way {
-    #[cfg(target_arch = "x86_64")]
-    Lanes(sha_ni::ShaNi, lanes::Begun),
-    OneByOne(Vec<Hasher>),
-}
+pub struct SideBySide(lanes::Begun);
 
 impl SideBySide {
     /// How many bytes come in a whole slice, or a multiple of it.
@@ -123,11 +120,7 @@ impl SideBySide {
     /// Begins the digests of `count` parts.
     #[must_use]
     pub fn new(count: usize) -> SideBySide {
-        #[cfg(target_arch = "x86_64")]
-        if let Some(cpu) = sha_ni::ShaNi::detect() {
-            return SideBySide(Way::Lanes(cpu, lanes::Begun::new(count)));
-        }
-        SideBySide(Way::OneByOne(vec![Hasher::default(); count]))
+        SideBySide(lanes::Begun::new(count))
     }
 
     /// Takes in the next bytes of each part.
@@ -139,34 +132,15 @@ impl SideBySide {
         let len = slices.first().map_or(0, |slice| slice.len());
         assert!(len.is_multiple_of(Self::SLICE_UNIT), "slices are whole");
         assert!(slices.iter().all(|slice| slice.len() == len), "parts go on side by side");
-        match &mut self.0 {
-            #[cfg(target_arch = "x86_64")]
-            Way::Lanes(cpu, begun) => begun.take_in(*cpu, slices),
-            Way::OneByOne(hashers) => {
-                assert_eq!(hashers.len(), slices.len(), "the same parts go on");
-                hashers.iter_mut().zip(slices).for_each(|(hasher, slice)| hasher.update(slice));
-            }
-        }
+        self.0.take_in(Cpu::here(), slices);
     }
 
     /// The digests, with what is left of each part: any number of bytes.
     #[must_use]
     pub fn finish(self, ends: &[&[u8]]) -> Vec<Digest> {
-        match self.0 {
-            #[cfg(target_arch = "x86_64")]
-            Way::Lanes(cpu, begun) => {
-                let mut digests = vec![Digest([0; DIGEST_LEN]); ends.len()];
-                begun.finish(cpu, ends, &mut digests);
-                digests
-            }
-            Way::OneByOne(hashers) => {
-                let ended = hashers.into_iter().zip(ends).map(|(mut hasher, end)| {
-                    hasher.update(end);
-                    hasher.finish()
-                });
-                ended.collect()
-            }
-        }
+        let mut digests = vec![Digest([0; DIGEST_LEN]); ends.len()];
+        self.0.finish(Cpu::here(), ends, &mut digests);
+        digests
     }
 }
 
@@ -216,22 +190,19 @@ mod tests {
     #[test]
     fn side_by_side_is_the_same_as_one_by_one() {
         let bytes: Vec<u8> = (0..=250).cycle().take(9_000).collect();
-        for count in 0..=6 {
+        for count in 0..=9 {
             for slices in 0..4 {
                 for end_len in [0, 1, 55, 56, 63, 64, 65, 200] {
                     let len = slices * 128 + end_len;
                     let parts: Vec<&[u8]> = (0..count).map(|at| &bytes[at * 900..at * 900 + len]).collect();
                     let expected: Vec<Digest> = parts.iter().map(|part| Digest::of(part)).collect();
-                    for mut way in
-                        [SideBySide::new(count), SideBySide(Way::OneByOne(vec![Hasher::default(); count]))]
-                    {
-                        for slice in 0..slices {
-                            let range = slice * 128..(slice + 1) * 128;
-                            way.update(&parts.iter().map(|part| &part[range.clone()]).collect::<Vec<_>>());
-                        }
-                        let ends: Vec<&[u8]> = parts.iter().map(|part| &part[slices * 128..]).collect();
-                        assert_eq!(way.finish(&ends), expected, "{count} parts of {len} bytes");
+                    let mut digests = SideBySide::new(count);
+                    for slice in 0..slices {
+                        let range = slice * 128..(slice + 1) * 128;
+                        digests.update(&parts.iter().map(|part| &part[range.clone()]).collect::<Vec<_>>());
                     }
+                    let ends: Vec<&[u8]> = parts.iter().map(|part| &part[slices * 128..]).collect();
+                    assert_eq!(digests.finish(&ends), expected, "{count} parts of {len} bytes");
                 }
             }
         }

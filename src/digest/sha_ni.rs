@@ -8,7 +8,7 @@
 //!
 //! # Why this is sound
 //!
-//! The only file with `unsafe`, in three places:
+//! `unsafe` stands in three places:
 //! - [`ShaNi::compress`] runs code for a CPU with certain features; a [`ShaNi`] exists only where they were
 //!   detected.
 //! - `is_from_amd` asks the CPU who made it, which every x86_64 CPU answers.
@@ -27,15 +27,12 @@ use std::arch::x86_64::{
 };
 use std::sync::LazyLock;
 
-/// The bytes that SHA-1 takes in at a time.
-pub(super) const BLOCK_LEN: usize = 64;
-/// One block of a padded message.
-pub(super) type Block = [u8; BLOCK_LEN];
-/// The five words a, b, c, d, e of a hash value.
-pub(super) type State = [u32; 5];
+use super::block::{Block, State};
 
-/// The hash value before the first block (FIPS 180-4, section 5.3.1).
-pub(super) const INITIAL: State = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0];
+/// How many lanes side by side are worth it: GB/s of one core with 1 to 6 lanes (`cargo bench --bench hashing`, and a
+/// prototype for 5 and 6) on Genoa 1.9, 3.5, 4.1, 4.6, 5.0, 4.8 (`sha1` crate: 1.9), on Emerald Rapids 1.8, 2.2, 2.3, 2.4,
+/// 2.4, 2.3 (`sha1` crate: 1.6).
+pub(super) const SHA_NI: usize = 4;
 
 /// SHA-1 takes 80 rounds for a block; the instructions do four at a time, a group.
 const GROUPS: usize = 20;
@@ -59,6 +56,11 @@ impl ShaNi {
         // The instruction that tells leaves a virtual machine each time, and this is asked for each few parts.
         static IS_FROM_AMD: LazyLock<bool> = LazyLock::new(is_from_amd);
         present.then(|| ShaNi { has_fast_msg2: *IS_FROM_AMD })
+    }
+
+    /// Whether `sha1msg2` is fast here.
+    pub(super) const fn has_fast_msg2(self) -> bool {
+        self.has_fast_msg2
     }
 
     /// Takes the blocks of each lane into its state, all lanes at the same pace.
@@ -232,6 +234,7 @@ fn load(bytes: &[u8; 16]) -> __m128i {
 
 #[cfg(test)]
 mod tests {
+    use super::super::block::{BLOCK_LEN, INITIAL};
     use super::*;
 
     #[test]

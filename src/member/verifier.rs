@@ -3,11 +3,13 @@
 //! What several links receive waits in one queue, and the thread that verifies takes all that waits there, up to a
 //! bound: several digests at a time are faster than in turn (see [`digest::of_many`]), and readers that wrote
 //! themselves would fight over the file's lock.
-//! Nothing waits for company: a part that comes alone is verified alone.
+//! A part that comes alone waits a moment for company, unless it is the last: no longer than a fraction of what a busy
+//! network needs for one.
 //!
 //! The end of a link takes the same way, so whatever it brought is told before.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 
@@ -17,7 +19,7 @@ use super::link::{Fact, LinkEnd, Shared};
 use crate::digest;
 use crate::host::thread::{self, Thread};
 use crate::host::{HostError, clock};
-use crate::limits::{VERIFIERS_MAX, VERIFY_BYTES, VERIFY_QUEUE};
+use crate::limits::{VERIFIERS_MAX, VERIFY_BYTES, VERIFY_PATIENCE, VERIFY_QUEUE};
 use crate::logic::swarm::LinkId;
 use crate::part::Run;
 use crate::time::Moment;
@@ -129,15 +131,28 @@ impl Verifier<'_> {
         }
     }
 
-    /// Takes what else has landed by now; returns what came instead and is to be done after it.
+    /// Takes what else lands soon; returns what came instead and is to be done after it.
     fn gather(&self, batch: &mut Vec<Landed>) -> Option<Work> {
+        let until = clock::now() + VERIFY_PATIENCE;
         while batch.iter().map(|landed| landed.len).sum::<usize>() < VERIFY_BYTES {
-            match self.queue.try_recv().ok()? {
+            let next = self.queue.try_recv().ok().or_else(|| {
+                let wait =
+                    if self.is_worth_waiting(batch) { until.since(clock::now()) } else { Duration::ZERO };
+                self.queue.recv_timeout(wait).ok()
+            });
+            match next? {
                 Work::Landed(landed) => batch.push(landed),
                 other => return Some(other),
             }
         }
         None
+    }
+
+    /// Whether more parts may come, and would be verified side by side with these.
+    fn is_worth_waiting(&self, batch: &[Landed]) -> bool {
+        let parts: u32 = batch.iter().map(|landed| landed.run.count()).sum();
+        let shelf = self.context.store.shelf();
+        (parts as usize) < digest::LANES && shelf.count().saturating_add(parts) < self.context.layout.parts()
     }
 
     /// Verifies what has landed and stores what is right.
