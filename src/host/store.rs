@@ -9,10 +9,14 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
+#[cfg(target_os = "linux")]
+use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 
+#[cfg(target_os = "linux")]
+use rustix::fs::Advice;
 use rustix::fs::{FallocateFlags, OFlags, fallocate};
 use thiserror::Error;
 
@@ -291,23 +295,22 @@ impl Store {
         Ok(new.fold((0, 0), |(parts, bytes), part| (parts + 1, bytes + u64::from(self.layout.len_of(part)))))
     }
 
-    /// Brings what was written so far to the disk, to shorten the wait at the end, and lets the system forget
-    /// in memory what an earlier call brought there.
-    ///
-    /// What came last stays in memory, for it is what other members ask for next.
+    /// Brings what was written so far to the disk, to shorten the wait at the end.
     ///
     /// # Errors
     /// The disk fails.
     pub fn flush(&self) -> Result<(), HostError> {
-        // Before the sync, because only what is on the disk already is forgotten.
-        self.forget_cached();
         self.sync(File::sync_data)
     }
 
-    fn forget_cached(&self) {
-        // A system that does not take the advice keeps more in memory, and nothing else.
+    /// Lets the system forget these parts in memory, as far as they are on the disk.
+    pub fn forget_cached(&self, run: Run) {
         #[cfg(target_os = "linux")]
-        let _advice = rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::DontNeed);
+        {
+            let (offset, len) = (self.layout.offset(run.first()), self.layout.bytes_of(run));
+            // A system that does not take the advice keeps more in memory, and nothing else.
+            let _advice = rustix::fs::fadvise(&self.file, offset, NonZeroU64::new(len), Advice::DontNeed);
+        }
     }
 
     fn sync(&self, sync: impl Fn(&File) -> io::Result<()>) -> Result<(), HostError> {

@@ -115,6 +115,11 @@ impl Picker {
         none_holds.iter().next().map(|part| (part, none_holds.count()))
     }
 
+    /// The held parts that at least so many incomplete links hold as well.
+    pub fn held_by(&self, links: usize) -> impl Iterator<Item = PartIndex> {
+        self.held.iter().filter(move |part| usize::from(self.availability[part.at()]) >= links)
+    }
+
     /// The part was looked at: it is not on disk.
     pub fn on_missing(&mut self, part: PartIndex) {
         if !self.held.contains(part) && self.asked[part.at()] == 0 {

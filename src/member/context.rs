@@ -8,7 +8,7 @@ use crossbeam_channel::Sender;
 use super::buffers::Buffers;
 use super::classic::Classic;
 use super::director;
-use super::files::FlushCounter;
+use super::files::Flush;
 use super::given::GivenBook;
 use super::line::Line;
 use super::progress::Progress;
@@ -40,7 +40,7 @@ pub(super) struct Context {
     pub(super) down: Throttle,
     pub(super) given: GivenBook,
     pub(super) line: Line,
-    pub(super) flush: FlushCounter,
+    pub(super) flush: Flush,
     pub(super) progress: Progress,
     pub(super) inbox: Sender<director::Event>,
     /// The member is on its way out: nobody begins anything.

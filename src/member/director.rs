@@ -24,7 +24,8 @@ use crate::logic::addresses::normalised;
 use crate::logic::reports::Reports;
 use crate::logic::serving::Outgoing;
 use crate::logic::swarm::{self, Input, Knock, LinkId, Order, Quiet, Swarm};
-use crate::part::Run;
+use crate::part::{PartIndex, Run};
+use crate::part_set::PartSet;
 use crate::stream::Role;
 use crate::text::{Escaped, chain};
 use crate::time::Moment;
@@ -48,6 +49,8 @@ pub(super) enum Event {
     CheckEnded(Result<(), HostError>),
     /// The whole file has its name, or why not.
     Finished(Result<(), files::FinishError>),
+    /// What was written before is on the disk.
+    Flushed,
     /// What was written could not be brought to the disk.
     StoreFailed(HostError),
     /// A thread of the member panicked: a bug of ours.
@@ -134,11 +137,14 @@ struct Actor {
     finished: bool,
     /// The conductor wants to know who asks.
     login_first: bool,
+    /// What memory was told to forget.
+    forgotten: PartSet,
     trouble: Option<MemberError>,
 }
 
 /// Runs a member until it stops; returns how it ended.
 pub(super) fn run(director: Director) -> Result<Outcome, MemberError> {
+    let forgotten = PartSet::empty(director.context.layout);
     let mut actor = Actor {
         director,
         links: BTreeMap::new(),
@@ -151,6 +157,7 @@ pub(super) fn run(director: Director) -> Result<Outcome, MemberError> {
         checked: false,
         finished: false,
         login_first: false,
+        forgotten,
         trouble: None,
     };
     actor.input(Input::Started);
@@ -188,6 +195,7 @@ impl Actor {
             Event::Checked { run, held } => self.input(Input::Checked { run, held }),
             Event::CheckEnded(outcome) => self.on_check_ended(outcome),
             Event::Finished(outcome) => self.on_finished(outcome),
+            Event::Flushed => self.forget_spread(),
             Event::StoreFailed(error) => self.fail(error.into()),
             Event::Panicked => self.fail(MemberError::Panicked),
             Event::Stop => self.stop(),
@@ -381,6 +389,16 @@ impl Actor {
     /// Where the other side of this link can be dialled, as far as is known.
     fn listens(&self, id: LinkId) -> Option<SocketAddr> {
         self.links.get(&id).and_then(|handle| handle.listens)
+    }
+
+    /// What everybody has by now is read by nobody: its place in memory is better used for what comes.
+    fn forget_spread(&mut self) {
+        let parts: Vec<PartIndex> =
+            self.director.swarm.spread().filter(|&part| !self.forgotten.contains(part)).collect();
+        for &part in &parts {
+            self.forgotten.insert(part);
+        }
+        self.director.context.flush.forget(Run::gather(parts, usize::MAX).0);
     }
 
     fn on_check_ended(&mut self, outcome: Result<(), HostError>) {

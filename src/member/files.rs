@@ -64,37 +64,51 @@ fn note(context: &Context, run: Run, held: bool) {
     context.report(Event::Checked { run, held });
 }
 
-/// Starts to keep the disk busy while parts come; ends with the last of them, or when the member stops.
+/// Starts to keep the disk busy while parts come, and memory free of what nobody needs from there; ends with the last part,
+/// or when the member stops.
 ///
 /// Without it, everything that came would wait in memory for the sync at the end, and the member would stand
 /// at 100 % for as long as the disk takes.
-pub(super) fn start_flush(context: &Arc<Context>, due: Receiver<()>) -> Result<Thread, HostError> {
+pub(super) fn start_flush(context: &Arc<Context>, heard: FlushHeard) -> Result<Thread, HostError> {
     context.spawn("flush", move |context| {
         while !context.is_stopping() && !context.store.shelf().is_full() {
-            if due.recv_timeout(POLL_INTERVAL).is_ok()
-                && !context.is_stopping()
-                && let Err(error) = context.store.flush()
-            {
+            if heard.due.recv_timeout(POLL_INTERVAL).is_err() || context.is_stopping() {
+                continue;
+            }
+            if let Err(error) = context.store.flush() {
                 // The system tells of a failed write once: the sync at the end would not hear of it again.
                 context.report(Event::StoreFailed(error));
                 return;
             }
+            // They were written before the flush, so all of them are on the disk.
+            heard.spread.try_iter().flatten().for_each(|run| context.store.forget_cached(run));
+            context.report(Event::Flushed);
         }
     })
 }
 
-/// Counts what was written, and says when the disk should be told.
+/// Counts what was written, says when the disk should be told, and what memory may forget.
 #[derive(Debug)]
-pub(super) struct FlushCounter {
+pub(super) struct Flush {
     written: AtomicU64,
     due: Sender<()>,
+    spread: Sender<Vec<Run>>,
 }
 
-impl FlushCounter {
-    /// A counter and where it is heard.
-    pub(super) fn new() -> (FlushCounter, Receiver<()>) {
-        let (due, heard) = crossbeam_channel::bounded(1);
-        (FlushCounter { written: AtomicU64::new(0), due }, heard)
+/// Where the flushing thread hears of that.
+#[derive(Debug)]
+pub(super) struct FlushHeard {
+    due: Receiver<()>,
+    spread: Receiver<Vec<Run>>,
+}
+
+impl Flush {
+    /// What was written is counted here, and heard there.
+    pub(super) fn new() -> (Flush, FlushHeard) {
+        let (due, due_heard) = crossbeam_channel::bounded(1);
+        let (spread, spread_heard) = crossbeam_channel::bounded(1);
+        let heard = FlushHeard { due: due_heard, spread: spread_heard };
+        (Flush { written: AtomicU64::new(0), due, spread }, heard)
     }
 
     /// Wakes the flusher, so that it sees that the member stops.
@@ -109,6 +123,12 @@ impl FlushCounter {
             // Full: the flusher knows already.
             let _known = self.due.try_send(());
         }
+    }
+
+    /// Everybody who is here has these parts, so nobody reads them: memory may forget them after the next flush.
+    pub(super) fn forget(&self, runs: Vec<Run>) {
+        // Full: the flusher has not come to the last ones yet, and the system keeps these for as long as it likes.
+        let _kept = self.spread.try_send(runs);
     }
 }
 

@@ -60,7 +60,7 @@ use self::classic::Classic;
 use self::context::Context;
 pub use self::director::MemberError;
 use self::director::{Director, Event};
-use self::files::FlushCounter;
+use self::files::{Flush, FlushHeard};
 use self::given::GivenBook;
 use self::line::Line;
 use self::progress::{Progress, Snapshot};
@@ -159,7 +159,7 @@ impl Member {
         };
         let address = listener.local_addr().map_err(HostError::net(NetAction::Listen, "a port"))?;
         let (inbox, events) = crossbeam_channel::bounded(DIRECTOR_INBOX);
-        let (flush, flush_due) = FlushCounter::new();
+        let (flush, flush_heard) = Flush::new();
         let (verifiers, landed) = Verifiers::new();
         let context = Arc::new(Context {
             layout,
@@ -190,13 +190,12 @@ impl Member {
             verified: config.verified,
         };
         let (threads, Ends { news, ended, outcome }) =
-            start_threads(&context, plan, listener, Inboxes { events, flush_due, landed }).inspect_err(
-                |_| {
+            start_threads(&context, plan, listener, Inboxes { events, flush: flush_heard, landed })
+                .inspect_err(|_| {
                     // Whoever has started must not go on alone.
                     context.stopping.store(true, Ordering::Relaxed);
                     context.verifiers.leave(began);
-                },
-            )?;
+                })?;
         Ok(Member { context, address, began, news, ended, outcome, threads })
     }
 
@@ -290,7 +289,7 @@ struct Plan {
 /// What the threads hear.
 struct Inboxes {
     events: Receiver<Event>,
-    flush_due: Receiver<()>,
+    flush: FlushHeard,
     landed: Vec<Receiver<Work>>,
 }
 
@@ -339,7 +338,7 @@ fn start_threads(
     threads.push(thread);
     threads.push(files::start_check(context, plan.verified)?);
     if context.store.is_writable() {
-        threads.push(files::start_flush(context, inboxes.flush_due)?);
+        threads.push(files::start_flush(context, inboxes.flush)?);
     }
     if !plan.members.is_empty() {
         threads.push(start_resolver(context, plan.members)?);

@@ -293,6 +293,11 @@ impl Swarm {
         self.picker.held()
     }
 
+    /// The parts that are held here and at the far end of every link: nobody who is here will ask for them.
+    pub fn spread(&self) -> impl Iterator<Item = PartIndex> {
+        self.picker.held_by(self.links.values().filter(|link| !link.is_complete()).count())
+    }
+
     /// Whether every part is held.
     #[must_use]
     pub const fn is_complete(&self) -> bool {

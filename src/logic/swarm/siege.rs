@@ -334,6 +334,27 @@ fn what_came_before_the_far_end_said_what_it_holds_is_told() {
     assert!(orders.contains(&Order::Publish(LinkId(1))), "{orders:?}");
 }
 
+#[test]
+fn what_everybody_holds_is_spread() {
+    let mut siege = Siege::of(4, 1 << 20);
+    let one = |index| siege.layout.run(index, 1).unwrap();
+    let (first, second) = (one(0), one(1));
+    let spread = |siege: &Siege| siege.swarm.spread().map(PartIndex::get).collect::<Vec<_>>();
+    siege.up_complete(1, 1);
+    siege.step(Input::Stored(LinkId(1), first));
+    siege.step(Input::Stored(LinkId(1), second));
+    assert_eq!(spread(&siege), [0, 1], "the other one is complete");
+    siege.up(2, 2, 2);
+    assert!(spread(&siege).is_empty(), "what it holds is not known");
+    let mut set = PartSet::empty(siege.layout);
+    set.insert(siege.layout.part(1).unwrap());
+    set.insert(siege.layout.part(2).unwrap());
+    siege.step(Input::Holds(LinkId(2), set));
+    assert_eq!(spread(&siege), [1]);
+    siege.step(Input::HoldsAlso(LinkId(2), vec![first]));
+    assert_eq!(spread(&siege), [0, 1]);
+}
+
 impl Siege {
     /// A link to somebody that was dialled at `10.0.0.HOST:PORT`, and holds everything.
     fn dialled_complete(&mut self, link: u64, member: u8, host: u8, port: u16) -> Vec<Order> {
