@@ -28,6 +28,7 @@ def parse(argv):
     parser.add_argument("--only", action="append", default=[], metavar="TEXT", help="only programs whose name holds TEXT, and ours")
     parser.add_argument("--skip", action="append", default=[], metavar="TEXT", help="not the programs whose name holds TEXT")
     parser.add_argument("--bin", type=Path, default=REPOSITORY / "target/release", help="where ours are [default: target/release]")
+    parser.add_argument("--also", type=Path, action="append", default=[], metavar="DIR", help="another build of ours, to compare with; may be repeated")
     parser.add_argument("--install", action="store_true", help="get missing rivals from apt and PyPI first")
     parser.add_argument("--install-rqbit", action="store_true", help="rqbit from crates.io, too (builds for minutes)")
     arguments = parser.parse_args(argv)
@@ -49,7 +50,7 @@ def main():
     code = session.enter(get_rivals)
     if code is not None:
         return code
-    programs, skipped = all_programs(arguments.bin.absolute(), arguments.tools.absolute())
+    programs, skipped = all_programs([place.absolute() for place in (arguments.bin, *arguments.also)], arguments.tools.absolute())
     for name, why in skipped.items():
         tell(f"SKIPPED: {name}: {why}")
     programs = [program for program in programs if wanted(program, arguments)]

@@ -122,9 +122,10 @@ class Command(Program):
 
 
 class Orchestra(Program):
-    name, kind = "orchestra", OURS
+    kind = OURS
 
-    def __init__(self, binaries):
+    def __init__(self, binaries, name="orchestra"):
+        self.name = name
         self.composer, self.conductor, self.member = (binaries / name for name in ("composer", "conductor", "member"))
 
     def missing(self):
@@ -425,10 +426,12 @@ class Hashlib(Program):
     check = compose
 
 
-def all_programs(binaries, tools):
-    """In the order of the tables, with the reasons why some are not there."""
+def all_programs(builds, tools):
+    """In the order of the tables, with the reasons why some are not there; the first of the builds is ours, the others are
+    named after their folders."""
     libtorrents, without = find_libtorrents(tools)
-    programs = [Orchestra(binaries), *libtorrents]
+    others = [Orchestra(build, f"orchestra {build.name}") for build in builds[1:]]
+    programs = [Orchestra(builds[0]), *others, *libtorrents]
     programs += [kind(tools) for kind in (Aria2, Rqbit, Transmission, Mktorrent, Torf, TransmissionCreate)]
     programs += [Cp(tools), Sha1sum(tools), Hashlib()]
     skipped = {program.name: reason for program in programs if (reason := program.missing())}
