@@ -88,7 +88,6 @@ impl Narrow {
     /// the `sha1` crate 1.9; one to four lanes with the SHA extensions 2.1, 2.6, 2.7, 2.5; eight wide ones 5.6 with AVX-512
     /// and 3.4 with AVX2.
     /// Genoa: 4.6 with four lanes with the SHA extensions, 4.8 with sixteen wide ones (a prototype).
-    /// Where the crate has no SHA extensions either it makes about 0.9.
     #[cfg(target_arch = "x86_64")]
     const fn gives_way(self, wide: Wide) -> usize {
         match (self, wide.vectors()) {

@@ -6,10 +6,10 @@
 //!
 //! # Why this is sound
 //!
-//! `unsafe` stands in three places:
+//! `unsafe` stands for two reasons:
 //! - [`Wide::compress`] runs code for a CPU with certain features; a [`Wide`] exists only where they were detected.
-//! - `load` reads 32 bytes through a pointer, and `store` writes them; the pointers are made from references to exactly
-//!   32 bytes, and the instructions ask for no alignment.
+//! - `load` and `load_bytes` read 32 bytes through a pointer, and `store` writes them; the pointers are made from
+//!   references to exactly 32 bytes, and the instructions ask for no alignment.
 //!
 //! Everything else works on vectors and arrays by value or reference, which the compiler checks.
 
@@ -22,7 +22,7 @@ pub(super) const WIDE: usize = 8;
 
 /// The right to run [`Wide::compress`].
 ///
-/// Invariant: made only by [`Wide::detect`], where the CPU has every feature that the variant's code enables.
+/// Invariant: made only by [`Wide::with`], where the CPU has every feature that the variant's code enables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Wide(Vectors);
 

@@ -124,6 +124,7 @@ pub fn digest_whole_and_parts(
 /// How many consecutive parts a thread of [`hash_parts`] takes at a time: [`HASH_STRETCH`] bytes, or
 /// [`HASH_TOGETHER`] parts if the other cores have their share then, too.
 fn parts_per_thread(layout: Layout, cores: usize) -> u32 {
+    const { assert!(HASH_TOGETHER as usize == digest::LANES, "no lane stays empty") };
     let share = layout.parts().div_ceil(u32::try_from(cores).unwrap_or(u32::MAX));
     (HASH_STRETCH / layout.part_len()).max(HASH_TOGETHER.min(share)).clamp(1, HASH_STRETCH_PARTS_MAX)
 }

@@ -127,7 +127,8 @@ impl Flush {
 
     /// Everybody who is here has these parts, so nobody reads them: memory may forget them after the next flush.
     pub(super) fn forget(&self, runs: Vec<Run>) {
-        // Full: the flusher has not come to the last ones yet, and the system keeps these for as long as it likes.
+        // Never full, for the flusher takes the last ones before it asks. If it has ended, the system keeps these for as
+        // long as it likes.
         let _kept = self.spread.try_send(runs);
     }
 }

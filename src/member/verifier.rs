@@ -3,13 +3,11 @@
 //! What several links receive waits in one queue, and the thread that verifies takes all that waits there, up to a
 //! bound: several digests at a time are faster than in turn (see [`digest::of_many`]), and readers that wrote
 //! themselves would fight over the file's lock.
-//! A part that comes alone waits a moment for company, unless it is the last: no longer than a fraction of what a busy
-//! network needs for one.
+//! A part that comes alone waits a moment for company, unless it is the last ([`VERIFY_PATIENCE`]).
 //!
 //! The end of a link takes the same way, so whatever it brought is told before.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 
@@ -135,11 +133,11 @@ impl Verifier<'_> {
     fn gather(&self, batch: &mut Vec<Landed>) -> Option<Work> {
         let until = clock::now() + VERIFY_PATIENCE;
         while batch.iter().map(|landed| landed.len).sum::<usize>() < VERIFY_BYTES {
-            let next = self.queue.try_recv().ok().or_else(|| {
-                let wait =
-                    if self.is_worth_waiting(batch) { until.since(clock::now()) } else { Duration::ZERO };
-                self.queue.recv_timeout(wait).ok()
-            });
+            let next = if self.is_worth_waiting(batch) {
+                self.queue.recv_timeout(until.since(clock::now())).ok()
+            } else {
+                self.queue.try_recv().ok()
+            };
             match next? {
                 Work::Landed(landed) => batch.push(landed),
                 other => return Some(other),
