@@ -638,9 +638,9 @@ pub const TICK_INTERVAL: Duration = Duration::from_millis(250);
 /// Received parts that wait are hashed together up to so many bytes, as many parts as there are lanes for most files:
 /// several at a time is what makes it fast, and the first of them should not wait long for the last.
 pub const VERIFY_BYTES: usize = 8 * MIB;
-/// How long received parts that are too few to be hashed side by side wait for others: long enough where several come in
-/// that time, which is where the CPU is short, and a quarter of what 1 Gbit/s needs for a part of 1 MiB.
-pub const VERIFY_PATIENCE: Duration = Duration::from_millis(2);
+/// Received parts wait for others to be hashed with if enough should come within this time, as those of 1 MiB do at
+/// 250 MB/s: much slower, and no CPU is short, while whoever asks for these parts next would wait as well.
+pub const VERIFY_PATIENCE: Duration = Duration::from_millis(32);
 /// Threads that verify and write received parts; more only wait for each other's lock on the file.
 pub const VERIFIERS_MAX: usize = 4;
 /// Buffers of parts, and ends of links, that wait for one verifying thread. With more, readers run further ahead,

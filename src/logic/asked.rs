@@ -18,11 +18,9 @@ impl Asked {
         Asked(PartSet::empty(layout))
     }
 
-    /// These are asked for from now on.
-    pub fn ask(&mut self, run: Run) {
-        for part in run.parts() {
-            self.0.insert(part);
-        }
+    /// These are asked for from now on; says how many of them were not before.
+    pub fn ask(&mut self, run: Run) -> u32 {
+        run.parts().map(|part| u32::from(self.0.insert(part))).sum()
     }
 
     /// These are answered; says whether all of them were asked for. If not, nothing has changed.
@@ -34,6 +32,13 @@ impl Asked {
             }
         }
         was_asked
+    }
+
+    /// Nothing is asked for any more; says how many parts were.
+    pub fn forget(&mut self) -> u32 {
+        let asked = self.0.count();
+        self.0 = PartSet::empty(self.0.layout());
+        asked
     }
 }
 
@@ -47,11 +52,14 @@ mod tests {
         let run = |first, count| layout.run(first, count).unwrap();
         let mut asked = Asked::new(layout);
         assert!(!asked.answer(run(0, 1)));
-        asked.ask(run(0, 4));
-        asked.ask(run(4, 4));
+        assert_eq!(asked.ask(run(0, 4)), 4);
+        assert_eq!(asked.ask(run(2, 6)), 4, "two of them were asked for before");
         assert!(asked.answer(run(2, 4)), "of two wants at once");
         assert!(!asked.answer(run(1, 2)) && !asked.answer(run(7, 2)));
         assert!(asked.answer(run(0, 2)) && asked.answer(run(6, 2)));
         assert!(!asked.answer(run(0, 2)));
+        asked.ask(run(1, 3));
+        assert_eq!(asked.forget(), 3);
+        assert!(!asked.answer(run(1, 3)));
     }
 }

@@ -30,6 +30,7 @@ pub mod backoff;
 pub mod bucket;
 pub mod catalogue;
 pub mod classic;
+pub mod company;
 pub mod deadlines;
 pub mod giving;
 pub mod named;

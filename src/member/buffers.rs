@@ -20,6 +20,8 @@ struct State {
     /// Buffers that may still be made.
     unmade: usize,
     free: Vec<Vec<u8>>,
+    /// Buffers that were taken and not given back.
+    taken: usize,
     /// How many readers wait for one.
     waiting: u32,
 }
@@ -28,7 +30,7 @@ impl Buffers {
     /// As many buffers of `len` bytes as the bound allows, at least one. None is made before it is needed.
     pub(super) fn new(len: usize) -> Buffers {
         let budget = usize::try_from(PART_BUFFERS_BYTES).unwrap_or(usize::MAX);
-        let state = State { unmade: (budget / len.max(1)).max(1), free: Vec::new(), waiting: 0 };
+        let state = State { unmade: (budget / len.max(1)).max(1), free: Vec::new(), taken: 0, waiting: 0 };
         Buffers { len, state: Mutex::new(state), returned: Condvar::new() }
     }
 
@@ -58,17 +60,27 @@ impl Buffers {
         self.lock().waiting > 0
     }
 
+    /// How many buffers were taken and not given back.
+    pub(super) fn taken(&self) -> usize {
+        self.lock().taken
+    }
+
     /// Gives a buffer back.
     pub(super) fn give_back(&self, buffer: Vec<u8>) {
-        self.lock().free.push(buffer);
+        let mut state = self.lock();
+        state.taken -= 1;
+        state.free.push(buffer);
+        drop(state);
         self.returned.notify_one();
     }
 
     fn take_from(&self, state: &mut State) -> Option<Vec<u8>> {
-        state.free.pop().or_else(|| {
+        let buffer = state.free.pop().or_else(|| {
             state.unmade = state.unmade.checked_sub(1)?;
             Some(vec![0; self.len])
-        })
+        })?;
+        state.taken += 1;
+        Some(buffer)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -87,6 +99,7 @@ mod tests {
         let (first, second) = (buffers.try_take().unwrap(), buffers.try_take().unwrap());
         assert!(buffers.try_take().is_none());
         assert!(buffers.take(|| true).is_none());
+        assert_eq!(buffers.taken(), 2);
         buffers.give_back(first);
         assert!(buffers.try_take().is_some());
         std::thread::scope(|scope| {
@@ -98,6 +111,7 @@ mod tests {
             buffers.give_back(second);
             assert!(waiting.join().unwrap().is_some());
             assert!(!buffers.are_short());
+            assert_eq!(buffers.taken(), 2);
         });
     }
 }

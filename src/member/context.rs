@@ -1,7 +1,7 @@
 //! What all threads of a member share: facts that never turn false, counters, and the way to the director.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crossbeam_channel::Sender;
 
@@ -35,6 +35,8 @@ pub(super) struct Context {
     pub(super) classic: Option<Classic>,
     pub(super) store: Store,
     pub(super) buffers: Buffers,
+    /// How many parts all links together were asked for and have not answered.
+    pub(super) awaited: Arc<AtomicU32>,
     pub(super) verifiers: Verifiers,
     pub(super) up: Throttle,
     pub(super) down: Throttle,
@@ -50,6 +52,11 @@ pub(super) struct Context {
 impl Context {
     pub(super) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Whether parts that were asked for have neither come whole nor been refused, beyond those in so many buffers.
+    pub(super) fn expects_parts(&self, buffers: usize) -> bool {
+        self.awaited.load(Ordering::Relaxed) > 0 || self.buffers.taken() > buffers
     }
 
     /// Starts a thread of the member. If it panics, the director hears of it: nobody waits for its word in

@@ -175,6 +175,7 @@ impl Member {
             down: Throttle::new(config.down.map(NonZeroU64::get)),
             given: GivenBook::new(layout),
             line: Line::new(layout, config.up.map(NonZeroU64::get)),
+            awaited: Arc::default(),
             flush,
             progress: Progress::default(),
             inbox,

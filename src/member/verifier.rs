@@ -3,7 +3,7 @@
 //! What several links receive waits in one queue, and the thread that verifies takes all that waits there, up to a
 //! bound: several digests at a time are faster than in turn (see [`digest::of_many`]), and readers that wrote
 //! themselves would fight over the file's lock.
-//! A part that comes alone waits a moment for company, unless it is the last ([`VERIFY_PATIENCE`]).
+//! Parts that are too few for that wait for [`Company`], unless they are the last.
 //!
 //! The end of a link takes the same way, so whatever it brought is told before.
 
@@ -17,7 +17,8 @@ use super::link::{Fact, LinkEnd, Shared};
 use crate::digest;
 use crate::host::thread::{self, Thread};
 use crate::host::{HostError, clock};
-use crate::limits::{VERIFIERS_MAX, VERIFY_BYTES, VERIFY_PATIENCE, VERIFY_QUEUE};
+use crate::limits::{VERIFIERS_MAX, VERIFY_BYTES, VERIFY_QUEUE};
+use crate::logic::company::Company;
 use crate::logic::swarm::LinkId;
 use crate::part::Run;
 use crate::time::Moment;
@@ -94,11 +95,34 @@ impl Landed {
     }
 }
 
+/// What is verified together.
+#[derive(Debug)]
+struct Batch {
+    landed: Vec<Landed>,
+    parts: u32,
+    bytes: usize,
+}
+
+impl Batch {
+    fn new(landed: Landed) -> Batch {
+        Batch { parts: landed.run.count(), bytes: landed.len, landed: vec![landed] }
+    }
+
+    /// Takes what has landed; anything else is given back.
+    fn take(&mut self, work: Work) -> Option<Work> {
+        let Work::Landed(landed) = work else { return Some(work) };
+        self.parts += landed.run.count();
+        self.bytes += landed.len;
+        self.landed.push(landed);
+        None
+    }
+}
+
 /// Starts one verifying thread for each queue.
 pub(super) fn start(context: &Arc<Context>, queues: Vec<Receiver<Work>>) -> Result<Vec<Thread>, HostError> {
     let start = |(number, queue)| {
         context.spawn(&format!("verify{number}"), move |context| {
-            Verifier { context, queue, failed: false }.run();
+            Verifier { context, queue, company: Company::new(clock::now()), failed: false }.run();
         })
     };
     (1..).zip(queues).map(start).collect()
@@ -108,6 +132,7 @@ pub(super) fn start(context: &Arc<Context>, queues: Vec<Receiver<Work>>) -> Resu
 struct Verifier<'c> {
     context: &'c Context,
     queue: Receiver<Work>,
+    company: Company,
     /// A write failed: the member is about to leave, and the disk is left alone.
     failed: bool,
 }
@@ -118,9 +143,9 @@ impl Verifier<'_> {
         while let Some(work) = next.take() {
             match work {
                 Work::Landed(landed) => {
-                    let mut batch = vec![landed];
+                    let mut batch = Batch::new(landed);
                     next = self.gather(&mut batch);
-                    self.settle(batch);
+                    self.settle(batch.landed);
                 }
                 Work::Ended(link, end) => self.context.report(Event::Link(link, Fact::Ended(end))),
                 Work::Leave => return,
@@ -129,28 +154,41 @@ impl Verifier<'_> {
         }
     }
 
-    /// Takes what else lands soon; returns what came instead and is to be done after it.
-    fn gather(&self, batch: &mut Vec<Landed>) -> Option<Work> {
-        let until = clock::now() + VERIFY_PATIENCE;
-        while batch.iter().map(|landed| landed.len).sum::<usize>() < VERIFY_BYTES {
-            let next = if self.is_worth_waiting(batch) {
-                self.queue.recv_timeout(until.since(clock::now())).ok()
-            } else {
-                self.queue.try_recv().ok()
-            };
-            match next? {
-                Work::Landed(landed) => batch.push(landed),
-                other => return Some(other),
-            }
+    /// Takes what else has landed, and what lands soon; returns what came instead and is to be done after it.
+    fn gather(&mut self, batch: &mut Batch) -> Option<Work> {
+        let mut other = None;
+        while other.is_none()
+            && batch.bytes < VERIFY_BYTES
+            && let Ok(work) = self.queue.try_recv()
+        {
+            other = batch.take(work);
         }
-        None
+        let patience = self.company.patience(self.missing(batch));
+        if other.is_none() && self.may_grow(batch) && !patience.is_zero() {
+            let (until, parts) = (clock::now() + patience, batch.parts);
+            while other.is_none()
+                && self.may_grow(batch)
+                && let Ok(work) = self.queue.recv_timeout(until.since(clock::now()))
+            {
+                other = batch.take(work);
+            }
+            self.company.waited(batch.parts > parts);
+        }
+        self.company.met(clock::now(), batch.parts);
+        other
     }
 
-    /// Whether more parts may come, and would be verified side by side with these.
-    fn is_worth_waiting(&self, batch: &[Landed]) -> bool {
-        let parts: u32 = batch.iter().map(|landed| landed.run.count()).sum();
-        let shelf = self.context.store.shelf();
-        (parts as usize) < digest::LANES && shelf.count().saturating_add(parts) < self.context.layout.parts()
+    /// Whether more would be verified side by side with these, and something is still to come.
+    fn may_grow(&self, batch: &Batch) -> bool {
+        self.missing(batch) > 0 && self.context.expects_parts(batch.landed.len())
+    }
+
+    /// How many more parts could come and be verified side by side with these.
+    fn missing(&self, batch: &Batch) -> u32 {
+        let layout = self.context.layout;
+        let to_come = layout.parts().saturating_sub(self.context.store.shelf().count());
+        let together = digest::LANES.min(VERIFY_BYTES / layout.part_len() as usize);
+        to_come.min(u32::try_from(together).expect("there are few lanes")).saturating_sub(batch.parts)
     }
 
     /// Verifies what has landed and stores what is right.

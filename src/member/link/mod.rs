@@ -131,10 +131,10 @@ pub(super) fn start(
     id: LinkId,
     role: Role,
 ) -> Result<(Arc<Shared>, Thread), HostError> {
-    let shared = Arc::new(Shared::new(context.layout));
+    let shared = Arc::new(Shared::new(context.layout, Arc::clone(&context.awaited)));
     let (context, its_shared) = (Arc::clone(context), Arc::clone(&shared));
     let thread = thread::spawn(&format!("link{}-rd", id.0), move || {
-        let mut report = Report { context: &context, id, end: LinkEnd::Panicked };
+        let mut report = Report { context: &context, shared: &its_shared, id, end: LinkEnd::Panicked };
         report.end = run(&context, &its_shared, id, role);
         its_shared.cut();
     })?;
@@ -144,12 +144,14 @@ pub(super) fn start(
 /// Reports the end of the link when the reader's thread ends, by a panic as well.
 struct Report<'c> {
     context: &'c Context,
+    shared: &'c Shared,
     id: LinkId,
     end: LinkEnd,
 }
 
 impl Drop for Report<'_> {
     fn drop(&mut self) {
+        self.shared.ended();
         let end = std::mem::replace(&mut self.end, LinkEnd::Closed);
         self.context.verifiers.ended(self.id, end);
     }

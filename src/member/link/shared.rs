@@ -1,7 +1,7 @@
 //! What a link's two threads and the director share: flags and counters.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::logic::asked::Asked;
 use crate::logic::session::Owed;
@@ -31,10 +31,12 @@ pub(in crate::member) struct Shared {
     owed_runs: AtomicU32,
     /// Written by the writer before it asks, and by the reader when an answer comes.
     asked: Mutex<Asked>,
+    /// How many parts all links together were asked for and have not answered.
+    awaited: Arc<AtomicU32>,
 }
 
 impl Shared {
-    pub(super) fn new(layout: Layout) -> Shared {
+    pub(super) fn new(layout: Layout, awaited: Arc<AtomicU32>) -> Shared {
         Shared {
             socket: Cut::default(),
             closing: AtomicBool::new(false),
@@ -48,17 +50,32 @@ impl Shared {
             owed_bytes: AtomicU64::new(0),
             owed_runs: AtomicU32::new(0),
             asked: Mutex::new(Asked::new(layout)),
+            awaited,
         }
     }
 
     /// These parts are about to be asked for.
     pub(super) fn ask(&self, run: Run) {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).ask(run);
+        let new = self.asked().ask(run);
+        self.awaited.fetch_add(new, Ordering::Relaxed);
     }
 
     /// These parts are answered; says whether they were asked for.
     pub(super) fn answer(&self, run: Run) -> bool {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).answer(run)
+        let was_asked = self.asked().answer(run);
+        if was_asked {
+            self.awaited.fetch_sub(run.count(), Ordering::Relaxed);
+        }
+        was_asked
+    }
+
+    /// The link has ended: what was not answered will not be.
+    pub(super) fn ended(&self) {
+        self.awaited.fetch_sub(self.asked().forget(), Ordering::Relaxed);
+    }
+
+    fn asked(&self) -> MutexGuard<'_, Asked> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The socket, and the way to end the link at once.
