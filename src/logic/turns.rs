@@ -9,6 +9,10 @@
 //! narrows: with [`TURNS_MIN`] members behind slow lines most of a fast uplink would lie idle. From time to time
 //! twice or half as many have one; that stays so if clearly more is sent, or hardly less.
 //!
+//! The first turns of all go one after another, for where nobody has anything yet a whole part should be somewhere soon:
+//! each [`TURNS_RAMP`] turns later one more goes on at a time.
+//! Later that would leave uplinks idle, as of many who send some always send to the same one.
+//!
 //! Whoever hardly reads does not keep the others waiting: once a turn is seen to get on that slowly it goes on aside, and
 //! takes no place from anybody. Only a few do: on a narrow uplink all turns get on slowly, and the more there are, the more
 //! so.
@@ -19,8 +23,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::limits::{
-    LINKS_MAX, TURN_PATIENCE, TURN_RATE_MIN, TURN_RATE_SLOW, TURN_SPAN, TURNS_ASIDE_MAX, TURNS_MEASURE,
-    TURNS_MEASURE_BYTES, TURNS_MIN, TURNS_TRY_MAX, TURNS_TRY_MIN,
+    LINKS_MAX, TURN_LONG, TURN_PATIENCE, TURN_RATE_MIN, TURN_RATE_SLOW, TURN_SPAN, TURNS_ASIDE_MAX,
+    TURNS_MEASURE, TURNS_MEASURE_BYTES, TURNS_MIN, TURNS_RAMP, TURNS_TRY_MAX, TURNS_TRY_MIN,
 };
 use crate::part::{Layout, PartIndex};
 use crate::time::Moment;
@@ -49,6 +53,10 @@ struct Having<K> {
     who: K,
     /// It hardly gets on.
     is_slow: bool,
+    /// When it was first looked at.
+    since: Option<Moment>,
+    /// It has gone on for [`TURN_LONG`] since.
+    is_long: bool,
     /// When it was last looked at, and how many bytes had been sent on its link by then.
     seen: Option<(Moment, u64)>,
 }
@@ -131,17 +139,17 @@ impl<K: Copy + Ord> Turns<K> {
         *sends = sends.saturating_add(1);
     }
 
-    /// Its turn is over, or it does not wait for one any more. Says whose turn begins.
+    /// Its turn is over, or it does not wait for one any more. Says whose turns begin.
     #[must_use]
-    pub fn end(&mut self, who: K) -> Option<K> {
+    pub fn end(&mut self, who: K) -> Vec<K> {
         self.line.retain(|waiting| waiting.who != who);
         self.having.retain(|turn| turn.who != who);
-        self.next()
+        self.begin_next()
     }
 
-    /// It will not come again.
+    /// It will not come again. Says whose turns begin.
     #[must_use]
-    pub fn leave(&mut self, who: K) -> Option<K> {
+    pub fn leave(&mut self, who: K) -> Vec<K> {
         self.last.remove(&who);
         self.end(who)
     }
@@ -176,7 +184,7 @@ impl<K: Copy + Ord> Turns<K> {
                 self.judge(now, rate);
             }
         }
-        std::iter::from_fn(|| self.next()).collect()
+        self.begin_next()
     }
 
     /// Looks how the turns get on that have lasted for a while.
@@ -184,6 +192,7 @@ impl<K: Copy + Ord> Turns<K> {
         let enough = self.enough();
         for turn in &mut self.having {
             let bytes = sent_to(turn.who);
+            turn.is_long = now.since(*turn.since.get_or_insert(now)) >= TURN_LONG;
             let (since, before) = *turn.seen.get_or_insert((now, bytes));
             let span = now.since(since);
             if span >= TURN_SPAN {
@@ -235,13 +244,22 @@ impl<K: Copy + Ord> Turns<K> {
     fn begin(&mut self, who: K) {
         self.number += 1;
         self.last.insert(who, self.number);
-        self.having.push(Having { who, is_slow: false, seen: None });
+        self.having.push(Having { who, is_slow: false, since: None, is_long: false, seen: None });
     }
 
     /// Whether one more can have a turn.
     fn has_room(&self) -> bool {
         let slow = self.having.iter().filter(|turn| turn.is_slow).count();
-        self.having.len() - slow.min(TURNS_ASIDE_MAX) < self.most
+        // Behind slow lines the first turns are long, and nothing is gained by waiting for them.
+        let long = self.having.iter().filter(|turn| turn.is_long).count();
+        let ramp = usize::try_from(self.number / TURNS_RAMP).unwrap_or(LINKS_MAX) + 1 + long;
+        let most = if ramp < TURNS_MIN { ramp } else { self.most };
+        self.having.len() - slow.min(TURNS_ASIDE_MAX) < most
+    }
+
+    /// Begins as many turns as there is room for, and says whose they are.
+    fn begin_next(&mut self) -> Vec<K> {
+        std::iter::from_fn(|| self.next()).collect()
     }
 
     /// Who is next, if there is room.
@@ -282,6 +300,7 @@ mod tests {
     /// The same with a limit.
     fn crowded_within(limit: Option<u64>, waiting: &[(usize, u32)]) -> Turns<usize> {
         let mut turns = Turns::new(START, layout(), limit);
+        turns.number = TURNS_RAMP * TURNS_MIN as u64;
         assert!((100..100 + TURNS_MIN).all(|who| turns.take(START, who, part(0))));
         for &(who, index) in waiting {
             assert!(!turns.take(START, who, part(index)));
@@ -295,23 +314,47 @@ mod tests {
         turns.sent(part(1));
         turns.sent(part(1));
         turns.sent(part(2));
-        assert_eq!(turns.end(100), Some(3));
-        assert_eq!(turns.end(101), Some(2));
-        assert_eq!(turns.end(102), Some(1));
-        assert_eq!(turns.end(103), None);
+        assert_eq!(turns.end(100), [3]);
+        assert_eq!(turns.end(101), [2]);
+        assert_eq!(turns.end(102), [1]);
+        assert!(turns.end(103).is_empty());
+    }
+
+    #[test]
+    fn the_first_turns_go_one_after_another() {
+        let mut turns = Turns::new(START, layout(), None);
+        assert!(turns.take(START, 0, part(0)));
+        let mut last = 0;
+        for who in 1..40 {
+            assert!(!turns.take(START, who, part(0)));
+        }
+        for _ in 2..TURNS_RAMP {
+            let next = turns.end(last);
+            assert_eq!(next.len(), 1);
+            last = next[0];
+        }
+        assert_eq!(turns.end(last).len(), 2, "now two at a time");
+    }
+
+    #[test]
+    fn first_turns_that_last_keep_nobody_waiting() {
+        let mut turns = Turns::new(START, layout(), None);
+        assert!((0..9).filter(|&who| turns.take(START, who, part(0))).eq([0]));
+        let looks = (0..8).map(|look| turns.adapt(START + TURN_LONG * look, 0, |_| 0).len());
+        assert!(looks.eq([0, 1, 0, 1, 0, 1, 0, 0]), "as many as later, and no more");
     }
 
     #[test]
     fn whose_last_turn_is_longest_ago_is_next() {
         let mut turns = crowded(&[(1, 1)]);
-        assert_eq!(turns.end(100), Some(1));
-        assert_eq!(turns.end(1), None);
+        assert_eq!(turns.end(100), [1]);
+        assert!(turns.end(1).is_empty());
         assert!(turns.take(START, 100, part(1)));
         for who in [1, 101, 5] {
             assert!(!turns.take(START, who, part(1)) || who == 101);
         }
-        assert_eq!(turns.end(102), Some(5), "it had none yet");
-        assert_eq!(turns.end(103), Some(1));
+        assert_eq!(turns.end(102), [5], "it had none yet");
+        assert_eq!(turns.end(103), [1]);
     }
 
     #[test]
@@ -320,7 +363,7 @@ mod tests {
         assert!(!turns.give_up(START, 1));
         assert!(turns.give_up(START + TURN_PATIENCE, 1));
         assert!(!turns.give_up(START + TURN_PATIENCE, 1), "once");
-        assert_eq!(turns.end(100), Some(2));
+        assert_eq!(turns.end(100), [2]);
     }
 
     /// Plays an uplink of `up` bytes per second and askers behind lines of `down` each; returns how many turns there
@@ -361,9 +404,9 @@ mod tests {
         let rate = |who| if who == 100 { TURN_RATE_SLOW } else { TURN_RATE_SLOW - 1 };
         assert_eq!(looked(&mut turns, START, rate), [1, 2, 3]);
         assert!(turns.take(START, 101, part(0)), "its turn goes on");
-        assert_eq!(turns.end(101), None, "nobody gets its place again");
+        assert!(turns.end(101).is_empty(), "nobody gets its place again");
         assert!(!turns.take(START, 101, part(0)), "and it is one of all others");
-        assert_eq!(turns.end(1), Some(4));
+        assert_eq!(turns.end(1), [4]);
     }
 
     #[test]
@@ -371,8 +414,8 @@ mod tests {
         let mut turns = crowded(&[(1, 1), (2, 2)]);
         assert_eq!(looked(&mut turns, START, |who| if who == 100 { 0 } else { TURN_RATE_SLOW }), [1]);
         let _begun = turns.adapt(START + TURN_SPAN * 2, 0, |_| u64::MAX / 2);
-        assert_eq!(turns.end(1), None, "all four that began get on");
-        assert_eq!(turns.end(100), Some(2));
+        assert!(turns.end(1).is_empty(), "all four that began get on");
+        assert_eq!(turns.end(100), [2]);
     }
 
     #[test]
