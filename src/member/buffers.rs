@@ -11,6 +11,8 @@ use crate::limits::{PART_BUFFERS_BYTES, POLL_INTERVAL};
 #[derive(Debug)]
 pub(super) struct Buffers {
     len: usize,
+    /// How many there may be.
+    most: usize,
     state: Mutex<State>,
     returned: Condvar,
 }
@@ -20,8 +22,6 @@ struct State {
     /// Buffers that may still be made.
     unmade: usize,
     free: Vec<Vec<u8>>,
-    /// Buffers that were taken and not given back.
-    taken: usize,
     /// How many readers wait for one.
     waiting: u32,
 }
@@ -30,8 +30,9 @@ impl Buffers {
     /// As many buffers of `len` bytes as the bound allows, at least one. None is made before it is needed.
     pub(super) fn new(len: usize) -> Buffers {
         let budget = usize::try_from(PART_BUFFERS_BYTES).unwrap_or(usize::MAX);
-        let state = State { unmade: (budget / len.max(1)).max(1), free: Vec::new(), taken: 0, waiting: 0 };
-        Buffers { len, state: Mutex::new(state), returned: Condvar::new() }
+        let most = (budget / len.max(1)).max(1);
+        let state = State { unmade: most, free: Vec::new(), waiting: 0 };
+        Buffers { len, most, state: Mutex::new(state), returned: Condvar::new() }
     }
 
     /// A buffer, if one is to be had now.
@@ -62,25 +63,21 @@ impl Buffers {
 
     /// How many buffers were taken and not given back.
     pub(super) fn taken(&self) -> usize {
-        self.lock().taken
+        let state = self.lock();
+        self.most - state.unmade - state.free.len()
     }
 
     /// Gives a buffer back.
     pub(super) fn give_back(&self, buffer: Vec<u8>) {
-        let mut state = self.lock();
-        state.taken -= 1;
-        state.free.push(buffer);
-        drop(state);
+        self.lock().free.push(buffer);
         self.returned.notify_one();
     }
 
     fn take_from(&self, state: &mut State) -> Option<Vec<u8>> {
-        let buffer = state.free.pop().or_else(|| {
+        state.free.pop().or_else(|| {
             state.unmade = state.unmade.checked_sub(1)?;
             Some(vec![0; self.len])
-        })?;
-        state.taken += 1;
-        Some(buffer)
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

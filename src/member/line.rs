@@ -81,8 +81,7 @@ impl Line {
 
 impl State {
     /// Their turn begins. Whoever cannot be told gives its turn to the next.
-    fn begin(&mut self, next: impl IntoIterator<Item = LinkId>) {
-        let mut next: Vec<LinkId> = next.into_iter().collect();
+    fn begin(&mut self, mut next: Vec<LinkId>) {
         while let Some(id) = next.pop() {
             let told = self.writers.get(&id).is_some_and(|writer| writer.try_send(Outgoing::Turn).is_ok());
             if !told {
