@@ -98,6 +98,7 @@ mod tests {
         assert!(buffers.take(|| true).is_none());
         assert_eq!(buffers.taken(), 2);
         buffers.give_back(first);
+        assert_eq!(buffers.taken(), 1);
         assert!(buffers.try_take().is_some());
         std::thread::scope(|scope| {
             assert!(!buffers.are_short());
