@@ -40,7 +40,7 @@ impl Point {
 }
 
 /// Runs and prints all of it.
-pub(crate) fn run(members: &[usize], svg: Option<&Path>) -> ExitCode {
+pub(crate) fn run(members: &[usize], seed: u64, svg: Option<&Path>) -> ExitCode {
     let sizes = if members.is_empty() { &SIZES } else { members };
     println!(
         "| speeds | members | bound | hops | took | of the bound | goal | sharer sent | steps | a step |"
@@ -49,7 +49,7 @@ pub(crate) fn run(members: &[usize], svg: Option<&Path>) -> ExitCode {
     let mut points = Vec::new();
     for speeds in [Speeds::Equal, Speeds::Mixed] {
         for &members in sizes {
-            match play(members, speeds) {
+            match play(members, speeds, seed) {
                 Ok(point) => {
                     show(&point);
                     points.push(point);
@@ -70,8 +70,8 @@ pub(crate) fn run(members: &[usize], svg: Option<&Path>) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn play(members: usize, speeds: Speeds) -> Result<Point, String> {
-    let plan = efficiency::plan(members, speeds, 1);
+fn play(members: usize, speeds: Speeds, seed: u64) -> Result<Point, String> {
+    let plan = efficiency::plan(members, speeds, seed);
     let (bound, hops, size) = (efficiency::bound(&plan), efficiency::hops(&plan), plan.layout.size());
     let sum = Rc::new(Cell::new((0, Duration::ZERO)));
     let mut world = World::new(plan);

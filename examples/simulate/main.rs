@@ -60,7 +60,7 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if arguments.efficiency {
-        return efficiency::run(&arguments.members, arguments.svg.as_deref());
+        return efficiency::run(&arguments.members, arguments.seed.unwrap_or(1), arguments.svg.as_deref());
     }
     let mut tally = Tally::new(&arguments);
     let whatever = arguments.seed.is_none() && arguments.seeds.is_none() && arguments.span.is_none();

@@ -186,6 +186,12 @@ impl Picker {
         }
     }
 
+    /// How many incomplete links hold the part.
+    #[must_use]
+    pub fn availability(&self, part: PartIndex) -> u8 {
+        self.availability[part.at()]
+    }
+
     /// Of how many links the part is asked.
     #[must_use]
     pub fn asked_of(&self, part: PartIndex) -> u8 {

@@ -25,6 +25,8 @@ pub enum Outgoing {
     Withdraw(Run),
     /// It is this link's turn to be sent parts.
     Turn,
+    /// Others can send what waits for its turn: the other side should ask them.
+    Elsewhere,
     /// There is news on the shelf.
     Publish,
     /// Pass these on.

@@ -17,6 +17,10 @@
 //! takes no place from anybody. Only a few do: on a narrow uplink all turns get on slowly, and the more there are, the more
 //! so.
 //!
+//! Nobody stands in line for long for what others hold as well: who asks cannot see how long the lines are, and asks the first
+//! that says it holds a part. Of those who wait for it as many stay as each holder would have if all of them were asked alike;
+//! the others are sent elsewhere. So the few who hold something new serve that, and what many hold comes from who is idle.
+//!
 //! It knows neither bytes on their way nor who asked for what else.
 
 use std::collections::BTreeMap;
@@ -66,6 +70,8 @@ struct Waiting<K> {
     who: K,
     part: PartIndex,
     since: Moment,
+    /// It should ask elsewhere.
+    is_surplus: bool,
 }
 
 /// What is tried, and what was seen.
@@ -129,7 +135,7 @@ impl<K: Copy + Ord> Turns<K> {
             self.begin(who);
             return true;
         }
-        self.line.push(Waiting { who, part, since: now });
+        self.line.push(Waiting { who, part, since: now, is_surplus: false });
         false
     }
 
@@ -154,12 +160,36 @@ impl<K: Copy + Ord> Turns<K> {
         self.end(who)
     }
 
-    /// Takes it out of the line if it has waited for [`TURN_PATIENCE`]: then it should ask elsewhere. A member that
-    /// hears nothing for much longer would think that we are gone.
+    /// Finds those who wait for a part, beyond `most` for it, if there is such a bound: the ones who would be the last of
+    /// them. Says whose turn it will not be, each once: they should ask elsewhere, see [`Turns::give_up`].
+    #[must_use]
+    pub fn surplus(&mut self, most: impl Fn(PartIndex) -> Option<usize>) -> Vec<K> {
+        let last = &self.last;
+        // Among those who wait for the same part this is the order in which they are served.
+        self.line.sort_by_key(|waiting| last.get(&waiting.who).copied());
+        let mut stay = BTreeMap::new();
+        let mut surplus = Vec::new();
+        for waiting in self.line.iter_mut().filter(|waiting| !waiting.is_surplus) {
+            let Some(most) = most(waiting.part) else { continue };
+            let stay: &mut usize = stay.entry(waiting.part).or_default();
+            *stay += 1;
+            if *stay > most {
+                waiting.is_surplus = true;
+                surplus.push(waiting.who);
+            }
+        }
+        surplus
+    }
+
+    /// Takes it out of the line if it should ask elsewhere: it is one of [`Turns::surplus`], or has waited for
+    /// [`TURN_PATIENCE`], and who hears nothing for much longer would think that we are gone.
     #[must_use]
     pub fn give_up(&mut self, now: Moment, who: K) -> bool {
         let before = self.line.len();
-        self.line.retain(|waiting| waiting.who != who || now.since(waiting.since) < TURN_PATIENCE);
+        let stays = |waiting: &Waiting<K>| {
+            waiting.who != who || (!waiting.is_surplus && now.since(waiting.since) < TURN_PATIENCE)
+        };
+        self.line.retain(stays);
         self.line.len() < before
     }
 
@@ -364,6 +394,28 @@ mod tests {
         assert!(turns.give_up(START + TURN_PATIENCE, 1));
         assert!(!turns.give_up(START + TURN_PATIENCE, 1), "once");
         assert_eq!(turns.end(100), [2]);
+    }
+
+    #[test]
+    fn who_can_be_served_by_others_is_told_to_ask_them() {
+        let mut turns = crowded(&[(1, 1), (2, 1), (3, 1), (4, 2)]);
+        turns.last.insert(1, 7);
+        let one_for_part_1 = |asked: PartIndex| (asked == part(1)).then_some(1);
+        assert_eq!(turns.surplus(one_for_part_1), [3, 1], "who had no turn yet stays, and who came first");
+        assert!(turns.surplus(one_for_part_1).is_empty(), "each is told once");
+        assert!(!turns.give_up(START, 2) && !turns.give_up(START, 4));
+        assert!(turns.give_up(START, 1) && turns.give_up(START, 3));
+        assert!(!turns.give_up(START, 3), "it is out of the line");
+        assert_eq!(turns.surplus(|_| Some(0)), [2, 4], "nobody needs to wait");
+        assert!(turns.surplus(|_| None).is_empty(), "there is no bound");
+    }
+
+    #[test]
+    fn who_did_not_hear_of_it_in_time_has_its_turn() {
+        let mut turns = crowded(&[(1, 1)]);
+        assert_eq!(turns.surplus(|_| Some(0)), [1]);
+        assert_eq!(turns.end(100), [1]);
+        assert!(!turns.give_up(START, 1), "it is its turn");
     }
 
     /// Plays an uplink of `up` bytes per second and askers behind lines of `down` each; returns how many turns there

@@ -222,9 +222,15 @@ impl Actor {
         let context = &self.director.context;
         let sent_to = |id| self.links.get(&id).map_or(0, |handle| handle.shared.written());
         context.line.adapt(context.progress.given(), sent_to);
-        let held_back = context.down.took_hold();
+        self.thin_out_the_line();
+        let held_back = self.director.context.down.took_hold();
         self.input(Input::Tick { held_back });
         self.publish();
+    }
+
+    /// Sends those elsewhere who wait here for what others can send as well.
+    fn thin_out_the_line(&self) {
+        self.director.context.line.thin_out(self.director.swarm.rooms_in_line());
     }
 
     fn publish(&self) {
@@ -290,7 +296,10 @@ impl Actor {
                 log::debug!("{id} holds {} parts", set.count());
                 self.input(Input::Holds(id, set));
             }
-            Fact::HoldsAlso(runs) => self.input(Input::HoldsAlso(id, runs)),
+            Fact::HoldsAlso(runs) => {
+                self.input(Input::HoldsAlso(id, runs));
+                self.thin_out_the_line();
+            }
             Fact::Coming(run) => self.input(Input::Coming(id, run)),
             Fact::Stored(run) => {
                 if let Some(member) = self.listens(id) {

@@ -61,7 +61,18 @@ impl Line {
         state.begin(next);
     }
 
-    /// Takes the link out of the line if it has waited for too long.
+    /// Tells those who wait for a part, beyond `most` for it, that the other side should ask elsewhere.
+    pub(super) fn thin_out(&self, most: impl Fn(PartIndex) -> Option<usize>) {
+        let mut state = self.state();
+        for id in state.turns.surplus(most) {
+            if let Some(writer) = state.writers.get(&id) {
+                // Whoever cannot be told stays where it is.
+                drop(writer.try_send(Outgoing::Elsewhere));
+            }
+        }
+    }
+
+    /// Takes the link out of the line if it has waited for too long, or others can send as well what it waits for.
     pub(super) fn give_up(&self, id: LinkId) -> bool {
         self.state().turns.give_up(clock::now(), id)
     }

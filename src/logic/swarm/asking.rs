@@ -91,8 +91,10 @@ impl Swarm {
             link.dry = false;
             chosen.push((link.is_complete(), id));
         }
+        // Else all would turn to the same ones, those who have been here for longest.
+        self.rng.shuffle(&mut chosen);
         // Incomplete members first: what only complete ones hold can wait for them, the rest need not.
-        chosen.sort_unstable();
+        chosen.sort_by_key(|&(is_complete, _)| is_complete);
         for (_, id) in chosen {
             self.ask(now, id, orders);
         }

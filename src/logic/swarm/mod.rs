@@ -47,6 +47,9 @@ use crate::wire::member::{Denial, Hello, Reason};
 /// In each tick the best rate of late fades by such a share: by half within five seconds.
 const CAPACITY_FADES: u64 = 32;
 
+/// One of so many who lack something waits in a line for it: the others ask for other things meanwhile.
+const WAITS_ONE_IN: usize = 2;
+
 /// A link of this member; never used again after the link's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(pub u64);
@@ -199,6 +202,7 @@ pub struct Swarm {
     links: BTreeMap<LinkId, Link>,
     meeting: Meeting,
     suspects: Suspects,
+    rng: fastrand::Rng,
     bytes_held: u64,
     checked: bool,
     finished: bool,
@@ -224,6 +228,7 @@ impl Swarm {
             picker: Picker::new(rules.layout, seeds.u64(..)),
             meeting: Meeting::new(seeds.fork()),
             suspects: Suspects::new(),
+            rng: seeds.fork(),
             links: BTreeMap::new(),
             bytes_held: 0,
             checked: false,
@@ -296,6 +301,18 @@ impl Swarm {
     /// The parts that are held here and at the far end of every link: nobody who is here will ask for them.
     pub fn spread(&self) -> impl Iterator<Item = PartIndex> {
         self.picker.held_by(self.links.values().filter(|link| !link.is_complete()).count())
+    }
+
+    /// How many of those who lack a part should wait for it here, if others can send it as well: as many as for each of them,
+    /// if every second one waits. A complete member has a rule of its own, see [`crate::logic::giving`].
+    pub fn rooms_in_line(&self) -> impl Fn(PartIndex) -> Option<usize> {
+        let incomplete = self.links.values().filter(|link| link.incomplete_set().is_some()).count();
+        let is_complete = self.is_complete();
+        move |part| {
+            let holders = usize::from(self.picker.availability(part));
+            let room = incomplete.saturating_sub(holders) / WAITS_ONE_IN / (holders + 1);
+            (holders > 0 && !is_complete).then_some(room)
+        }
     }
 
     /// Whether every part is held.

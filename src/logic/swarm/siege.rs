@@ -85,6 +85,39 @@ fn wanted(orders: &[Order], from: u64) -> Vec<Run> {
 }
 
 #[test]
+fn only_as_many_wait_here_as_for_each_who_holds_the_part() {
+    let mut siege = Siege::of(4, 65_536);
+    let layout = siege.layout;
+    let part = |index| layout.part(index).unwrap();
+    let (rare, new, common) = (part(0), part(1), part(2));
+    siege.up_complete(1, 1);
+    for part in [rare, new, common] {
+        siege.step(Input::Stored(LinkId(1), Run::one(part)));
+    }
+    let holders = |part: PartIndex| match part.get() {
+        0 => 0,
+        1 => 1,
+        _ => 9,
+    };
+    for other in 0..10_u8 {
+        let mut set = PartSet::empty(siege.layout);
+        for part in [rare, new, common].into_iter().filter(|&part| other < holders(part)) {
+            set.insert(part);
+        }
+        let link = u64::from(other) + 2;
+        siege.up(link, other + 2, other + 2);
+        siege.step(Input::Holds(LinkId(link), set));
+    }
+    let room = |siege: &Siege, part| siege.swarm.rooms_in_line()(part);
+    assert_eq!(room(&siege, rare), None, "nobody else holds it but who is complete");
+    assert_eq!(room(&siege, new), Some(2), "two hold it, and half of nine wait");
+    assert_eq!(room(&siege, common), Some(0), "whoever lacks it finds it anywhere");
+    siege.step(Input::Stored(LinkId(1), Run::one(part(3))));
+    assert!(siege.swarm.is_complete());
+    assert_eq!(room(&siege, common), None, "a complete member has the book of what it gave");
+}
+
+#[test]
 fn what_is_not_begun_is_asked_of_who_is_idle_and_the_first_to_begin_brings_it() {
     let mut siege = Siege::of(1, 65_536);
     let part = siege.layout.whole().unwrap();

@@ -59,7 +59,8 @@ impl<'s> Turn<'s> {
         }
     }
 
-    /// If the link has waited for too long it leaves the line, and the other side should ask elsewhere. Says whether.
+    /// If the link has waited for too long, or others can send what it waits for, it leaves the line, and the other side
+    /// should ask elsewhere. Says whether.
     pub(super) fn give_up(&mut self) -> bool {
         let gives_up = self.waits() && self.line.give_up(self.id);
         if gives_up {

@@ -118,6 +118,7 @@ impl<'s> Writer<'s> {
             Outgoing::Refuse(run, denial) => self.say(&Message::Refuse(run.into(), denial))?,
             Outgoing::Withdraw(run) => self.withdraw(run)?,
             Outgoing::Turn => self.turn.begin(),
+            Outgoing::Elsewhere => self.give_up_waiting()?,
             Outgoing::Publish => self.publish()?,
             Outgoing::Gossip(mut addresses) => {
                 if let Some(classic) = &self.context.classic {
@@ -165,7 +166,7 @@ impl<'s> Writer<'s> {
         })
     }
 
-    /// If this link has waited for its turn for too long, the other side should ask elsewhere.
+    /// If this link has waited for its turn for too long, or others can serve it, the other side should ask elsewhere.
     fn give_up_waiting(&mut self) -> Result<(), LinkEnd> {
         if !self.turn.give_up() {
             return Ok(());

@@ -205,7 +205,7 @@ impl Link {
                 }
             }
             // Here the uplink asks whose turn it is.
-            Outgoing::Turn => {}
+            Outgoing::Turn | Outgoing::Elsewhere => {}
             Outgoing::Publish => self.publish(desk, words),
             Outgoing::Gossip(addresses) => Message::Roster(addresses).append_to(words),
             Outgoing::Close(reason) => {

@@ -266,6 +266,7 @@ impl Member {
             .collect();
         overdue.into_iter().for_each(|id| self.cut(ground, id, deeds));
         self.give_up_waiting(ground, deeds);
+        self.thin_out_the_line(ground, deeds);
         let links = &self.links;
         let sent_to = |id| links.get(&id).map_or(0, |link| link.flow.sent);
         self.next.extend(self.turns.adapt(now, self.sent, sent_to));

@@ -97,6 +97,7 @@ impl Member {
                     }
                 }
                 self.input(ground, Input::HoldsAlso(id, runs), deeds);
+                self.thin_out_the_line(ground, deeds);
             }
             Reaction::Serve(run) if self.make.vice == Vice::Mute => {
                 ground.harms.count(Harm::Mute);

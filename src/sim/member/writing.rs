@@ -73,7 +73,14 @@ impl Member {
         deeds.extend(self.next.drain(..).map(Deed::Write));
     }
 
-    /// Who has waited for a turn for too long is told to ask elsewhere.
+    /// Sends those elsewhere who wait here for what others can send as well.
+    pub(super) fn thin_out_the_line(&mut self, ground: &mut Ground, deeds: &mut Vec<Deed>) {
+        if !self.turns.surplus(self.swarm.rooms_in_line()).is_empty() {
+            self.give_up_waiting(ground, deeds);
+        }
+    }
+
+    /// Who has waited for a turn for too long, or can be served by others, is told to ask elsewhere.
     pub(super) fn give_up_waiting(&mut self, ground: &mut Ground, deeds: &mut Vec<Deed>) {
         let now = self.time(ground);
         let mut refused = Vec::new();

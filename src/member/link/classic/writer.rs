@@ -156,7 +156,11 @@ impl<'s> Writer<'s> {
                 return Ok(Next::Ends);
             }
             // There is no word for passing on addresses; the rest is what readers of the other dialect order.
-            Outgoing::Gossip(_) | Outgoing::Serve(_) | Outgoing::Refuse(..) | Outgoing::Withdraw(_) => {}
+            Outgoing::Elsewhere
+            | Outgoing::Gossip(_)
+            | Outgoing::Serve(_)
+            | Outgoing::Refuse(..)
+            | Outgoing::Withdraw(_) => {}
         }
         Ok(Next::Goes)
     }
