@@ -153,8 +153,9 @@ impl Link {
 
     /// Nothing is owed any more; returns what was.
     pub(super) fn disown(&mut self, layout: Layout) -> Vec<Run> {
+        // What the writer has not taken up yet stays owed.
+        self.owed.runs -= u32::try_from(self.serving.runs()).expect("what is owed is bounded");
         let owed: Vec<Run> = self.heads.drain(..).chain(self.serving.take()).collect();
-        self.owed.runs = 0;
         self.owed.bytes -= owed.iter().map(|&run| layout.bytes_of(run)).sum::<u64>();
         owed
     }
