@@ -2,12 +2,13 @@
 //!
 //! A part can be shared on only when it is whole. Whoever sends to fifty members at once has given none of them
 //! a whole part by the time in which fifty could have had one each, and shared it on. So a few have a turn at a
-//! time, each for one run of parts, and the others stand in line. Next is who waits for the part that was sent
-//! least often, so that new parts spread first; among those, whose last turn is longest ago.
+//! time, each for one run of parts, and the others stand in line. Next is who waits for the part that the fewest
+//! hold, by powers of two, so that new parts spread first; among those, for the part that we sent least often; among
+//! those, whose last turn is longest ago.
 //!
 //! How many have a turn is found by trying, because nobody can see whether our uplink or theirs is what
 //! narrows: with [`TURNS_MIN`] members behind slow lines most of a fast uplink would lie idle. From time to time
-//! twice or half as many have one; that stays so if clearly more is sent, or hardly less.
+//! half as many more have one, or a third less; that stays so if clearly more is sent, or hardly less.
 //!
 //! The first turns of all go one after another, for where nobody has anything yet a whole part should be somewhere soon:
 //! each [`TURNS_RAMP`] turns later one more goes on at a time.
@@ -70,8 +71,19 @@ struct Waiting<K> {
     who: K,
     part: PartIndex,
     since: Moment,
+    /// So many others held the part when that was last looked at.
+    holders: usize,
     /// It should ask elsewhere.
     is_surplus: bool,
+}
+
+/// What is known of a part that somebody waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Supply {
+    /// So many others hold it, as far as they said.
+    pub holders: usize,
+    /// How many of those who lack it should wait for it here, if there is such a bound.
+    pub rooms: Option<usize>,
 }
 
 /// What is tried, and what was seen.
@@ -135,7 +147,9 @@ impl<K: Copy + Ord> Turns<K> {
             self.begin(who);
             return true;
         }
-        self.line.push(Waiting { who, part, since: now, is_surplus: false });
+        // Until somebody says that it holds the part, those to whom it was sent are the ones who do.
+        let holders = usize::from(self.sends[part.at()]);
+        self.line.push(Waiting { who, part, since: now, holders, is_surplus: false });
         false
     }
 
@@ -160,20 +174,23 @@ impl<K: Copy + Ord> Turns<K> {
         self.end(who)
     }
 
-    /// Finds those who wait for a part, beyond `most` for it, if there is such a bound: the ones who would be the last of
-    /// them. Says whose turn it will not be, each once: they should ask elsewhere, see [`Turns::give_up`].
+    /// Looks who else holds what is waited for, and finds those who wait for a part beyond the rooms for it: the ones who
+    /// would be the last of them. Says whose turn it will not be, each once: they should ask elsewhere, see
+    /// [`Turns::give_up`].
     #[must_use]
-    pub fn surplus(&mut self, most: impl Fn(PartIndex) -> Option<usize>) -> Vec<K> {
+    pub fn surplus(&mut self, supply: impl Fn(PartIndex) -> Supply) -> Vec<K> {
         let last = &self.last;
         // Among those who wait for the same part this is the order in which they are served.
         self.line.sort_by_key(|waiting| last.get(&waiting.who).copied());
         let mut stay = BTreeMap::new();
         let mut surplus = Vec::new();
         for waiting in self.line.iter_mut().filter(|waiting| !waiting.is_surplus) {
-            let Some(most) = most(waiting.part) else { continue };
+            let Supply { holders, rooms } = supply(waiting.part);
+            waiting.holders = holders;
+            let Some(rooms) = rooms else { continue };
             let stay: &mut usize = stay.entry(waiting.part).or_default();
             *stay += 1;
-            if *stay > most {
+            if *stay > rooms {
                 waiting.is_surplus = true;
                 surplus.push(waiting.who);
             }
@@ -247,7 +264,7 @@ impl<K: Copy + Ord> Turns<K> {
         let most = self.most;
         let trial = &mut self.trial;
         if let Some((before, then)) = trial.before.take() {
-            // Twice the turns bring twice as much if our uplink is not what narrows.
+            // Half as many turns more bring half as much more if our uplink is not what narrows.
             let pays = if most > before { rate / 5 >= then / 4 } else { rate / 19 >= then / 20 };
             if !pays {
                 self.most = before;
@@ -261,12 +278,13 @@ impl<K: Copy + Ord> Turns<K> {
         }
         if now >= trial.next {
             trial.upwards = !trial.upwards || most == TURNS_MIN;
-            let each = rate / u64::try_from(most * 2).unwrap_or(u64::MAX);
+            let more = most + most.div_ceil(2);
+            let each = rate / u64::try_from(more).unwrap_or(u64::MAX);
             if trial.upwards && each < TURN_RATE_MIN {
                 return;
             }
             trial.before = Some((most, rate));
-            let next = if trial.upwards { most * 2 } else { most / 2 };
+            let next = if trial.upwards { more } else { most - most / 3 };
             self.most = next.clamp(TURNS_MIN, LINKS_MAX);
         }
     }
@@ -298,7 +316,10 @@ impl<K: Copy + Ord> Turns<K> {
             return None;
         }
         let (sends, last) = (&self.sends, &self.last);
-        let rank = |waiting: &Waiting<K>| (sends[waiting.part.at()], last.get(&waiting.who).copied());
+        let rank = |waiting: &Waiting<K>| {
+            let rarity = (waiting.holders + 1).ilog2();
+            (rarity, sends[waiting.part.at()], last.get(&waiting.who).copied())
+        };
         let (at, _) = self.line.iter().enumerate().min_by_key(|(_, waiting)| rank(waiting))?;
         let Waiting { who, .. } = self.line.remove(at);
         self.begin(who);
@@ -351,6 +372,24 @@ mod tests {
     }
 
     #[test]
+    fn what_the_fewest_hold_is_next() {
+        let mut turns = crowded(&[(1, 1), (2, 2), (3, 3), (4, 4)]);
+        turns.sent(part(3));
+        turns.sent(part(4));
+        let holders = |asked: PartIndex| [0, 9, 8, 7, 5][asked.at()];
+        let supply = |asked| Supply { holders: holders(asked), rooms: None };
+        assert!(turns.surplus(supply).is_empty());
+        assert_eq!(turns.end(100), [4], "though it was sent, and others were not");
+        assert_eq!(
+            turns.end(101),
+            [1],
+            "seven, eight and nine are about as many; it was not sent, and came first"
+        );
+        assert_eq!(turns.end(102), [2]);
+        assert_eq!(turns.end(103), [3]);
+    }
+
+    #[test]
     fn the_first_turns_go_one_after_another() {
         let mut turns = Turns::new(START, layout(), None);
         assert!(turns.take(START, 0, part(0)));
@@ -400,20 +439,21 @@ mod tests {
     fn who_can_be_served_by_others_is_told_to_ask_them() {
         let mut turns = crowded(&[(1, 1), (2, 1), (3, 1), (4, 2)]);
         turns.last.insert(1, 7);
-        let one_for_part_1 = |asked: PartIndex| (asked == part(1)).then_some(1);
+        let one_for_part_1 = |asked: PartIndex| Supply { holders: 1, rooms: (asked == part(1)).then_some(1) };
+        let none = |_| Supply { holders: 1, rooms: Some(0) };
         assert_eq!(turns.surplus(one_for_part_1), [3, 1], "who had no turn yet stays, and who came first");
         assert!(turns.surplus(one_for_part_1).is_empty(), "each is told once");
         assert!(!turns.give_up(START, 2) && !turns.give_up(START, 4));
         assert!(turns.give_up(START, 1) && turns.give_up(START, 3));
         assert!(!turns.give_up(START, 3), "it is out of the line");
-        assert_eq!(turns.surplus(|_| Some(0)), [2, 4], "nobody needs to wait");
-        assert!(turns.surplus(|_| None).is_empty(), "there is no bound");
+        assert_eq!(turns.surplus(none), [2, 4], "nobody needs to wait");
+        assert!(turns.surplus(|_| Supply::default()).is_empty(), "there is no bound");
     }
 
     #[test]
     fn who_did_not_hear_of_it_in_time_has_its_turn() {
         let mut turns = crowded(&[(1, 1)]);
-        assert_eq!(turns.surplus(|_| Some(0)), [1]);
+        assert_eq!(turns.surplus(|_| Supply { holders: 1, rooms: Some(0) }), [1]);
         assert_eq!(turns.end(100), [1]);
         assert!(!turns.give_up(START, 1), "it is its turn");
     }

@@ -230,7 +230,7 @@ impl Actor {
 
     /// Sends those elsewhere who wait here for what others can send as well.
     fn thin_out_the_line(&self) {
-        self.director.context.line.thin_out(self.director.swarm.rooms_in_line());
+        self.director.context.line.thin_out(self.director.swarm.supply());
     }
 
     fn publish(&self) {

@@ -10,7 +10,7 @@ use crossbeam_channel::Sender;
 use crate::host::clock;
 use crate::logic::serving::Outgoing;
 use crate::logic::swarm::LinkId;
-use crate::logic::turns::Turns;
+use crate::logic::turns::{Supply, Turns};
 use crate::part::{Layout, PartIndex, Run};
 
 /// See the module.
@@ -61,10 +61,10 @@ impl Line {
         state.begin(next);
     }
 
-    /// Tells those who wait for a part, beyond `most` for it, that the other side should ask elsewhere.
-    pub(super) fn thin_out(&self, most: impl Fn(PartIndex) -> Option<usize>) {
+    /// Tells those who wait for a part, beyond the rooms for it, that the other side should ask elsewhere.
+    pub(super) fn thin_out(&self, supply: impl Fn(PartIndex) -> Supply) {
         let mut state = self.state();
-        for id in state.turns.surplus(most) {
+        for id in state.turns.surplus(supply) {
             if let Some(writer) = state.writers.get(&id) {
                 // Whoever cannot be told stays where it is.
                 drop(writer.try_send(Outgoing::Elsewhere));

@@ -36,6 +36,7 @@ use self::meeting::{Far, Meeting};
 pub use self::room::{Knock, Room, Seat, has_room_to_dial, may_knock, room_for};
 use super::picker::Picker;
 use super::suspects::Suspects;
+use super::turns::Supply;
 use crate::identity::MemberId;
 use crate::limits::{LINKS_MAX, QUIET_TIMEOUT, RUN_BYTES_U32, TICK_INTERVAL, WINDOW_BYTES_MAX};
 use crate::part::{Layout, PartIndex, Run};
@@ -303,15 +304,16 @@ impl Swarm {
         self.picker.held_by(self.links.values().filter(|link| !link.is_complete()).count())
     }
 
-    /// How many of those who lack a part should wait for it here, if others can send it as well: as many as for each of them,
-    /// if every second one waits. A complete member has a rule of its own, see [`crate::logic::giving`].
-    pub fn rooms_in_line(&self) -> impl Fn(PartIndex) -> Option<usize> {
+    /// How many incomplete members hold a part, and how many of those who lack it should wait for it here, if others can
+    /// send it as well: as many as for each of them, if every second one waits. A complete member has a rule of its own for
+    /// that, see [`crate::logic::giving`].
+    pub fn supply(&self) -> impl Fn(PartIndex) -> Supply {
         let incomplete = self.links.values().filter(|link| link.incomplete_set().is_some()).count();
         let is_complete = self.is_complete();
         move |part| {
             let holders = usize::from(self.picker.availability(part));
-            let room = incomplete.saturating_sub(holders) / WAITS_ONE_IN / (holders + 1);
-            (holders > 0 && !is_complete).then_some(room)
+            let rooms = incomplete.saturating_sub(holders) / WAITS_ONE_IN / (holders + 1);
+            Supply { holders, rooms: (holders > 0 && !is_complete).then_some(rooms) }
         }
     }
 

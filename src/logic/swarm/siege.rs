@@ -108,10 +108,11 @@ fn only_as_many_wait_here_as_for_each_who_holds_the_part() {
         siege.up(link, other + 2, other + 2);
         siege.step(Input::Holds(LinkId(link), set));
     }
-    let room = |siege: &Siege, part| siege.swarm.rooms_in_line()(part);
+    let room = |siege: &Siege, part| siege.swarm.supply()(part).rooms;
     assert_eq!(room(&siege, rare), None, "nobody else holds it but who is complete");
     assert_eq!(room(&siege, new), Some(2), "two hold it, and half of nine wait");
     assert_eq!(room(&siege, common), Some(0), "whoever lacks it finds it anywhere");
+    assert_eq!(siege.swarm.supply()(common).holders, 9);
     siege.step(Input::Stored(LinkId(1), Run::one(part(3))));
     assert!(siege.swarm.is_complete());
     assert_eq!(room(&siege, common), None, "a complete member has the book of what it gave");

@@ -75,7 +75,7 @@ impl Member {
 
     /// Sends those elsewhere who wait here for what others can send as well.
     pub(super) fn thin_out_the_line(&mut self, ground: &mut Ground, deeds: &mut Vec<Deed>) {
-        if !self.turns.surplus(self.swarm.rooms_in_line()).is_empty() {
+        if !self.turns.surplus(self.swarm.supply()).is_empty() {
             self.give_up_waiting(ground, deeds);
         }
     }
