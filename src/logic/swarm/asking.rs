@@ -15,6 +15,9 @@ use crate::time::Moment;
 
 /// A link that brings this part of the fair share does well.
 const GOOD_SHARE: u64 = 2;
+/// A link that brings less of late than this part of what it brought since it began has come to a halt: our best rate fades
+/// with it if nothing else comes, so the fair share would not tell.
+const HALTED: u64 = 8;
 
 /// How a part comes that a link has begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,13 +31,14 @@ enum Coming {
 }
 
 impl Coming {
-    /// How a part comes of which so many bytes came in this time, with this share for each link.
-    fn of(span: Duration, bytes: u64, share: u64) -> Coming {
+    /// How a part comes of which so many bytes came in this time, and so many per second of late, with this share for each
+    /// link.
+    fn of(span: Duration, bytes: u64, of_late: u64, share: u64) -> Coming {
         let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX).max(1);
         let rate = bytes.saturating_mul(1_000) / millis;
         if rate < LANDING_RATE_MIN {
             Coming::Hardly
-        } else if rate >= share / GOOD_SHARE {
+        } else if rate >= share / GOOD_SHARE && of_late >= rate / HALTED {
             Coming::Well
         } else {
             Coming::Somehow
@@ -182,7 +186,8 @@ impl Swarm {
             Some(_) if self.picker.open_count() > 0 => return None,
             Some((begun, before)) => {
                 let waited = now.since(begun);
-                match Coming::of(waited, link.flow.received.saturating_sub(before), share) {
+                let bytes = link.flow.received.saturating_sub(before);
+                match Coming::of(waited, bytes, link.rate_of_late(), share) {
                     Coming::Well => return None,
                     Coming::Somehow => (waited, late),
                     Coming::Hardly => (waited, late.min(LANDING_PATIENCE)),

@@ -145,6 +145,11 @@ impl Link {
         if waits && self.steady_rate < LANDING_RATE_MIN { self.bytes_in_flight(layout) } else { 0 }
     }
 
+    /// Bytes per second that came of late, or that could have if our own reader did not wait.
+    pub(super) const fn rate_of_late(&self) -> u64 {
+        if self.flow.waits { u64::MAX } else { self.steady_rate }
+    }
+
     /// Whether another run may be asked for.
     pub(super) fn has_room(&self, layout: Layout) -> bool {
         let earned = if self.suspect { self.brought_bytes } else { u64::MAX };

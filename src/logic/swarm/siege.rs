@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::limits::{
-    DIALS_MAX, GOSSIP_HEARD_INTERVAL, HEDGE_PATIENCE, LINKS_DIALLED_MIN, LINKS_KEYLESS_MAX, ROSTER_MAX,
-    STALL_TIMEOUT,
+    DIALS_MAX, END_PHASE_PATIENCE_MAX, GOSSIP_HEARD_INTERVAL, HEDGE_PATIENCE, LINKS_DIALLED_MIN,
+    LINKS_KEYLESS_MAX, ROSTER_MAX, STALL_TIMEOUT,
 };
 use std::time::Duration;
 
@@ -153,6 +153,28 @@ fn two_slow_members_do_not_keep_a_part_from_a_third() {
     assert_eq!(wanted(&orders, 3).len(), 1, "and so is the one who can");
     let orders = siege.step(Input::Stored(LinkId(3), siege.layout.whole().unwrap()));
     assert!(orders.contains(&Order::Finish));
+}
+
+#[test]
+fn who_came_to_a_halt_does_not_keep_a_part_from_others() {
+    let mut siege = Siege::of(1, 16 << 20);
+    let run = wanted(&siege.up_complete(1, 1), 1)[0];
+    siege.step(Input::Coming(LinkId(1), run));
+    for _ in 0..8 {
+        siege.now = siege.now + TICK_INTERVAL;
+        if let Some(flow) = siege.flows.get_mut(&LinkId(1)) {
+            flow.received += 1 << 20;
+        }
+        for (link, flow) in siege.flows.clone() {
+            siege.step(Input::Flowed(link, flow));
+        }
+        siege.step(Input::Tick { held_back: false });
+    }
+    siege.up_complete(2, 2);
+    let orders = siege.drips_for(Duration::from_secs(1));
+    assert_eq!(wanted(&orders, 2), [], "it came well");
+    let orders = siege.drips_for(END_PHASE_PATIENCE_MAX);
+    assert_eq!(wanted(&orders, 2), [run]);
 }
 
 #[test]

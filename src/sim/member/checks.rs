@@ -1,11 +1,30 @@
 //! What an onlooker sees that must not be: it follows inputs and orders, and believes no machine.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::time::Duration;
 
 use super::link::{Mirror, Watched};
 use super::{Content, Ground, LinkId, Member, Order, Vice, Work};
-use crate::limits::{LINKS_MAX, RUN_BYTES_U32, WINDOW_BYTES_MAX};
+use crate::limits::{LANDING_RATE_MIN, LINKS_MAX, RUN_BYTES_U32, TICK_INTERVAL, WINDOW_BYTES_MAX};
 use crate::part::{PartIndex, Run};
+use crate::time::Moment;
+
+/// In so much time a part that hardly comes must be asked of a link that has nothing to do.
+const VIGIL: Duration = Duration::from_secs(90);
+/// Between two looks of somebody who is awake.
+const AWAKE: Duration = TICK_INTERVAL.saturating_mul(4);
+
+/// What an onlooker watches for a while.
+#[derive(Debug)]
+pub(super) struct Vigil {
+    since: Moment,
+    looked: Moment,
+    /// The links that were asked for something, the bytes that they had brought, and what they were asked for.
+    asked: Vec<(LinkId, u64, Vec<PartIndex>)>,
+    /// The links that were asked for nothing since.
+    idle: BTreeSet<LinkId>,
+}
 
 impl Member {
     /// Looks at one step of the swarm and the orders that it gave.
@@ -93,7 +112,66 @@ impl Member {
         }
     }
 
+    /// Nobody waits for a part that hardly comes while somebody else who holds it has nothing to do.
+    pub(super) fn check_vigil(&mut self, ground: &mut Ground) {
+        let now = ground.now;
+        let asleep = |vigil: &Vigil| now.since(vigil.looked) > AWAKE;
+        let Some(mut vigil) = self.vigil.take().filter(|vigil| !asleep(vigil)) else {
+            self.vigil = Some(self.begin_vigil(now));
+            return;
+        };
+        vigil.looked = now;
+        if now.since(vigil.since) < VIGIL {
+            self.vigil = Some(vigil);
+            return;
+        }
+        let found = vigil.asked.iter().find_map(|(id, received, parts)| {
+            let link = self.links.get(id)?;
+            let brought = link.flow.received - received;
+            let hardly = brought < LANDING_RATE_MIN * VIGIL.as_secs() && !link.flow.waits;
+            let part = parts.iter().find(|&&part| hardly && self.waits_for_one(*id, part))?;
+            let other = vigil.idle.iter().find(|&&other| self.could_bring(ground, other, *part))?;
+            Some(format!("part {part} hardly comes over {id}, and {other} is not asked"))
+        });
+        if let Some(found) = found.filter(|_| self.first_open().is_none()) {
+            ground.violated(format_args!("{}: {found}", self.make.index));
+        }
+    }
+
+    fn begin_vigil(&self, now: Moment) -> Vigil {
+        let open = || self.links.iter().filter(|(_, link)| link.tag.is_some() && !link.closing);
+        let (asked, idle): (Vec<_>, Vec<_>) = open().partition(|(_, link)| !link.mirror.asked.is_empty());
+        let asked = asked
+            .into_iter()
+            .map(|(&id, link)| (id, link.flow.received, link.mirror.asked.keys().copied().collect()));
+        Vigil {
+            since: now,
+            looked: now,
+            asked: asked.collect(),
+            idle: idle.into_iter().map(|(&id, _)| id).collect(),
+        }
+    }
+
+    /// Whether the part is asked of this link and of no other one.
+    fn waits_for_one(&self, id: LinkId, part: PartIndex) -> bool {
+        let live = |mirror: &Mirror| mirror.asked.get(&part).is_some_and(|asked| !asked.cancelled);
+        self.mirrors().filter(|(_, mirror)| live(mirror)).map(|(asked, _)| asked).eq([id])
+    }
+
+    /// Whether an honest member that holds the part is at the far end.
+    fn could_bring(&self, ground: &Ground, id: LinkId, part: PartIndex) -> bool {
+        self.links.get(&id).is_some_and(|link| {
+            let bad = |address: &std::net::SocketAddr| address.ip() == link.remote.ip();
+            let honest = !ground.tainted[link.far] && !ground.tainted_addresses.iter().any(bad);
+            let holds = link.mirror.claimed.as_ref().is_some_and(|claimed| claimed.contains(part));
+            honest && holds && link.tag.is_some() && !link.closing
+        })
+    }
+
     fn check_want(&mut self, ground: &mut Ground, id: LinkId, run: Run) {
+        if let Some(vigil) = &mut self.vigil {
+            vigil.idle.remove(&id);
+        }
         let me = self.make.index;
         let layout = ground.layout;
         let others = self.mirrors().filter(|&(other, _)| other != id);

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use self::checks::Vigil;
 use self::link::{Link, Mirror};
 use super::disk::{Content, Disk};
 use super::ground::{Ground, SWARM};
@@ -123,6 +124,7 @@ pub(super) struct Member {
     /// The next part that it sends is spoilt on the way.
     pub(super) spoil_next: bool,
     rng: Rng,
+    vigil: Option<Vigil>,
 }
 
 impl Member {
@@ -163,6 +165,7 @@ impl Member {
             finished: false,
             spoil_next: false,
             rng,
+            vigil: None,
             make,
         }
     }
@@ -276,6 +279,9 @@ impl Member {
             self.input(ground, Input::Flowed(id, flow), deeds);
         }
         self.input(ground, Input::Tick { held_back: false }, deeds);
+        if ground.checked && self.make.vice == Vice::None && !self.stopping && !self.failed {
+            self.check_vigil(ground);
+        }
         if self.make.vice == Vice::Flood {
             self.flood(ground, deeds);
         }
