@@ -139,16 +139,18 @@ impl<K: Copy + Ord> Turns<K> {
         if self.having.iter().any(|turn| turn.who == who) {
             return true;
         }
+        // Until somebody says that it holds the part, those to whom it was sent are the ones who do.
+        let holders = usize::from(self.sends[part.at()]);
         if let Some(waiting) = self.line.iter_mut().find(|waiting| waiting.who == who) {
-            waiting.part = part;
+            if waiting.part != part {
+                (waiting.part, waiting.holders) = (part, holders);
+            }
             return false;
         }
         if self.has_room() {
             self.begin(who);
             return true;
         }
-        // Until somebody says that it holds the part, those to whom it was sent are the ones who do.
-        let holders = usize::from(self.sends[part.at()]);
         self.line.push(Waiting { who, part, since: now, holders, is_surplus: false });
         false
     }
