@@ -1,13 +1,15 @@
 //! What an onlooker sees that must not be: it follows inputs and orders, and believes no machine.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::link::{Mirror, Watched};
 use super::{Content, Ground, LinkId, Member, Order, Vice, Work};
 use crate::limits::{LANDING_RATE_MIN, LINKS_MAX, RUN_BYTES_U32, TICK_INTERVAL, WINDOW_BYTES_MAX};
 use crate::part::{PartIndex, Run};
+use crate::part_set::PartSet;
 use crate::time::Moment;
 
 /// In so much time a part that hardly comes must be asked of a link that has nothing to do.
@@ -20,10 +22,10 @@ const AWAKE: Duration = TICK_INTERVAL.saturating_mul(4);
 pub(super) struct Vigil {
     since: Moment,
     looked: Moment,
-    /// The links that were asked for something, the bytes that they had brought, and what they were asked for.
-    asked: Vec<(LinkId, u64, Vec<PartIndex>)>,
-    /// The links that were asked for nothing since.
-    idle: BTreeSet<LinkId>,
+    /// The links that were asked for something, the bytes that they had brought, and what they have been asked for since.
+    asked: Vec<(LinkId, u64, BTreeSet<PartIndex>)>,
+    /// The links that were asked for nothing since, and what they held.
+    idle: BTreeMap<LinkId, PartSet>,
 }
 
 impl Member {
@@ -70,6 +72,10 @@ impl Member {
             run.parts().for_each(|part| {
                 mirror.asked.remove(&part);
             });
+        }
+        let watched = self.vigil.iter_mut().flat_map(|vigil| &mut vigil.asked);
+        for (_, _, parts) in watched.filter(|(asked, ..)| *asked == id) {
+            parts.retain(|&part| !run.contains(part));
         }
     }
 
@@ -130,7 +136,9 @@ impl Member {
             let brought = link.flow.received - received;
             let hardly = brought < LANDING_RATE_MIN * VIGIL.as_secs() && !link.flow.waits;
             let part = parts.iter().find(|&&part| hardly && self.waits_for_one(*id, part))?;
-            let other = vigil.idle.iter().find(|&&other| self.could_bring(ground, other, *part))?;
+            let mut holders =
+                vigil.idle.iter().filter(|(_, held)| held.contains(*part)).map(|(&other, _)| other);
+            let other = holders.find(|&other| self.could_bring(ground, other))?;
             Some(format!("part {part} hardly comes over {id}, and {other} is not asked"))
         });
         if let Some(found) = found.filter(|_| self.first_open().is_none()) {
@@ -139,17 +147,15 @@ impl Member {
     }
 
     fn begin_vigil(&self, now: Moment) -> Vigil {
-        let open = || self.links.iter().filter(|(_, link)| link.tag.is_some() && !link.closing);
-        let (asked, idle): (Vec<_>, Vec<_>) = open().partition(|(_, link)| !link.mirror.asked.is_empty());
-        let asked = asked
-            .into_iter()
-            .map(|(&id, link)| (id, link.flow.received, link.mirror.asked.keys().copied().collect()));
-        Vigil {
-            since: now,
-            looked: now,
-            asked: asked.collect(),
-            idle: idle.into_iter().map(|(&id, _)| id).collect(),
+        let (mut asked, mut idle) = (Vec::new(), BTreeMap::new());
+        for (&id, link) in self.links.iter().filter(|(_, link)| link.tag.is_some() && !link.closing) {
+            if !link.mirror.asked.is_empty() {
+                asked.push((id, link.flow.received, link.mirror.asked.keys().copied().collect()));
+            } else if let Some(held) = &link.mirror.claimed {
+                idle.insert(id, held.clone());
+            }
         }
+        Vigil { since: now, looked: now, asked, idle }
     }
 
     /// Whether the part is asked of this link and of no other one.
@@ -158,13 +164,11 @@ impl Member {
         self.mirrors().filter(|(_, mirror)| live(mirror)).map(|(asked, _)| asked).eq([id])
     }
 
-    /// Whether an honest member that holds the part is at the far end.
-    fn could_bring(&self, ground: &Ground, id: LinkId, part: PartIndex) -> bool {
+    /// Whether an honest member is at the far end.
+    fn could_bring(&self, ground: &Ground, id: LinkId) -> bool {
         self.links.get(&id).is_some_and(|link| {
-            let bad = |address: &std::net::SocketAddr| address.ip() == link.remote.ip();
-            let honest = !ground.tainted[link.far] && !ground.tainted_addresses.iter().any(bad);
-            let holds = link.mirror.claimed.as_ref().is_some_and(|claimed| claimed.contains(part));
-            honest && holds && link.tag.is_some() && !link.closing
+            let bad = |address: &SocketAddr| address.ip() == link.remote.ip();
+            !ground.tainted[link.far] && !ground.tainted_addresses.iter().any(bad) && !link.closing
         })
     }
 
