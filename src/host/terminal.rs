@@ -6,15 +6,14 @@
 
 use std::io::{self, IsTerminal, Write as _};
 use std::os::fd::AsFd;
-use std::sync::{Mutex, Once};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
 
-use crossterm::terminal;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::getpgrp;
 use rustix::termios::{
-    LocalModes, OptionalActions, OutputModes, tcgetattr, tcgetpgrp, tcgetwinsize, tcsetattr,
+    LocalModes, OptionalActions, OutputModes, Termios, tcgetattr, tcgetpgrp, tcgetwinsize, tcsetattr,
 };
 use zeroize::Zeroizing;
 
@@ -23,8 +22,16 @@ use super::error::SystemAction;
 use crate::credential::Secret;
 use crate::limits::POLL_INTERVAL;
 
-/// Whether the terminal was given back for good: from then on nobody takes it again.
-static GIVEN_BACK: Mutex<bool> = Mutex::new(false);
+static TAKEN: Mutex<Taken> = Mutex::new(Taken { found: None, for_good: false });
+
+/// What is known of a terminal that was taken.
+#[derive(Debug)]
+struct Taken {
+    /// The mode in which it was found first, for who gives it back.
+    found: Option<Termios>,
+    /// Whether it was given back for good: from then on nobody takes it again.
+    for_good: bool,
+}
 
 /// Whether keys are there to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,44 +172,56 @@ pub fn take() -> Result<(), HostError> {
             tell(panic);
         }));
     });
-    let given_back = GIVEN_BACK.lock().expect("nobody panics while holding this lock");
-    if *given_back || !is_foreground(io::stdin()) {
+    let mut taken = taken();
+    if taken.for_good || !is_foreground(io::stdin()) {
         return Ok(());
     }
-    set_mode().map_err(HostError::system(SystemAction::UseTerminal))
+    taken.take().map_err(HostError::system(SystemAction::UseTerminal))
 }
 
-fn set_mode() -> io::Result<()> {
-    let stdin = io::stdin();
-    // The library keeps the first mode that it saw, for `give_back`.
-    terminal::enable_raw_mode()?;
-    let mut mode = tcgetattr(&stdin)?;
-    let is_right =
-        !mode.local_modes.contains(LocalModes::ICANON) && mode.local_modes.contains(LocalModes::ISIG);
-    if !is_right {
+/// Puts the terminal back into the mode in which it was found.
+pub fn give_back() {
+    taken().give_back();
+}
+
+/// Like [`give_back`]; from now on [`take`] does nothing.
+pub fn give_back_for_good() {
+    let mut taken = taken();
+    taken.for_good = true;
+    taken.give_back();
+}
+
+/// Also for the hook of a panic, which must not panic again: what is inside is right at any moment.
+fn taken() -> MutexGuard<'static, Taken> {
+    TAKEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Taken {
+    /// Sets the mode in one step: whatever another thread writes meanwhile is never shown in a mode between the two.
+    fn take(&mut self) -> io::Result<()> {
+        let mut mode = tcgetattr(io::stdin())?;
+        let is_right =
+            !mode.local_modes.contains(LocalModes::ICANON) && mode.local_modes.contains(LocalModes::ISIG);
+        if is_right && self.found.is_some() {
+            return Ok(());
+        }
+        self.found.get_or_insert_with(|| mode.clone());
         mode.make_raw();
         // Lines of other threads and of the panic handler must not become stairs.
         mode.output_modes |= OutputModes::OPOST;
         // ^C must work even if the thread that reads keys is stuck.
         mode.local_modes |= LocalModes::ISIG;
-        tcsetattr(&stdin, OptionalActions::Now, &mode)?;
+        tcsetattr(io::stdin(), OptionalActions::Now, &mode)?;
+        Ok(())
     }
-    Ok(())
-}
 
-/// Puts the terminal back into the mode in which it was found.
-pub fn give_back() {
-    // In the background the shell has the terminal, and has put it right already.
-    if is_foreground(io::stdin())
-        && let Err(error) = terminal::disable_raw_mode()
-    {
-        log::warn!("cannot give the terminal back: {error}");
+    fn give_back(&self) {
+        // In the background the shell has the terminal, and has put it right already.
+        if let Some(found) = &self.found
+            && is_foreground(io::stdin())
+            && let Err(error) = tcsetattr(io::stdin(), OptionalActions::Now, found)
+        {
+            log::warn!("cannot give the terminal back: {error}");
+        }
     }
-}
-
-/// Like [`give_back`]; from now on [`take`] does nothing.
-pub fn give_back_for_good() {
-    let mut given_back = GIVEN_BACK.lock().expect("nobody panics while holding this lock");
-    *given_back = true;
-    give_back();
 }
