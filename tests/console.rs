@@ -56,12 +56,12 @@ fn q_quits_an_ensemble_and_a_key_that_is_typed_is_not_shown() {
     shell.shows("left after");
     shell.shows("code=0");
     shell.has_its_mode();
-    shell.types(&format!("clear; {} other --key - {options}", ensemble.display()));
+    shell.types_on_a_clean_screen(&format!("{} other --key - {options}", ensemble.display()));
     shell.shows("Key: ");
     shell.types_key("C-c");
     shell.shows("code=3");
     shell.has_its_mode();
-    shell.types(&format!("clear; {} other --key - {options}", ensemble.display()));
+    shell.types_on_a_clean_screen(&format!("{} other --key - {options}", ensemble.display()));
     shell.shows("Key: ");
     shell.types(&key);
     let screen = shell.shows("waiting: nobody else is here");
@@ -110,8 +110,7 @@ fn a_panic_leaves_the_terminal_as_before() {
 #[test]
 fn the_line_fits_a_narrow_window() {
     let Some(shell) = Shell::open(30) else { return };
-    shell.types("clear");
-    shell.types(&format!("clear; {}; echo code=$?", program("leave")));
+    shell.types_on_a_clean_screen(&format!("{}; echo code=$?", program("leave")));
     shell.shows("% (");
     // Several beats later there is still one line.
     let first = shell.shows("of 1000)").matches("% (").count();

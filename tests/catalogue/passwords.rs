@@ -129,30 +129,30 @@ fn a_typed_password_is_not_shown() {
     let user = group.user();
     let member = binary("member");
     let home = user.home.path().display();
-    shell.types(&format!("cd {home}; export XDG_STATE_HOME={home}/state; clear"));
+    shell.types(&format!("cd {home}; export XDG_STATE_HOME={home}/state"));
     let register = format!("{} register ada --conductor {}", member.display(), group.address());
 
     // The key is shown before anything is asked; whoever does not like it types nothing.
-    shell.types(&format!("clear; {register}; echo code=$?"));
+    shell.types_on_a_clean_screen(&format!("{register}; echo code=$?"));
     shell.shows("Password for ada at ");
     shell.shows(&group.fingerprint);
     shell.types_key("C-c");
     shell.shows("code=3");
     shell.has_its_mode();
 
-    shell.types(&format!("clear; {register}; echo code=$?"));
+    shell.types_on_a_clean_screen(&format!("{register}; echo code=$?"));
     shell.shows("Password for ada at ");
     shell.types("short");
     shell.shows("a password has 8 to 1024 bytes, this one has 5");
     shell.shows("code=1");
-    shell.types(&format!("clear; {register}; echo code=$?"));
+    shell.types_on_a_clean_screen(&format!("{register}; echo code=$?"));
     shell.shows("Password for ada at ");
     shell.types(PASSWORD);
     shell.shows("The same again: ");
     shell.types("something else");
     shell.shows("these are two passwords");
     shell.shows("code=1");
-    shell.types(&format!("clear; {register}; echo code=$?"));
+    shell.types_on_a_clean_screen(&format!("{register}; echo code=$?"));
     shell.shows("Password for ada at ");
     shell.types(PASSWORD);
     shell.shows("The same again: ");
@@ -162,7 +162,7 @@ fn a_typed_password_is_not_shown() {
     assert!(!screen.contains(PASSWORD), "{screen}");
     shell.has_its_mode();
 
-    shell.types(&format!("clear; {} login ada; echo code=$?", member.display()));
+    shell.types_on_a_clean_screen(&format!("{} login ada; echo code=$?", member.display()));
     shell.shows("the only conductor known here");
     shell.shows("Password for ada at ");
     shell.types(PASSWORD);

@@ -43,6 +43,13 @@ impl Shell {
         self.types_key("Enter");
     }
 
+    /// Types a line on a screen that shows nothing else, so that whatever is seen afterwards came after it.
+    pub(crate) fn types_on_a_clean_screen(&self, line: &str) {
+        self.types("clear");
+        self.until("a clean screen", |screen| screen.trim() == ">");
+        self.types(line);
+    }
+
     pub(crate) fn types_key(&self, key: &str) {
         self.tmux(&["send-keys", key]);
     }
