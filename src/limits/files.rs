@@ -24,5 +24,9 @@ pub const HASH_THREADS_MAX: usize = 64;
 pub const HASH_BUFFERS: usize = 4;
 
 /// While parts come, the disk is kept busy: it is told to write after so many bytes, so that little is left to
-/// sync when the last part has come.
-pub const FLUSH_BYTES: u64 = 64 * MIB as u64;
+/// sync when the last part has come. A disk that takes longer for these is told again as soon as it is done.
+pub const FLUSH_BYTES: u64 = 8 * MIB as u64;
+/// What everybody has by now, and memory may forget, is looked for after so many bytes: it takes a look at every part.
+pub const FORGET_BYTES: u64 = 64 * MIB as u64;
+/// Like [`FLUSH_BYTES`], for a file that comes to an ensemble: each time, all that memory has of the file is looked at.
+pub const FOLDER_FLUSH_BYTES: u64 = 64 * MIB as u64;

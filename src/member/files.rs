@@ -11,7 +11,7 @@ use super::context::Context;
 use super::director::Event;
 use crate::host::thread::Thread;
 use crate::host::{HostError, hashing};
-use crate::limits::{FLUSH_BYTES, POLL_INTERVAL};
+use crate::limits::{FLUSH_BYTES, FORGET_BYTES, POLL_INTERVAL};
 use crate::part::Run;
 
 /// Why a whole file does not get its name.
@@ -71,18 +71,25 @@ fn note(context: &Context, run: Run, held: bool) {
 /// at 100 % for as long as the disk takes.
 pub(super) fn start_flush(context: &Arc<Context>, heard: FlushHeard) -> Result<Thread, HostError> {
     context.spawn("flush", move |context| {
+        let (mut looked, mut asked) = (0, false);
         while !context.is_stopping() && !context.store.shelf().is_full() {
             if heard.due.recv_timeout(POLL_INTERVAL).is_err() || context.is_stopping() {
                 continue;
             }
+            // Before the flush: all of these are on the disk after it.
+            let written = context.flush.written();
+            let answer = heard.spread.try_recv().ok();
             if let Err(error) = context.store.flush() {
                 // The system tells of a failed write once: the sync at the end would not hear of it again.
                 context.report(Event::StoreFailed(error));
                 return;
             }
-            // They were written before the flush, so all of them are on the disk.
-            heard.spread.try_iter().flatten().for_each(|run| context.store.forget_cached(run));
-            context.report(Event::Flushed);
+            asked &= answer.is_none();
+            answer.into_iter().flatten().for_each(|run| context.store.forget_cached(run));
+            if !asked && written - looked >= FORGET_BYTES {
+                (looked, asked) = (written, true);
+                context.report(Event::Flushed);
+            }
         }
     })
 }
@@ -125,10 +132,15 @@ impl Flush {
         }
     }
 
+    /// How many bytes were written.
+    fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
     /// Everybody who is here has these parts, so nobody reads them: memory may forget them after the next flush.
     pub(super) fn forget(&self, runs: Vec<Run>) {
-        // Never full, for the flusher takes the last ones before it asks. If it has ended, the system keeps these for as
-        // long as it likes.
+        // Never full, for the flusher asks again only after an answer. If it has ended, the system keeps these for as long
+        // as it likes.
         let _kept = self.spread.try_send(runs);
     }
 }

@@ -23,7 +23,7 @@ use super::trouble::{Action, FolderError, Trouble};
 use crate::entry::chunk::makes_content;
 use crate::entry::{Attributes, Chunk, ContentHash};
 use crate::host::guarded::Guarded;
-use crate::limits::{FLUSH_BYTES, READ_SLICE, SYNC_EACH_MAX, WHOLE_LEN_MAX, WRITE_SLICE};
+use crate::limits::{FOLDER_FLUSH_BYTES, READ_SLICE, SYNC_EACH_MAX, WHOLE_LEN_MAX, WRITE_SLICE};
 
 /// The permissions that new files ask for; the user's mask takes from it.
 const FILE_MODE: Mode =
@@ -341,8 +341,8 @@ impl Temp {
     /// Whether so much was written that somebody should [flush](Temp::flush) it; says so once.
     #[must_use]
     pub fn is_flush_due(&self) -> bool {
-        self.unflushed.load(Ordering::Relaxed) >= FLUSH_BYTES
-            && self.unflushed.swap(0, Ordering::Relaxed) >= FLUSH_BYTES
+        self.unflushed.load(Ordering::Relaxed) >= FOLDER_FLUSH_BYTES
+            && self.unflushed.swap(0, Ordering::Relaxed) >= FOLDER_FLUSH_BYTES
     }
 
     /// Brings to the disk what was written so far, so that little is left to sync at the end, and forgets in memory what
