@@ -23,9 +23,9 @@ pub enum Outgoing {
     Refuse(Run, Denial),
     /// The other side no longer needs these.
     Withdraw(Run),
-    /// It is this link's turn to be sent parts.
+    /// It may be this link's turn to be sent parts.
     Turn,
-    /// Others can send what waits for its turn: the other side should ask them.
+    /// Others may be able to send what waits for its turn: the other side should ask them.
     Elsewhere,
     /// There is news on the shelf.
     Publish,
@@ -61,6 +61,17 @@ impl Serving {
     /// These parts are owed from now on.
     pub fn push(&mut self, run: Run) {
         self.0.push_back(run);
+    }
+
+    /// The oldest run.
+    #[must_use]
+    pub fn first(&self) -> Option<Run> {
+        self.0.front().copied()
+    }
+
+    /// Takes the oldest run.
+    pub fn take_first(&mut self) -> Option<Run> {
+        self.0.pop_front()
     }
 
     /// Takes all that is owed.

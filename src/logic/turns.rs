@@ -86,6 +86,15 @@ pub struct Supply {
     pub rooms: Option<usize>,
 }
 
+/// What somebody stands in line for in vain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InVain {
+    /// Others can send as well what it waits for; what else it wants may be here alone.
+    Part,
+    /// It has waited for too long.
+    Everything,
+}
+
 /// What is tried, and what was seen.
 #[derive(Debug)]
 struct Trial {
@@ -133,7 +142,8 @@ impl<K: Copy + Ord> Turns<K> {
         !self.line.is_empty()
     }
 
-    /// Whether it is its turn, to be sent this part and those that follow it; else it stands in line.
+    /// Whether it is its turn, to be sent this part and those that follow it; else it stands in line for this part, whatever
+    /// it stood there for.
     #[must_use]
     pub fn take(&mut self, now: Moment, who: K, part: PartIndex) -> bool {
         if self.having.iter().any(|turn| turn.who == who) {
@@ -143,7 +153,8 @@ impl<K: Copy + Ord> Turns<K> {
         let holders = usize::from(self.sends[part.at()]);
         if let Some(waiting) = self.line.iter_mut().find(|waiting| waiting.who == who) {
             if waiting.part != part {
-                (waiting.part, waiting.holders) = (part, holders);
+                // What it waited for before was withdrawn or refused; it keeps the time from which it waits.
+                *waiting = Waiting { part, holders, is_surplus: false, ..*waiting };
             }
             return false;
         }
@@ -200,16 +211,18 @@ impl<K: Copy + Ord> Turns<K> {
         surplus
     }
 
-    /// Takes it out of the line if it should ask elsewhere: it is one of [`Turns::surplus`], or has waited for
-    /// [`TURN_PATIENCE`], and who hears nothing for much longer would think that we are gone.
+    /// Whether it waits in vain, and should ask elsewhere. One of [`Turns::surplus`] keeps its place for what else it wants:
+    /// it is told by [`Turns::take`], or left by [`Turns::end`]. Who has waited for [`TURN_PATIENCE`] is taken out of the
+    /// line: who hears nothing for much longer would think that we are gone.
     #[must_use]
-    pub fn give_up(&mut self, now: Moment, who: K) -> bool {
-        let before = self.line.len();
-        let stays = |waiting: &Waiting<K>| {
-            waiting.who != who || (!waiting.is_surplus && now.since(waiting.since) < TURN_PATIENCE)
-        };
-        self.line.retain(stays);
-        self.line.len() < before
+    pub fn give_up(&mut self, now: Moment, who: K) -> Option<InVain> {
+        let at = self.line.iter().position(|waiting| waiting.who == who)?;
+        let waiting = &mut self.line[at];
+        if now.since(waiting.since) >= TURN_PATIENCE {
+            self.line.remove(at);
+            return Some(InVain::Everything);
+        }
+        std::mem::take(&mut waiting.is_surplus).then_some(InVain::Part)
     }
 
     /// Measures, and tries how many turns are best; `sent` are the bytes sent so far in all, and `sent_to` those that were
@@ -431,9 +444,11 @@ mod tests {
     #[test]
     fn who_waits_too_long_is_told_to_ask_elsewhere() {
         let mut turns = crowded(&[(1, 1), (2, 2)]);
-        assert!(!turns.give_up(START, 1));
-        assert!(turns.give_up(START + TURN_PATIENCE, 1));
-        assert!(!turns.give_up(START + TURN_PATIENCE, 1), "once");
+        assert_eq!(turns.give_up(START, 1), None);
+        let later = START + TURN_PATIENCE;
+        assert!(!turns.take(later, 1, part(3)), "that it waits for another part makes its time no shorter");
+        assert_eq!(turns.give_up(later, 1), Some(InVain::Everything));
+        assert_eq!(turns.give_up(later, 1), None, "once");
         assert_eq!(turns.end(100), [2]);
     }
 
@@ -445,10 +460,13 @@ mod tests {
         let none = |_| Supply { holders: 1, rooms: Some(0) };
         assert_eq!(turns.surplus(one_for_part_1), [3, 1], "who had no turn yet stays, and who came first");
         assert!(turns.surplus(one_for_part_1).is_empty(), "each is told once");
-        assert!(!turns.give_up(START, 2) && !turns.give_up(START, 4));
-        assert!(turns.give_up(START, 1) && turns.give_up(START, 3));
-        assert!(!turns.give_up(START, 3), "it is out of the line");
-        assert_eq!(turns.surplus(none), [2, 4], "nobody needs to wait");
+        assert_eq!([2, 4].map(|who| turns.give_up(START, who)), [None; 2]);
+        assert_eq!([1, 3].map(|who| turns.give_up(START, who)), [Some(InVain::Part); 2]);
+        assert_eq!(turns.give_up(START, 3), None, "once");
+        assert!(turns.end(3).is_empty());
+        assert!(!turns.take(START, 1, part(3)), "it waits for something else");
+        assert!(turns.surplus(one_for_part_1).is_empty(), "for which it may");
+        assert_eq!(turns.surplus(none), [2, 4, 1], "nobody needs to wait");
         assert!(turns.surplus(|_| Supply::default()).is_empty(), "there is no bound");
     }
 
@@ -457,7 +475,7 @@ mod tests {
         let mut turns = crowded(&[(1, 1)]);
         assert_eq!(turns.surplus(|_| Supply { holders: 1, rooms: Some(0) }), [1]);
         assert_eq!(turns.end(100), [1]);
-        assert!(!turns.give_up(START, 1), "it is its turn");
+        assert_eq!(turns.give_up(START, 1), None, "it is its turn");
     }
 
     /// Plays an uplink of `up` bytes per second and askers behind lines of `down` each; returns how many turns there
@@ -588,7 +606,7 @@ mod tests {
                     0 | 1 => { here.insert(who); let _has = turns.take(now, who, part(index)); }
                     2 => { here.remove(&who); let _next = turns.end(who); }
                     3 => { here.remove(&who); let _next = turns.leave(who); }
-                    4 => if turns.give_up(now, who) { here.remove(&who); },
+                    4 => if turns.give_up(now, who) == Some(InVain::Everything) { here.remove(&who); },
                     5 => sent_to[who] += u64::from(index) << 14,
                     _ => { turns.sent(part(index)); let _begun = turns.adapt(now, u64::from(index) << 20, |who| sent_to[who]); }
                 }

@@ -1,6 +1,7 @@
 //! The line of links that wait to be sent parts, shared by their writers.
 //!
-//! The rules are those of `logic::turns`; this tells a link's writer when its turn begins, by its own queue.
+//! The rules are those of `logic::turns`; this wakes a link's writer when its turn begins, by its own queue. What is in the
+//! queue may be old when it is read: the line alone knows whose turn it is, and a writer asks it.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,7 +11,7 @@ use crossbeam_channel::Sender;
 use crate::host::clock;
 use crate::logic::serving::Outgoing;
 use crate::logic::swarm::LinkId;
-use crate::logic::turns::{Supply, Turns};
+use crate::logic::turns::{InVain, Supply, Turns};
 use crate::part::{Layout, PartIndex, Run};
 
 /// See the module.
@@ -66,14 +67,14 @@ impl Line {
         let mut state = self.state();
         for id in state.turns.surplus(supply) {
             if let Some(writer) = state.writers.get(&id) {
-                // Whoever cannot be told stays where it is.
+                // Whoever is not woken looks after itself before long.
                 drop(writer.try_send(Outgoing::Elsewhere));
             }
         }
     }
 
-    /// Takes the link out of the line if it has waited for too long, or others can send as well what it waits for.
-    pub(super) fn give_up(&self, id: LinkId) -> bool {
+    /// Whether the link has waited for too long, and is out of the line, or others can send as well what it waits for.
+    pub(super) fn give_up(&self, id: LinkId) -> Option<InVain> {
         self.state().turns.give_up(clock::now(), id)
     }
 
@@ -91,7 +92,7 @@ impl Line {
 }
 
 impl State {
-    /// Their turn begins. Whoever cannot be told gives its turn to the next.
+    /// Their turn begins. Whoever cannot be woken gives its turn to the next, and stands in line again when it looks.
     fn begin(&mut self, mut next: Vec<LinkId>) {
         while let Some(id) = next.pop() {
             let told = self.writers.get(&id).is_some_and(|writer| writer.try_send(Outgoing::Turn).is_ok());

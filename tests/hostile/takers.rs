@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use orchestra::host::tcp::allow_open_files;
 use orchestra::identity::MemberId;
-use orchestra::limits::{LINKS_DIALLED_MIN, LINKS_MAX, LINKS_PER_MEMBER_MAX, ROSTER_MAX};
+use orchestra::limits::{
+    LINKS_DIALLED_MIN, LINKS_MAX, LINKS_PER_MEMBER_MAX, OWED_RUNS_MAX, ROSTER_MAX, TURNS_ASIDE_MAX, TURNS_MIN,
+};
 use orchestra::wire::member::{Denial, Have, Message, Reason};
 
 use crate::peer::{Peer, connect_from, listen, run_of, span};
@@ -254,4 +256,67 @@ fn who_asks_and_cancels_for_ever_keeps_nothing_from_others() {
         getter.ends();
     });
     source.ends();
+}
+
+/// Those before the line never read. Who stands in it is told after a while to ask elsewhere, however much the link is told
+/// meanwhile.
+#[test]
+fn who_waits_in_line_while_much_is_told_hears_of_it() {
+    let world = World::new(4_000 * 16_384, 16_384);
+    let (listener, address) = listen();
+    std::thread::scope(|scope| {
+        let world = &world;
+        let getter = world.getter("getter", &members([address]));
+        let mut giver = Peer::accept(&listener, &world.manifest).opened(99, address.port(), Have::All);
+        scope.spawn(move || {
+            let mut given = 0;
+            while let Some(asked) = giver.asked() {
+                for part in asked.first..asked.first + asked.count {
+                    given += 1;
+                    if given > 300 {
+                        // News for whoever waits, about fifty times a second.
+                        std::thread::sleep(Duration::from_millis(20));
+                    }
+                    if giver.give(span(part, 1), world.bytes(part, 1)).is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        let mut waiting = dial(world, &getter, 50);
+        let mut held = Vec::new();
+        while held.len() < 256 {
+            if let Message::Have(Have::Runs(runs)) = waiting.hear().expect("the link lives") {
+                held.extend(runs.into_iter().flat_map(|run| run.first..run.first + run.count));
+            }
+        }
+        let some = held.iter().take(OWED_RUNS_MAX as usize);
+        let wants: Vec<Message> = some.map(|&part| Message::Want(span(part, 1))).collect();
+        let _deaf: Vec<Peer> = (1..=TURNS_MIN + TURNS_ASIDE_MAX + 1)
+            .map(|number| {
+                let mut peer = dial(world, &getter, u8::try_from(number).unwrap());
+                wants.iter().for_each(|want| peer.say(want).unwrap());
+                peer
+            })
+            .collect();
+        // It has a turn now and then until all of them are before it.
+        for part in held.into_iter().cycle() {
+            assert!(
+                !getter.log().contains("the connection broke"),
+                "it waited until those before it were given up"
+            );
+            waiting.say(&Message::Want(span(part, 1))).unwrap();
+            let mut said = std::iter::from_fn(|| waiting.hear());
+            match said.find(|said| matches!(said, Message::Parts(_) | Message::Refuse(..))) {
+                Some(Message::Parts(came)) => {
+                    assert!(waiting.take(world.bytes(came.first, 1).len()).is_some(), "the link lives");
+                }
+                other => {
+                    assert_eq!(other, Some(Message::Refuse(span(part, 1), Denial::Elsewhere)));
+                    break;
+                }
+            }
+        }
+        getter.ends();
+    });
 }

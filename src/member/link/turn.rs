@@ -1,6 +1,7 @@
 //! A link's turn to be sent parts, as its writer sees it.
 
 use crate::logic::swarm::LinkId;
+use crate::logic::turns::InVain;
 use crate::member::line::Line;
 use crate::part::{PartIndex, Run};
 
@@ -15,7 +16,7 @@ pub(super) struct Turn<'s> {
 enum State {
     /// The link is not in the line.
     Out,
-    /// It stands in the line, and is told when its turn begins.
+    /// It stood in the line when that was last asked; the line wakes it when its turn begins.
     Waits,
     /// It is its turn.
     Has,
@@ -26,19 +27,14 @@ impl<'s> Turn<'s> {
         Turn { line, id, state: State::Out }
     }
 
-    /// It begins, as the line tells.
-    pub(super) const fn begin(&mut self) {
-        self.state = State::Has;
-    }
-
     /// Whether the link stands in the line.
     pub(super) fn waits(&self) -> bool {
         self.state == State::Waits
     }
 
-    /// Whether this part may be sent, and those that follow it; else the link stands in the line from now on.
+    /// Whether this part may be sent, and those that follow it; else the link stands in the line for it from now on.
     pub(super) fn take(&mut self, part: PartIndex) -> bool {
-        if self.state == State::Out {
+        if self.state != State::Has {
             let has = self.line.take(self.id, part);
             self.state = if has { State::Has } else { State::Waits };
         }
@@ -59,13 +55,8 @@ impl<'s> Turn<'s> {
         }
     }
 
-    /// If the link has waited for too long, or others can send what it waits for, it leaves the line, and the other side
-    /// should ask elsewhere. Says whether.
-    pub(super) fn give_up(&mut self) -> bool {
-        let gives_up = self.waits() && self.line.give_up(self.id);
-        if gives_up {
-            self.state = State::Out;
-        }
-        gives_up
+    /// What the other side should ask for elsewhere, if the link waits in vain.
+    pub(super) fn give_up(&mut self) -> Option<InVain> {
+        self.waits().then(|| self.line.give_up(self.id))?
     }
 }

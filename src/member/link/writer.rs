@@ -14,6 +14,7 @@ use crate::logic::giving::Given;
 use crate::logic::serving::{Outgoing, Serving};
 use crate::logic::session::full_set_of;
 use crate::logic::swarm::LinkId;
+use crate::logic::turns::InVain;
 use crate::member::context::Context;
 use crate::part::{PartIndex, Run};
 use crate::stream::SealedWriter;
@@ -62,9 +63,7 @@ impl<'s> Writer<'s> {
     pub(super) fn run(mut self) -> Result<(), LinkEnd> {
         self.introduce()?;
         loop {
-            if self.serving.is_empty() {
-                self.turn.pass();
-            }
+            self.mind_the_line()?;
             let next = if self.serving.is_empty() || self.turn.waits() {
                 // Nothing else to do: what is in the buffer must not wait for company.
                 match self.queue.try_recv() {
@@ -90,7 +89,6 @@ impl<'s> Writer<'s> {
                 Err(RecvTimeoutError::Timeout) if self.out.is_worn() => {
                     return self.obey(Outgoing::Close(Reason::Renew)).map(drop);
                 }
-                Err(RecvTimeoutError::Timeout) if self.turn.waits() => self.give_up_waiting()?,
                 Err(RecvTimeoutError::Timeout) => self.serve_some()?,
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
@@ -117,8 +115,8 @@ impl<'s> Writer<'s> {
             Outgoing::Serve(run) => self.serving.push(run),
             Outgoing::Refuse(run, denial) => self.say(&Message::Refuse(run.into(), denial))?,
             Outgoing::Withdraw(run) => self.withdraw(run)?,
-            Outgoing::Turn => self.turn.begin(),
-            Outgoing::Elsewhere => self.give_up_waiting()?,
+            // The line is asked after each order, while the link stands in it.
+            Outgoing::Turn | Outgoing::Elsewhere => {}
             Outgoing::Publish => self.publish()?,
             Outgoing::Gossip(mut addresses) => {
                 if let Some(classic) = &self.context.classic {
@@ -166,23 +164,34 @@ impl<'s> Writer<'s> {
         })
     }
 
-    /// If this link has waited for its turn for too long, or others can serve it, the other side should ask elsewhere.
-    fn give_up_waiting(&mut self) -> Result<(), LinkEnd> {
-        if !self.turn.give_up() {
-            return Ok(());
+    /// Stands in line for what is owed first, if it does at all. What the link waits for in vain is refused: the other side
+    /// should ask elsewhere.
+    fn mind_the_line(&mut self) -> Result<(), LinkEnd> {
+        while let Some(first) = self.serving.first() {
+            if !self.turn.waits() || self.turn.take(first.first()) {
+                return Ok(());
+            }
+            let in_vain: Vec<Run> = match self.turn.give_up() {
+                None => return Ok(()),
+                Some(InVain::Part) => self.serving.take_first().into_iter().collect(),
+                Some(InVain::Everything) => self.serving.take().collect(),
+            };
+            in_vain.into_iter().try_for_each(|run| self.send_elsewhere(run))?;
         }
-        let owed: Vec<Run> = self.serving.take().collect();
-        owed.into_iter().try_for_each(|run| {
-            self.context.given.withdraw(run, self.shared.far());
-            self.shared.paid_run();
-            self.shared.paid_bytes(self.context.layout.bytes_of(run));
-            self.say(&Message::Refuse(run.into(), Denial::Elsewhere))
-        })
+        self.turn.pass();
+        Ok(())
+    }
+
+    fn send_elsewhere(&mut self, run: Run) -> Result<(), LinkEnd> {
+        self.context.given.withdraw(run, self.shared.far());
+        self.shared.paid_run();
+        self.shared.paid_bytes(self.context.layout.bytes_of(run));
+        self.say(&Message::Refuse(run.into(), Denial::Elsewhere))
     }
 
     /// Sends the head of the oldest run, if it is this link's turn.
     fn serve_some(&mut self) -> Result<(), LinkEnd> {
-        let Some(first) = self.serving.iter().next() else { return Ok(()) };
+        let Some(first) = self.serving.first() else { return Ok(()) };
         if !self.turn.take(first.first()) {
             return Ok(());
         }

@@ -9,6 +9,7 @@ use crate::logic::pace::Pace;
 use crate::logic::serving::{Outgoing, Serving};
 use crate::logic::session::{Owed, Session, full_set_of};
 use crate::logic::swarm::Flow;
+use crate::logic::turns::InVain;
 use crate::part::{Layout, PartIndex, Run};
 use crate::part_set::PartSet;
 use crate::time::Moment;
@@ -148,14 +149,20 @@ impl Link {
 
     /// The part that is sent next.
     pub(super) fn next_part(&self) -> Option<PartIndex> {
-        self.heads.front().copied().or_else(|| self.serving.iter().next()).map(Run::first)
+        self.heads.front().copied().or_else(|| self.serving.first()).map(Run::first)
     }
 
-    /// Nothing is owed any more; returns what was.
-    pub(super) fn disown(&mut self, layout: Layout) -> Vec<Run> {
+    /// What it waits for in vain is not owed any more; returns that.
+    pub(super) fn disown(&mut self, layout: Layout, in_vain: InVain) -> Vec<Run> {
+        let before = self.serving.runs();
+        let owed: Vec<Run> = match in_vain {
+            InVain::Part => {
+                self.heads.pop_front().or_else(|| self.serving.take_first()).into_iter().collect()
+            }
+            InVain::Everything => self.heads.drain(..).chain(self.serving.take()).collect(),
+        };
         // What the writer has not taken up yet stays owed.
-        self.owed.runs -= u32::try_from(self.serving.runs()).expect("what is owed is bounded");
-        let owed: Vec<Run> = self.heads.drain(..).chain(self.serving.take()).collect();
+        self.owed.runs -= u32::try_from(before - self.serving.runs()).expect("what is owed is bounded");
         self.owed.bytes -= owed.iter().map(|&run| layout.bytes_of(run)).sum::<u64>();
         owed
     }

@@ -85,9 +85,9 @@ impl Member {
         let now = self.time(ground);
         let mut refused = Vec::new();
         for (&id, link) in &mut self.links {
-            if self.turns.give_up(now, id) {
+            if let Some(in_vain) = self.turns.give_up(now, id) {
                 let to = link.tag.unwrap_or_default();
-                refused.extend(link.disown(ground.layout).into_iter().map(|run| (id, to, run)));
+                refused.extend(link.disown(ground.layout, in_vain).into_iter().map(|run| (id, to, run)));
             }
         }
         for (id, to, run) in refused {

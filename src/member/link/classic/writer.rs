@@ -118,10 +118,7 @@ impl<'s> Writer<'s> {
                 Ok(order) => return self.obey(&order),
                 Err(_) => return Ok(Next::Ends),
             },
-            default(patience) => {
-                // Nobody can be told to ask elsewhere for now; but the line takes it for gone.
-                let _gave_up = self.turn.give_up();
-            }
+            default(patience) => {}
         }
         Ok(Next::Goes)
     }
@@ -145,7 +142,6 @@ impl<'s> Writer<'s> {
                     self.context.report(Event::Link(self.id, fact));
                 }
             }
-            Outgoing::Turn => self.turn.begin(),
             // Parts that were asked for may have come; that is looked at anyway.
             Outgoing::Publish => self.shared.looked(),
             Outgoing::Close(_) => {
@@ -155,8 +151,11 @@ impl<'s> Writer<'s> {
                 drop(self.stream.shutdown(Shutdown::Write));
                 return Ok(Next::Ends);
             }
-            // There is no word for passing on addresses; the rest is what readers of the other dialect order.
-            Outgoing::Elsewhere
+            // The line is asked in any case before something is sent.
+            // There is no word for asking elsewhere for now, nor for passing on addresses; the rest is what readers of the
+            // other dialect order.
+            Outgoing::Turn
+            | Outgoing::Elsewhere
             | Outgoing::Gossip(_)
             | Outgoing::Serve(_)
             | Outgoing::Refuse(..)
