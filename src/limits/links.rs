@@ -86,6 +86,9 @@ pub const ASKED_BYTES_MIN: u64 = 8 * MIB as u64;
 pub const SECOND_HAND_PATIENCE: Duration = Duration::from_secs(3);
 /// Parts that a complete member gave away are not given to another one for this long: the first one shares them.
 pub const GIVEN_PATIENCE: Duration = Duration::from_secs(2);
+/// The same while others wait to be sent something that it has not given to anybody. By then the first one has shared them,
+/// or never will.
+pub const GIVEN_PATIENCE_BUSY: Duration = Duration::from_secs(30);
 /// Parts that it promised and has not sent yet are kept from others for at most this long: whoever they were
 /// promised to may read slowly, or never.
 pub const PROMISE_PATIENCE: Duration = Duration::from_secs(10);
@@ -122,8 +125,9 @@ pub const TURNS_ASIDE_MAX: usize = LINKS_PER_MEMBER_MAX;
 /// What the system holds of a link's bytes beyond those that are on their way. With more, a turn would be over before
 /// its bytes have left, and many turns would share the uplink after all.
 pub const UNSENT_MAX: u32 = 256 * 1024;
-/// Parts that were promised to a member, and not sent, are not kept for it or for another one again for this long: some
-/// who ask for everything over and over, and cancel or never read, must not keep it from all others.
+/// Parts that were promised to a member, and not sent, or sent to a second one, are not kept for it or for another one again
+/// for this long: some who ask for everything over and over, and cancel or never read, or share nothing, must not keep it
+/// from all others.
 pub const GIVEN_AGAIN_PAUSE: Duration = Duration::from_secs(20);
 /// Parts that a member refused because it just gave them to another are asked for again after this long.
 pub const ELSEWHERE_PAUSE: Duration = Duration::from_millis(750);

@@ -4,11 +4,17 @@
 //! does. It gives each part to one of them, and refuses it to the others until that one had time to share it:
 //! so its upload carries every part once, which is the most that it can do for all of them together.
 //! [`GIVEN_PATIENCE`] after a part was sent, others get it while nobody waits for anything: the first one may be slow,
-//! gone, or out of reach for the asker. A part that was promised and not sent is free after [`PROMISE_PATIENCE`].
+//! gone, or out of reach for the asker. If others wait for something new, they get it after [`GIVEN_PATIENCE_BUSY`]: those
+//! who always wait could be friends of the first one, which shares nothing. A part that was promised and not sent is free
+//! after [`PROMISE_PATIENCE`].
+//!
+//! That is for the first one to whom a part was sent. Then the part is somewhere, and it is kept for others for a while as
+//! well, but never again while somebody waits, nor without [`GIVEN_AGAIN_PAUSE`] between: else a few who take turns would
+//! keep it.
 //! Incomplete members give to everybody: what they hold, others hold as well.
 
 use crate::identity::MemberId;
-use crate::limits::{GIVEN_AGAIN_PAUSE, GIVEN_PATIENCE, PROMISE_PATIENCE};
+use crate::limits::{GIVEN_AGAIN_PAUSE, GIVEN_PATIENCE, GIVEN_PATIENCE_BUSY, PROMISE_PATIENCE};
 use crate::part::{PartIndex, Run};
 use crate::time::Moment;
 
@@ -21,14 +27,17 @@ pub struct Given {
     pub at: Moment,
 }
 
-/// What is kept of each part: to whom it was last given, when, and whether it was sent. One word, so that threads
-/// can share it without a lock; 0 if it was never given.
+/// What is kept of each part: to whom it was last given, when, whether it was sent, and whether that was the first time. One
+/// word, so that threads can share it without a lock; 0 if it was never given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Entry(u64);
 
-/// Moments are kept in units of 1.024 ms; 31 bits of them last 25 days, and then parts are not reserved any more.
-const MICROS_SHIFT: u32 = 10;
-const MOMENT_MASK: u64 = (1 << 31) - 1;
+/// Moments are kept in units of 2.048 ms; 30 bits of them last 25 days, and then parts are not reserved any more.
+const MICROS_SHIFT: u32 = 11;
+const MOMENT_MASK: u64 = (1 << 30) - 1;
+const TAG_MASK: u64 = (1 << 32) - 1;
+/// The part had been sent to somebody else before.
+const AGAIN: u64 = 1 << 62;
 /// The part was sent to whom it is reserved for: its time to share it began then, and does not begin again.
 const SENT: u64 = 1 << 63;
 
@@ -58,28 +67,40 @@ impl Entry {
     /// for their turn to be sent something.
     #[must_use]
     pub fn may_give(self, now: Moment, complete: bool, busy: bool, to: u32) -> bool {
-        !complete || self.0 == 0 || self.tag() == to || (self.is_free(now) && !(busy && self.is_sent()))
+        !complete || self.0 == 0 || self.tag() == to || (self.is_free(now) && !(busy && self.is_new(now)))
     }
 
     /// The entry after the part was promised to somebody; none if it stays as it is.
     #[must_use]
     pub fn promised(self, given: Given) -> Option<Entry> {
-        let shared_on = self.is_sent() && self.tag() != given.to && self.is_free(given.at);
-        let anew = self.0 == 0 || shared_on || given.at.since(self.at()) >= GIVEN_AGAIN_PAUSE;
-        anew.then(|| Entry::of(given))
+        let to_another = self.is_sent() && self.tag() != given.to && self.is_free(given.at);
+        let paused = given.at.since(self.at()) >= GIVEN_AGAIN_PAUSE;
+        let anew = match (self.is_sent(), self.0 & AGAIN != 0) {
+            (true, false) => to_another,
+            (true, true) => to_another && paused,
+            (false, _) => self.0 == 0 || paused,
+        };
+        anew.then(|| Entry(Entry::of(given).0 | if self.is_sent() { AGAIN } else { self.0 & AGAIN }))
     }
 
     /// The entry after the part was sent; none if it stays as it is.
     #[must_use]
     pub fn sent(self, given: Given) -> Option<Entry> {
-        (self.0 & SENT == 0 && self.is_for(given.to)).then(|| Entry(Entry::of(given).0 | SENT))
+        (!self.is_sent() && self.is_for(given.to)).then(|| Entry(Entry::of(given).0 | SENT | self.0 & AGAIN))
     }
 
     /// The entry after the part will not be sent after all; none if it stays as it is. It is nobody's then, and for
     /// [`GIVEN_AGAIN_PAUSE`] nobody's for a while again: else some who ask and cancel in turn would keep it for ever.
     #[must_use]
     pub fn withdrawn(self, to: u32) -> Option<Entry> {
-        (!self.is_sent() && self.is_for(to)).then(|| Entry::of(Given { to: NOBODY, at: self.at() }))
+        if self.is_sent() { None } else { self.left(to) }
+    }
+
+    /// The entry after the member with this tag has left; none if it stays as it is. What it was given is nobody's: the
+    /// next one must not wait for what it would have shared. That it was given stays known, for it may come again.
+    #[must_use]
+    pub fn left(self, to: u32) -> Option<Entry> {
+        self.is_for(to).then_some(Entry(self.0 & !TAG_MASK | NOBODY as u64))
     }
 
     /// Whether the part was last given to the member with this tag.
@@ -90,6 +111,11 @@ impl Entry {
 
     const fn is_sent(self) -> bool {
         self.0 & SENT != 0
+    }
+
+    /// Whether it was sent to the first one not long ago, and that one is there.
+    fn is_new(self, now: Moment) -> bool {
+        self.tag() != NOBODY && self.0 & (SENT | AGAIN) == SENT && now.since(self.at()) < GIVEN_PATIENCE_BUSY
     }
 
     /// Whether nobody has more right to the part than others.
@@ -108,7 +134,7 @@ impl Entry {
     }
 
     fn tag(self) -> u32 {
-        u32::try_from(self.0 & u64::from(u32::MAX)).expect("32 bits were kept")
+        u32::try_from(self.0 & TAG_MASK).expect("32 bits were kept")
     }
 }
 
@@ -160,7 +186,7 @@ mod tests {
     use std::time::Duration;
 
     /// Moments are kept a little less exactly than that.
-    const STEP: Duration = Duration::from_millis(2);
+    const STEP: Duration = Duration::from_millis(3);
 
     #[test]
     fn the_longest_stretch_is_given() {
@@ -218,6 +244,48 @@ mod tests {
         let sent = promised.sent(Given { to: 1, at: now }).unwrap();
         assert!(!given(sent, GIVEN_PATIENCE - STEP, false, 2), "it was not shared yet");
         assert!(given(sent, GIVEN_PATIENCE + STEP, false, 2));
-        assert!(!given(sent, GIVEN_AGAIN_PAUSE, true, 2), "others wait for something new");
+        assert!(!given(sent, GIVEN_PATIENCE_BUSY - STEP, true, 2), "others wait for something new");
+        assert!(given(sent, GIVEN_PATIENCE_BUSY + STEP, true, 2), "it was shared by now");
+        assert!(given(sent.left(1).unwrap(), Duration::ZERO, true, 2), "nobody will share it");
+        assert_eq!(sent.left(2), None);
+    }
+
+    #[test]
+    fn after_the_first_one_a_part_is_kept_for_less() {
+        let now = Moment::from_micros(5_000_000);
+        let first = promised_to(1, now).sent(Given { to: 1, at: now }).unwrap();
+        let later = now + GIVEN_PATIENCE + STEP;
+        let promised = first.promised(Given { to: 2, at: later }).unwrap();
+        assert!(!promised.may_give(later, true, false, 3));
+        let second = promised.sent(Given { to: 2, at: later }).unwrap();
+        assert!(!second.may_give(later + GIVEN_PATIENCE.saturating_sub(STEP), true, true, 3));
+        assert!(second.may_give(later + GIVEN_PATIENCE + STEP, true, true, 3), "though others wait");
+        let by = |entry: Entry, to, span| entry.promised(Given { to, at: later + span }).is_some();
+        assert!(!by(second, 3, GIVEN_AGAIN_PAUSE - STEP) && by(second, 3, GIVEN_AGAIN_PAUSE + STEP));
+        let third = second.promised(Given { to: 3, at: later + GIVEN_AGAIN_PAUSE + STEP }).unwrap();
+        let withdrawn = third.withdrawn(3).unwrap();
+        let fourth = withdrawn.promised(Given { to: 3, at: later + GIVEN_AGAIN_PAUSE * 3 }).unwrap();
+        let fourth = fourth.sent(Given { to: 3, at: later + GIVEN_AGAIN_PAUSE * 3 }).unwrap();
+        assert!(
+            fourth.may_give(later + GIVEN_AGAIN_PAUSE * 3 + GIVEN_PATIENCE + STEP, true, true, 4),
+            "it was sent before"
+        );
+    }
+
+    /// Some who take turns in asking, leaving and coming keep a part from an honest one for no longer than this.
+    #[test]
+    fn nobody_renews_what_is_kept_for_it() {
+        let now = Moment::from_micros(5_000_000);
+        let sent = promised_to(1, now).sent(Given { to: 1, at: now }).unwrap();
+        assert_eq!(sent.promised(Given { to: 1, at: now + GIVEN_PATIENCE_BUSY * 3 }), None, "its own again");
+        let left = sent.left(1).unwrap();
+        let back = left
+            .promised(Given { to: 1, at: now + STEP })
+            .unwrap()
+            .sent(Given { to: 1, at: now + STEP })
+            .unwrap();
+        assert!(back.may_give(now + GIVEN_PATIENCE + STEP * 3, true, true, 2));
+        let promised = promised_to(1, now);
+        assert_eq!(promised.left(1).unwrap().promised(Given { to: 1, at: now + STEP }), None);
     }
 }

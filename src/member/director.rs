@@ -338,7 +338,7 @@ impl Actor {
         if handle.queue.is_some() {
             let far = handle.shared.far();
             if self.links.values().all(|other| other.shared.far() != far) {
-                self.director.context.given.forget(far);
+                self.director.context.given.leave(far);
             }
             // The machine judges what it began and did not end.
             self.input(Input::Flowed(id, handle.shared.flow()));

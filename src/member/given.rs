@@ -27,14 +27,13 @@ impl GivenBook {
     }
 
     /// The member with this tag has no link any more: what was given to it is not reserved for it.
-    ///
-    /// It may be gone for good, and the next one must not wait for what it would have shared.
-    pub(super) fn forget(&self, to: u32) {
+    pub(super) fn leave(&self, to: u32) {
         for entry in &self.0 {
-            let promise = entry.load(Ordering::Relaxed);
-            if Entry::from_bits(promise).is_for(to) {
+            let before = entry.load(Ordering::Relaxed);
+            if let Some(after) = Entry::from_bits(before).left(to) {
                 // Whoever was given it meanwhile stays in the book.
-                let _overtaken = entry.compare_exchange(promise, 0, Ordering::Relaxed, Ordering::Relaxed);
+                let _overtaken =
+                    entry.compare_exchange(before, after.bits(), Ordering::Relaxed, Ordering::Relaxed);
             }
         }
     }
@@ -71,9 +70,12 @@ mod tests {
         let (two, whole) = (layout.run(1, 2).unwrap(), layout.whole().unwrap());
         book.promise(two, Given { to: 7, at });
         book.promise(whole, Given { to: 8, at });
-        let given = |index: u32| book.entry(layout.part(index).unwrap()).last().map(|given| given.to);
-        assert_eq!([0, 1, 2, 3].map(given), [Some(8), Some(7), Some(7), Some(8)], "first come, first served");
-        book.forget(7);
-        assert_eq!([0, 1, 2, 3].map(given), [Some(8), None, None, Some(8)]);
+        let gives = |to| {
+            [0, 1, 2, 3].map(|index| book.entry(layout.part(index).unwrap()).may_give(at, true, true, to))
+        };
+        assert_eq!(gives(7), [false, true, true, false], "first come, first served");
+        assert_eq!(gives(9), [false; 4]);
+        book.leave(7);
+        assert_eq!(gives(9), [false, true, true, false]);
     }
 }

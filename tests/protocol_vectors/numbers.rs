@@ -12,7 +12,7 @@ use crate::chunks::{contents, noise};
 use crate::page::{agree, named};
 
 /// How many numbers are on the page.
-const NUMBERS: usize = 72;
+const NUMBERS: usize = 73;
 
 /// Every number that the other side must respect or may rely on, by its name on the page.
 fn numbers() -> BTreeMap<String, String> {
@@ -53,6 +53,7 @@ fn numbers() -> BTreeMap<String, String> {
         ("ms that owed parts may fail to come", ms(limits::STALL_TIMEOUT)),
         ("ms for the last words", ms(limits::CLOSE_GRACE)),
         ("ms that a part that was sent is kept from others", ms(limits::GIVEN_PATIENCE)),
+        ("ms that it is if others wait for their turns", ms(limits::GIVEN_PATIENCE_BUSY)),
         ("ms that a promised part is kept from others", ms(limits::PROMISE_PATIENCE)),
         ("ms before a promised part is kept for anybody again", ms(limits::GIVEN_AGAIN_PAUSE)),
         ("ms that a want may wait for its turn", ms(limits::TURN_PATIENCE)),

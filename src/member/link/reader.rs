@@ -105,10 +105,7 @@ impl<'s> Intake<'s> {
             }
             Reaction::HoldsAlso(runs) => self.report(Fact::HoldsAlso(runs)),
             Reaction::Serve(run) => self.serve(run)?,
-            Reaction::Withdraw(run) => {
-                self.context.given.withdraw(run, self.shared.far());
-                self.order(Outgoing::Withdraw(run))?;
-            }
+            Reaction::Withdraw(run) => self.order(Outgoing::Withdraw(run))?,
             Reaction::Receive(run) | Reaction::Refused(run, _) if !self.shared.answer(run) => {
                 return Err(LinkEnd::Fault(Fault::NotAsked));
             }

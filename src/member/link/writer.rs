@@ -159,6 +159,7 @@ impl<'s> Writer<'s> {
         (after..before).for_each(|_| self.shared.paid_run());
         (before..after).for_each(|_| self.shared.owe_run());
         withdrawn.into_iter().try_for_each(|run| {
+            self.context.given.withdraw(run, self.shared.far());
             self.shared.paid_bytes(self.context.layout.bytes_of(run));
             self.say(&Message::Refuse(run.into(), Denial::Cancelled))
         })

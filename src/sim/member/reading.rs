@@ -243,9 +243,7 @@ impl Member {
     ) {
         if let Some(tag) = tag {
             if self.links.values().all(|other| other.tag != Some(tag)) {
-                for entry in self.given.iter_mut().filter(|entry| entry.is_for(tag)) {
-                    *entry = giving::Entry::default();
-                }
+                self.given.iter_mut().for_each(|entry| *entry = entry.left(tag).unwrap_or(*entry));
             }
             self.input(ground, Input::Flowed(id, flow), deeds);
             self.input(ground, Input::LinkDown(id), deeds);
