@@ -13,7 +13,7 @@ use std::io;
 use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
 
 #[cfg(target_os = "linux")]
 use rustix::fs::Advice;
@@ -39,6 +39,9 @@ pub struct Store {
     shelf: Shelf,
     /// What the file looked like when nobody had reason to change it any more; none while we write to it.
     settled: OnceLock<Stamp>,
+    /// Held while parts are written: shared by writers, alone by whoever settles the file. A write that is late, of what
+    /// another one has written meanwhile, would look like a change by somebody else.
+    writing: RwLock<()>,
     /// Whether bringing something to the disk has failed. The system tells of that once, so it is remembered:
     /// whatever is synced after it proves nothing.
     sync_failed: Mutex<bool>,
@@ -209,8 +212,16 @@ impl Store {
     }
 
     fn new(layout: Layout, file: Guarded, path: PathBuf, origin: Origin) -> Store {
-        let (shelf, settled, sync_failed) = (Shelf::new(layout), OnceLock::new(), Mutex::new(false));
-        Store { layout, file, path, origin, shelf, settled, sync_failed }
+        Store {
+            layout,
+            file,
+            path,
+            origin,
+            shelf: Shelf::new(layout),
+            settled: OnceLock::new(),
+            writing: RwLock::new(()),
+            sync_failed: Mutex::new(false),
+        }
     }
 
     /// The file, for hashing what is in it.
@@ -279,11 +290,16 @@ impl Store {
     }
 
     /// Writes verified parts and puts them on the shelf; returns how many parts and bytes were new.
-    /// Parts that were there already stay as they are.
+    /// If all of them were there already, the file is not touched.
     ///
     /// # Errors
     /// The disk is full or fails; none of the parts is on the shelf then.
     pub fn write(&self, run: Run, bytes: &[u8]) -> Result<(u32, u64), HostError> {
+        // It guards no data: a panic elsewhere left nothing half done.
+        let _writing = self.writing.read().unwrap_or_else(PoisonError::into_inner);
+        if run.parts().all(|part| self.shelf.has(part)) {
+            return Ok((0, 0));
+        }
         let mut offset = self.layout.offset(run.first());
         for slice in bytes.chunks(WRITE_SLICE) {
             self.file
@@ -329,8 +345,11 @@ impl Store {
         if self.origin == Origin::Whole {
             return Ok(());
         }
-        self.sync(File::sync_all)?;
-        self.settle()?;
+        {
+            let _nobody_writes = self.writing.write().unwrap_or_else(PoisonError::into_inner);
+            self.sync(File::sync_all)?;
+            self.settle()?;
+        }
         let Origin::Fetched { to } = &self.origin else { return Ok(()) };
         rename_new(&self.path, to).map_err(HostError::file(FileAction::Rename, to))?;
         directory::sync_of(to)
@@ -404,6 +423,30 @@ mod tests {
         store.finish().unwrap();
         assert_eq!(fs::read(&place.whole).unwrap(), b"aaaaaaaaaabbbbbbbbbbccccc");
         assert!(!place.partial.exists());
+    }
+
+    /// Two links may bring the last part at the same time, to two threads.
+    #[test]
+    fn a_late_write_of_what_is_there_is_no_change_of_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&place(dir.path()), layout()).unwrap();
+        let all = layout().whole().unwrap();
+        assert_eq!(store.write(all, &[7; 25]).unwrap(), (3, 25));
+        let slow_writer = store.writing.read().unwrap();
+        std::thread::scope(|scope| {
+            let finishing = scope.spawn(|| store.finish());
+            // As long as it takes to see that it waits; it may not have begun, and then the test is a weaker one.
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            assert!(!finishing.is_finished() && store.settled.get().is_none());
+            drop(slow_writer);
+            finishing.join().unwrap().unwrap();
+        });
+        let before = Stamp::of(&store.file, &store.path).unwrap();
+        assert_eq!(store.write(all, &[8; 25]).unwrap(), (0, 0));
+        assert!(Stamp::of(&store.file, &store.path).unwrap() == before);
+        let mut byte = [0];
+        store.read(all.first(), 0, &mut byte).unwrap();
+        assert_eq!(byte, [7]);
     }
 
     #[test]

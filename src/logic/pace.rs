@@ -2,6 +2,8 @@
 //!
 //! Parts that hardly come hold a buffer that others wait for. This does not know who waits, nor why they are slow.
 
+use std::time::Duration;
+
 use crate::limits::{LANDING_BYTES_MIN, LANDING_PATIENCE};
 use crate::time::Moment;
 
@@ -19,6 +21,11 @@ impl Pace {
     #[must_use]
     pub const fn new(now: Moment) -> Pace {
         Pace { since: now, bytes: 0 }
+    }
+
+    /// For so long nothing could come, by our own doing: that time does not count.
+    pub fn excuse(&mut self, span: Duration) {
+        self.since = self.since + span;
     }
 
     /// Whether less than [`LANDING_BYTES_MIN`] came within [`LANDING_PATIENCE`], now that `bytes` have come in all.
@@ -47,5 +54,14 @@ mod tests {
         assert!(!pace.hardly_comes(start + LANDING_PATIENCE, enough), "judged already");
         assert!(pace.hardly_comes(start + LANDING_PATIENCE * 2, 2 * enough - 1));
         assert!(!pace.hardly_comes(start + LANDING_PATIENCE * 3, 3 * enough));
+    }
+
+    #[test]
+    fn what_we_kept_waiting_ourselves_is_not_slow() {
+        let start = Moment::from_micros(1_000_000);
+        let mut pace = Pace::new(start);
+        pace.excuse(LANDING_PATIENCE * 4);
+        assert!(!pace.hardly_comes(start + LANDING_PATIENCE * 4, 0));
+        assert!(pace.hardly_comes(start + LANDING_PATIENCE * 5, 0));
     }
 }

@@ -234,8 +234,8 @@ impl Verifier<'_> {
     fn store(&mut self, link: LinkId, run: Run, bytes: &[u8]) {
         let store = &self.context.store;
         // A file that is only shared is not written to; nobody was asked for anything.
-        let is_wanted = store.is_writable() && !run.parts().all(|part| store.shelf().has(part));
-        let written = if is_wanted && !self.failed { store.write(run, bytes) } else { Ok((0, 0)) };
+        let is_wanted = store.is_writable() && !self.failed;
+        let written = if is_wanted { store.write(run, bytes) } else { Ok((0, 0)) };
         match written {
             Ok((parts, new_bytes)) => {
                 self.context.flush.wrote(new_bytes);

@@ -242,6 +242,25 @@ fn unfinished_parts_do_not_hold_all_buffers() {
     drop(held);
 }
 
+/// The same with two that go on, hardly, with a member that limits itself: it waits for nothing of that limit.
+#[test]
+fn parts_that_hardly_come_do_not_hold_all_buffers_within_a_limit() {
+    let world = World::new(48 << 20, 16 << 20);
+    let getter = world.getter("getter", &["--down".into(), "64M".into()]);
+    getter.logs("every part on disk was looked at", 1);
+    for number in 1..=2 {
+        let peer = Peer::dial(getter.address, &world.manifest).opened(number, 0, Have::All);
+        answering(peer, |peer, asked| {
+            peer.say(&Message::Parts(asked)).ok()?;
+            std::iter::repeat(()).try_for_each(|()| {
+                std::thread::sleep(Duration::from_millis(100));
+                peer.put(&[0; 100]).ok()
+            })
+        });
+    }
+    blames(&rescued(&world, getter, 0..=(32 << 20) + 1_000_000), 0, "");
+}
+
 /// It says whom it met, and is itself.
 #[test]
 fn a_mirror_is_not_another_member() {

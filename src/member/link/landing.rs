@@ -54,9 +54,7 @@ impl<'s> Landings<'s> {
     /// Whether a part hardly comes on, by no fault of ours, while other links wait for its buffer.
     pub(super) fn hoards(&mut self) -> bool {
         let Some(landing) = &mut self.landing else { return false };
-        landing.pace.hardly_comes(clock::now(), landing.filled as u64)
-            && !self.context.down.is_set()
-            && self.context.buffers.are_short()
+        landing.pace.hardly_comes(clock::now(), landing.filled as u64) && self.context.buffers.are_short()
     }
 
     /// Where the next bytes belong if they are bytes of parts, and nowhere else.
@@ -79,12 +77,14 @@ impl<'s> Landings<'s> {
 
     /// So many more bytes are in the landing.
     pub(super) fn came(&mut self, len: usize) -> Result<(), LinkEnd> {
-        if let Some(landing) = &mut self.landing {
-            landing.filled += len;
-        }
         self.context.progress.received(len as u64);
         self.shared.got(len as u64);
+        let before = clock::now();
         self.shared.waiting(|| self.context.down.wait(len, || self.shared.is_closing()));
+        if let Some(landing) = &mut self.landing {
+            landing.filled += len;
+            landing.pace.excuse(clock::now().since(before));
+        }
         self.touch_down()
     }
 
