@@ -107,6 +107,12 @@ impl Picker {
         self.asked_parts
     }
 
+    /// The number of open parts that an incomplete link holds.
+    #[must_use]
+    pub fn open_counted(&self) -> u32 {
+        self.open.iter().skip(1).map(PartSet::count).sum()
+    }
+
     /// The first open part that no incomplete link holds, and how many such parts there are. Complete links do
     /// not count here: whoever asks knows whether there are any.
     #[must_use]

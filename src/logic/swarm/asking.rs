@@ -146,17 +146,22 @@ impl Swarm {
     /// The run in flight elsewhere that has been overdue for longest, of which this link holds some.
     fn overdue_run_for(&self, now: Moment, id: LinkId) -> Option<Run> {
         let theirs = &self.links.get(&id)?.askable;
-        let late = self.late();
-        let share = self.fair_share();
+        let terms = Terms { late: self.late(), share: self.fair_share(), others: self.is_some_to_be_had() };
         let elsewhere = self.links.iter().filter(|&(&other, _)| other != id);
         let asked = elsewhere.flat_map(|(_, link)| link.in_flight.iter().map(move |asked| (link, asked)));
         asked
             .filter(|(_, asked)| !asked.cancelled)
             .filter_map(|(link, asked)| {
-                Some((asked.since, self.worth_asking_again(now, link, asked, (late, share), theirs)?))
+                Some((asked.since, self.worth_asking_again(now, link, asked, terms, theirs)?))
             })
             .min_by_key(|&(since, _)| since)
             .map(|(_, run)| run)
+    }
+
+    /// Whether something is open that some link holds: what nobody holds keeps nobody busy.
+    fn is_some_to_be_had(&self) -> bool {
+        let complete = self.links.values().any(Link::is_complete);
+        if complete { self.picker.open_count() > 0 } else { self.picker.open_counted() > 0 }
     }
 
     /// What each link brings that has begun something, in bytes per second, if all bring as much.
@@ -178,19 +183,19 @@ impl Swarm {
         now: Moment,
         link: &Link,
         asked: &Asked,
-        (late, share): (Duration, u64),
+        terms: Terms,
         theirs: &PartSet,
     ) -> Option<Run> {
         let (waited, first) = match asked.begun {
             None => (now.since(asked.since), HEDGE_PATIENCE),
-            Some(_) if self.picker.open_count() > 0 => return None,
+            Some(_) if terms.others => return None,
             Some((begun, before)) => {
                 let waited = now.since(begun);
                 let bytes = link.flow.received.saturating_sub(before);
-                match Coming::of(waited, bytes, link.rate_of_late(), share) {
+                match Coming::of(waited, bytes, link.rate_of_late(), terms.share) {
                     Coming::Well => return None,
-                    Coming::Somehow => (waited, late),
-                    Coming::Hardly => (waited, late.min(LANDING_PATIENCE)),
+                    Coming::Somehow => (waited, terms.late),
+                    Coming::Hardly => (waited, terms.late.min(LANDING_PATIENCE)),
                 }
             }
         };
@@ -198,7 +203,7 @@ impl Swarm {
             return None;
         }
         // While others are open, two links are enough for a part.
-        let asked_of_max = if self.picker.open_count() > 0 { 1 } else { u8::MAX };
+        let asked_of_max = if terms.others { 1 } else { u8::MAX };
         let worth = |part: &PartIndex| {
             let asked_of = self.picker.asked_of(*part);
             theirs.contains(*part) && asked_of <= asked_of_max && waited >= patience(first, asked_of)
@@ -215,6 +220,17 @@ impl Swarm {
             theirs.iter().for_each(|part| self.picker.on_lost(part));
         }
     }
+}
+
+/// When a part is worth asking for again.
+#[derive(Clone, Copy, Debug)]
+struct Terms {
+    /// How long a part may take to come.
+    late: Duration,
+    /// What each link brings that has begun something, in bytes per second, if all bring as much.
+    share: u64,
+    /// Whether something else can be asked for.
+    others: bool,
 }
 
 /// How long a part that so many links were asked for stays with them, if it stays with the first for so long.

@@ -178,6 +178,21 @@ fn who_came_to_a_halt_does_not_keep_a_part_from_others() {
 }
 
 #[test]
+fn what_nobody_holds_does_not_keep_the_rest_with_who_hardly_brings_it() {
+    let mut siege = Siege::of(2, 16 << 20);
+    let first = siege.layout.run(0, 1).unwrap();
+    let mut set = PartSet::empty(siege.layout);
+    set.insert(first.first());
+    siege.up(1, 1, 1);
+    assert_eq!(wanted(&siege.step(Input::Holds(LinkId(1), set.clone())), 1), [first]);
+    siege.step(Input::Coming(LinkId(1), first));
+    siege.up(2, 2, 2);
+    siege.step(Input::Holds(LinkId(2), set));
+    let orders = siege.drips_for(END_PHASE_PATIENCE_MAX);
+    assert_eq!(wanted(&orders, 2), [first]);
+}
+
+#[test]
 fn what_came_from_elsewhere_is_cancelled_in_one_word() {
     let mut siege = Siege::of(64, 16_384);
     let first = siege.up_complete(1, 1);

@@ -47,6 +47,7 @@ impl Member {
                 Order::Close(id, _) => {
                     if let Some(mirror) = self.mirror(id) {
                         mirror.asked.clear();
+                        mirror.claimed = None;
                     }
                 }
                 _ => {}
@@ -211,12 +212,16 @@ impl Member {
         }
     }
 
-    /// The first part that is missing and asked of nobody.
+    /// The first part that somebody holds, and that is missing and asked of nobody.
     fn first_open(&self) -> Option<PartIndex> {
         let asked = |part: &PartIndex| {
             self.mirrors().any(|(_, mirror)| mirror.asked.get(part).is_some_and(|asked| !asked.cancelled))
         };
-        self.missing.iter().find(|part| !self.swarm.held().contains(*part) && !asked(part))
+        let to_be_had = |part: &PartIndex| {
+            let mut claims = self.mirrors().filter_map(|(_, mirror)| mirror.claimed.as_ref());
+            claims.any(|claimed| claimed.contains(*part))
+        };
+        self.missing.iter().find(|part| !self.swarm.held().contains(*part) && !asked(part) && to_be_had(part))
     }
 
     /// The far end broke the protocol: nobody honest does.
