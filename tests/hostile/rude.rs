@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use orchestra::limits::{HAVE_RUNS_MAX, RECORD_LEN_MAX, ROSTER_MAX};
+use orchestra::limits::{HAVE_RUNS_MAX, LINKS_DIALLED_MIN, RECORD_LEN_MAX, ROSTER_MAX};
 use orchestra::wire::frame;
 use orchestra::wire::member::{Denial, Have, Hello, Message, Reason};
 
@@ -88,7 +88,9 @@ fn whoever_breaks_the_protocol_is_cut_off() {
     let source = world.source(&["--up".into(), "8M".into()]);
     let mut getter = world.getter("getter", &members([source.address]));
     let all = rudeness();
-    for (what, bytes) in &all {
+    for (before, (what, bytes)) in all.iter().enumerate() {
+        // One more than a member takes from one host would be refused before it is heard.
+        source.logs("the other side broke the protocol", before.saturating_sub(LINKS_DIALLED_MIN));
         let mut peer = Peer::dial(source.address, &world.manifest);
         // The rest of it may meet a closed connection.
         drop(peer.put(bytes));
