@@ -8,9 +8,9 @@
 //! who always wait could be friends of the first one, which shares nothing. A part that was promised and not sent is free
 //! after [`PROMISE_PATIENCE`].
 //!
-//! That is for the first one to whom a part was sent. Then the part is somewhere, and it is kept for others for a while as
-//! well, but never again while somebody waits, nor without [`GIVEN_AGAIN_PAUSE`] between: else a few who take turns would
-//! keep it.
+//! That is so once for each part. Then the part is somewhere, and it is kept from others for a while at later times as well,
+//! but never again because somebody waits, nor without [`GIVEN_AGAIN_PAUSE`] between: else a few who take turns would keep
+//! it. For that long, everybody gets what was promised to one who cancelled or left, until it is sent.
 //! Incomplete members give to everybody: what they hold, others hold as well.
 
 use crate::identity::MemberId;
@@ -83,10 +83,11 @@ impl Entry {
         anew.then(|| Entry(Entry::of(given).0 | if self.is_sent() { AGAIN } else { self.0 & AGAIN }))
     }
 
-    /// The entry after the part was sent; none if it stays as it is.
+    /// The entry after the part was sent; none if it stays as it is. What was kept for nobody is shared by who has it now.
     #[must_use]
     pub fn sent(self, given: Given) -> Option<Entry> {
-        (!self.is_sent() && self.is_for(given.to)).then(|| Entry(Entry::of(given).0 | SENT | self.0 & AGAIN))
+        (!self.is_sent() && (self.is_for(given.to) || self.is_for(NOBODY)))
+            .then(|| Entry(Entry::of(given).0 | SENT | self.0 & AGAIN))
     }
 
     /// The entry after the part will not be sent after all; none if it stays as it is. It is nobody's then, and for
@@ -216,6 +217,8 @@ mod tests {
         assert!(withdrawn.may_give(now, true, true, 2));
         assert_eq!(withdrawn.promised(Given { to: 2, at: now + PROMISE_PATIENCE }), None);
         assert_eq!(entry.withdrawn(2), None);
+        let sent = withdrawn.sent(Given { to: 3, at: now }).unwrap();
+        assert!(!sent.may_give(now, true, false, 2) && sent.is_for(3), "it was sent, so it is shared now");
     }
 
     #[test]

@@ -197,10 +197,10 @@ impl<K: Copy + Ord> Turns<K> {
         self.line.sort_by_key(|waiting| last.get(&waiting.who).copied());
         let mut stay = BTreeMap::new();
         let mut surplus = Vec::new();
-        for waiting in self.line.iter_mut().filter(|waiting| !waiting.is_surplus) {
+        for waiting in &mut self.line {
             let Supply { holders, rooms } = supply(waiting.part);
             waiting.holders = holders;
-            let Some(rooms) = rooms else { continue };
+            let Some(rooms) = rooms.filter(|_| !waiting.is_surplus) else { continue };
             let stay: &mut usize = stay.entry(waiting.part).or_default();
             *stay += 1;
             if *stay > rooms {
@@ -468,6 +468,20 @@ mod tests {
         assert!(turns.surplus(one_for_part_1).is_empty(), "for which it may");
         assert_eq!(turns.surplus(none), [2, 4, 1], "nobody needs to wait");
         assert!(turns.surplus(|_| Supply::default()).is_empty(), "there is no bound");
+    }
+
+    #[test]
+    fn who_cannot_ask_elsewhere_waits_behind_what_is_rarer() {
+        let mut turns = crowded(&[(1, 1), (2, 2)]);
+        let supply = |holders| {
+            move |asked: PartIndex| match asked.get() {
+                1 => Supply { holders, rooms: Some(0) },
+                _ => Supply { holders: 3, rooms: None },
+            }
+        };
+        assert_eq!(turns.surplus(supply(1)), [1]);
+        assert!(turns.surplus(supply(40)).is_empty());
+        assert_eq!(turns.end(100), [2], "many hold by now what the other waits for");
     }
 
     #[test]

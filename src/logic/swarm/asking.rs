@@ -120,7 +120,7 @@ impl Swarm {
     }
 
     /// Links with nothing to do are asked for what others do not bring: what they have not begun, for they may have
-    /// many to serve, and in the end phase, when nothing is open, what they are late with. Whoever comes first wins,
+    /// many to serve, and in the end phase, when nothing is open that somebody holds, what they are late with. Whoever comes first wins,
     /// and the others are told. (Jeffrey Dean and Luiz Barroso call it tied requests: "The Tail at Scale", 2013.)
     pub(super) fn ask_again(&mut self, now: Moment, orders: &mut Vec<Order>) {
         if self.picker.asked_count() == 0 {

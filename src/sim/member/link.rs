@@ -83,6 +83,8 @@ pub(super) struct Link {
     pub(super) owed: Owed,
     told: usize,
     pub(super) poked: bool,
+    /// What was taken back since the last look, and will not be sent.
+    pub(super) withdrawn: Vec<Run>,
 }
 
 /// What the writer needs to know of its member.
@@ -129,6 +131,7 @@ impl Link {
             owed: Owed::default(),
             told: 0,
             poked: false,
+            withdrawn: Vec::new(),
         }
     }
 
@@ -207,6 +210,7 @@ impl Link {
                 self.owed.runs = u32::try_from(runs).expect("what is owed is bounded");
                 let lost = self.serving.iter().any(|owed| owed.intersect(run).is_some());
                 assert!(!lost, "{run} was withdrawn and would be sent");
+                self.withdrawn.extend(&withdrawn);
                 for run in withdrawn {
                     self.owed.bytes -= desk.layout.bytes_of(run);
                     Message::Refuse(run.into(), Denial::Cancelled).append_to(words);

@@ -104,11 +104,7 @@ impl Member {
                 self.serve(ground, id, run, deeds)?;
             }
             Reaction::Serve(run) => self.serve(ground, id, run, deeds)?,
-            Reaction::Withdraw(run) => {
-                let to = link.tag.unwrap_or_default();
-                self.withdraw(run, to);
-                self.order(id, Outgoing::Withdraw(run), deeds)?;
-            }
+            Reaction::Withdraw(run) => self.order(id, Outgoing::Withdraw(run), deeds)?,
             Reaction::Receive(run) | Reaction::Refused(run, _) if !link.asked.answer(run) => {
                 return Err(Fault::NotAsked);
             }

@@ -8,6 +8,7 @@ use crate::limits::{ROSTER_MAX, RUN_PARTS_MAX};
 use crate::logic::giving::Given;
 use crate::logic::serving::Outgoing;
 use crate::logic::swarm::LinkId;
+use crate::logic::turns::InVain;
 use crate::part::Run;
 use crate::sim::disk::Content;
 use crate::sim::ground::Ground;
@@ -25,7 +26,11 @@ impl Member {
     /// The words that are due on a link, and whether they are the last.
     pub(in crate::sim) fn words(&mut self, ground: &Ground, id: LinkId) -> (Vec<u8>, bool) {
         let (desk, links) = self.desk(ground);
-        links.get_mut(&id).map_or((Vec::new(), false), |link| link.words(&desk))
+        let Some(link) = links.get_mut(&id) else { return (Vec::new(), false) };
+        let words = link.words(&desk);
+        let (to, withdrawn) = (link.tag.unwrap_or_default(), std::mem::take(&mut link.withdrawn));
+        withdrawn.into_iter().for_each(|run| self.withdraw(run, to));
+        words
     }
 
     /// What the writers of links need to know of this member, and the links.
@@ -88,12 +93,18 @@ impl Member {
             if let Some(in_vain) = self.turns.give_up(now, id) {
                 let to = link.tag.unwrap_or_default();
                 refused.extend(link.disown(ground.layout, in_vain).into_iter().map(|run| (id, to, run)));
+                match link.next_part().filter(|_| in_vain == InVain::Part) {
+                    // It waits for what else is owed.
+                    Some(part) => assert!(!self.turns.take(now, id, part), "it stands in line"),
+                    None => self.next.extend(self.turns.end(id)),
+                }
             }
         }
         for (id, to, run) in refused {
             self.withdraw(run, to);
             self.tell(ground, id, Outgoing::Refuse(run, Denial::Elsewhere), deeds);
         }
+        self.tell_next(deeds);
     }
 
     /// The next bytes of parts for a link, and the words before them.
