@@ -10,7 +10,6 @@ use crate::limits::{
 };
 use crate::logic::picker::Among;
 use crate::part::{PartIndex, Run};
-use crate::part_set::PartSet;
 use crate::time::Moment;
 
 /// A link that brings this part of the fair share does well.
@@ -31,6 +30,14 @@ enum Coming {
 }
 
 impl Coming {
+    /// How long ago this link began what it was asked, if it did, and how that comes, with this share for each link.
+    fn begun(now: Moment, link: &Link, asked: &Asked, share: u64) -> Option<(Duration, Coming)> {
+        let (since, before) = asked.begun?;
+        let span = now.since(since);
+        let bytes = link.flow.received.saturating_sub(before);
+        Some((span, Coming::of(span, bytes, link.rate_of_late(), share)))
+    }
+
     /// How a part comes of which so many bytes came in this time, and so many per second of late, with this share for each
     /// link.
     fn of(span: Duration, bytes: u64, of_late: u64, share: u64) -> Coming {
@@ -145,17 +152,33 @@ impl Swarm {
 
     /// The run in flight elsewhere that has been overdue for longest, of which this link holds some.
     fn overdue_run_for(&self, now: Moment, id: LinkId) -> Option<Run> {
-        let theirs = &self.links.get(&id)?.askable;
+        let idle = self.links.get(&id)?;
         let terms = Terms { late: self.late(), share: self.fair_share(), others: self.is_some_to_be_had() };
-        let elsewhere = self.links.iter().filter(|&(&other, _)| other != id);
-        let asked = elsewhere.flat_map(|(_, link)| link.in_flight.iter().map(move |asked| (link, asked)));
-        asked
-            .filter(|(_, asked)| !asked.cancelled)
+        // This link would share the far end's line with the other one, which would carry it twice, each half as fast.
+        let comes = |link: &Link, asked: &Asked| {
+            Coming::begun(now, link, asked, terms.share).is_some_and(|(_, how)| how != Coming::Hardly)
+        };
+        let comes_from_there: Vec<Run> = self
+            .asked_elsewhere(id)
+            .filter(|(link, asked)| link.is_to_where(idle) && comes(link, asked))
+            .map(|(_, asked)| asked.run)
+            .collect();
+        let may_ask = |part: PartIndex| {
+            idle.askable.contains(part) && !comes_from_there.iter().any(|run| run.contains(part))
+        };
+        self.asked_elsewhere(id)
             .filter_map(|(link, asked)| {
-                Some((asked.since, self.worth_asking_again(now, link, asked, terms, theirs)?))
+                Some((asked.since, self.worth_asking_again(now, link, asked, terms, may_ask)?))
             })
             .min_by_key(|&(since, _)| since)
             .map(|(_, run)| run)
+    }
+
+    /// What other links than this one were asked.
+    fn asked_elsewhere(&self, id: LinkId) -> impl Iterator<Item = (&Link, &Asked)> {
+        let elsewhere = self.links.iter().filter(move |&(&other, _)| other != id);
+        let asked = elsewhere.flat_map(|(_, link)| link.in_flight.iter().map(move |asked| (link, asked)));
+        asked.filter(|(_, asked)| !asked.cancelled)
     }
 
     /// Whether something is open that some link holds: what nobody holds keeps nobody busy.
@@ -184,20 +207,14 @@ impl Swarm {
         link: &Link,
         asked: &Asked,
         terms: Terms,
-        theirs: &PartSet,
+        may_ask: impl Fn(PartIndex) -> bool,
     ) -> Option<Run> {
-        let (waited, first) = match asked.begun {
+        let (waited, first) = match Coming::begun(now, link, asked, terms.share) {
             None => (now.since(asked.since), HEDGE_PATIENCE),
             Some(_) if terms.others => return None,
-            Some((begun, before)) => {
-                let waited = now.since(begun);
-                let bytes = link.flow.received.saturating_sub(before);
-                match Coming::of(waited, bytes, link.rate_of_late(), terms.share) {
-                    Coming::Well => return None,
-                    Coming::Somehow => (waited, terms.late),
-                    Coming::Hardly => (waited, terms.late.min(LANDING_PATIENCE)),
-                }
-            }
+            Some((_, Coming::Well)) => return None,
+            Some((waited, Coming::Somehow)) => (waited, terms.late),
+            Some((waited, Coming::Hardly)) => (waited, terms.late.min(LANDING_PATIENCE)),
         };
         if waited < first {
             return None;
@@ -206,7 +223,7 @@ impl Swarm {
         let asked_of_max = if terms.others { 1 } else { u8::MAX };
         let worth = |part: &PartIndex| {
             let asked_of = self.picker.asked_of(*part);
-            theirs.contains(*part) && asked_of <= asked_of_max && waited >= patience(first, asked_of)
+            may_ask(*part) && asked_of <= asked_of_max && waited >= patience(first, asked_of)
         };
         let mut parts = asked.run.parts().skip_while(|part| !worth(part)).take_while(worth);
         let first = Run::one(parts.next()?);

@@ -157,6 +157,11 @@ impl Link {
             && self.bytes_in_flight(layout) < self.window.bytes().min(earned)
     }
 
+    /// Whether both lead to the same member, at the same place: an id can be borrowed.
+    pub(super) fn is_to_where(&self, other: &Link) -> bool {
+        (self.member, self.host) == (other.member, other.host)
+    }
+
     /// Whether it has brought anything.
     pub(super) const fn has_merit(&self) -> bool {
         self.brought_bytes > 0

@@ -60,12 +60,17 @@ impl Siege {
 
     /// Lets time pass in which every link carries a byte each tick.
     fn drips_for(&mut self, span: Duration) -> Vec<Order> {
+        self.flows_for(span, 1)
+    }
+
+    /// Lets time pass in which every link carries so many bytes each tick.
+    fn flows_for(&mut self, span: Duration, bytes: u64) -> Vec<Order> {
         let end = self.now + span;
         let mut orders = Vec::new();
         while self.now < end {
             self.now = self.now + TICK_INTERVAL;
             for flow in self.flows.values_mut() {
-                flow.received += 1;
+                flow.received += bytes;
             }
             for (link, flow) in self.flows.clone() {
                 orders.extend(self.step(Input::Flowed(link, flow)));
@@ -160,21 +165,36 @@ fn who_came_to_a_halt_does_not_keep_a_part_from_others() {
     let mut siege = Siege::of(1, 16 << 20);
     let run = wanted(&siege.up_complete(1, 1), 1)[0];
     siege.step(Input::Coming(LinkId(1), run));
-    for _ in 0..8 {
-        siege.now = siege.now + TICK_INTERVAL;
-        if let Some(flow) = siege.flows.get_mut(&LinkId(1)) {
-            flow.received += 1 << 20;
-        }
-        for (link, flow) in siege.flows.clone() {
-            siege.step(Input::Flowed(link, flow));
-        }
-        siege.step(Input::Tick { held_back: false });
-    }
+    siege.flows_for(8 * TICK_INTERVAL, 1 << 20);
     siege.up_complete(2, 2);
     let orders = siege.drips_for(Duration::from_secs(1));
     assert_eq!(wanted(&orders, 2), [], "it came well");
     let orders = siege.drips_for(END_PHASE_PATIENCE_MAX);
     assert_eq!(wanted(&orders, 2), [run]);
+}
+
+#[test]
+fn what_comes_slowly_is_not_asked_of_another_link_to_whoever_brings_it() {
+    let mut siege = Siege::of(1, 16 << 20);
+    let run = wanted(&siege.up_complete(1, 1), 1)[0];
+    siege.step(Input::Coming(LinkId(1), run));
+    siege.flows_for(8 * TICK_INTERVAL, 1 << 20);
+    siege.up_complete(2, 1);
+    // Somebody else may say that it is the first one.
+    siege.up(3, 1, 3);
+    siege.step(Input::Holds(LinkId(3), PartSet::full(siege.layout)));
+    let orders = siege.flows_for(2 * END_PHASE_PATIENCE_MAX, 8 << 10);
+    assert_eq!(wanted(&orders, 2), []);
+    assert_eq!(wanted(&orders, 3), [run]);
+    let mut siege = Siege::of(1, 16 << 20);
+    siege.up_complete(1, 1);
+    siege.step(Input::Coming(LinkId(1), run));
+    siege.up_complete(2, 1);
+    assert_eq!(
+        wanted(&siege.drips_for(END_PHASE_PATIENCE_MAX), 2),
+        [run],
+        "the connection may be what is broken"
+    );
 }
 
 #[test]
