@@ -319,7 +319,8 @@ fn a_class_behind_one_address_is_served_at_once() {
 /// Ada, who publishes `old`, asks something and is gone before the database comes to it. What she is told when she then, on
 /// another connection, takes back the composition of this name.
 fn asks_and_goes(ask: impl Fn(&mut Asker), takes_back: &str) -> Reply {
-    // The database gives up waiting for another process after a while. On a busy machine that may be too early for this.
+    // The database gives up waiting for another process after a while. On a busy machine that may be too early for this,
+    // and the question of one connection may be read before an earlier one of another.
     for _ in 0..10 {
         let here = Here::start(false);
         let mut stays = Asker::connect(here.address());
@@ -330,7 +331,7 @@ fn asks_and_goes(ask: impl Fn(&mut Asker), takes_back: &str) -> Reply {
         wait_until_open(&here, 2, PATIENCE);
         let lock = here.lock();
         stays.say(&Request::Unpublish(wanted("nothing", ""))).unwrap();
-        // That was read, and the database has it, once somebody has an answer who has asked after it.
+        // That was read, and the database has it, when somebody has an answer who has asked after it: most often.
         assert_eq!(goes.refused(&Request::Register(login("", ""))), Refusal::BadName);
         ask(&mut goes);
         drop(goes);
@@ -341,10 +342,11 @@ fn asks_and_goes(ask: impl Fn(&mut Asker), takes_back: &str) -> Reply {
             Reply::Refused(Refusal::NotFound) => {
                 return stays.ask(&Request::Unpublish(wanted(takes_back, "")));
             }
-            other => assert_eq!(other, Reply::Refused(Refusal::Trouble)),
+            Reply::Refused(Refusal::Trouble | Refusal::SessionOver) => {}
+            other => panic!("{other:?}"),
         }
     }
-    panic!("the database never waits for as long as this takes");
+    panic!("the database never waits for as long as this takes, or always does first what was asked later");
 }
 
 #[test]
