@@ -435,8 +435,10 @@ mod tests {
         let slow_writer = store.writing.read().unwrap();
         std::thread::scope(|scope| {
             let finishing = scope.spawn(|| store.finish());
-            // As long as it takes to see that it waits; it may not have begun, and then the test is a weaker one.
-            std::thread::sleep(std::time::Duration::from_millis(50));
+            // No more writers are let in as soon as it waits for this one.
+            while !finishing.is_finished() && store.writing.try_read().is_ok() {
+                std::thread::yield_now();
+            }
             assert!(!finishing.is_finished() && store.settled.get().is_none());
             drop(slow_writer);
             finishing.join().unwrap().unwrap();

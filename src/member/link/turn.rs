@@ -56,7 +56,7 @@ impl<'s> Turn<'s> {
     }
 
     /// What the other side should ask for elsewhere, if the link waits in vain.
-    pub(super) fn give_up(&mut self) -> Option<InVain> {
-        self.waits().then(|| self.line.give_up(self.id))?
+    pub(super) fn give_up(&self) -> Option<InVain> {
+        self.line.give_up(self.id)
     }
 }

@@ -158,11 +158,7 @@ impl<'s> Writer<'s> {
         let after = self.serving.runs();
         (after..before).for_each(|_| self.shared.paid_run());
         (before..after).for_each(|_| self.shared.owe_run());
-        withdrawn.into_iter().try_for_each(|run| {
-            self.context.given.withdraw(run, self.shared.far());
-            self.shared.paid_bytes(self.context.layout.bytes_of(run));
-            self.say(&Message::Refuse(run.into(), Denial::Cancelled))
-        })
+        withdrawn.into_iter().try_for_each(|run| self.refuse(run, Denial::Cancelled))
     }
 
     /// Stands in line for what is owed first, if it does at all. What the link waits for in vain is refused: the other side
@@ -177,17 +173,20 @@ impl<'s> Writer<'s> {
                 Some(InVain::Part) => self.serving.take_first().into_iter().collect(),
                 Some(InVain::Everything) => self.serving.take().collect(),
             };
-            in_vain.into_iter().try_for_each(|run| self.send_elsewhere(run))?;
+            for run in in_vain {
+                self.shared.paid_run();
+                self.refuse(run, Denial::Elsewhere)?;
+            }
         }
         self.turn.pass();
         Ok(())
     }
 
-    fn send_elsewhere(&mut self, run: Run) -> Result<(), LinkEnd> {
+    /// Says that what was owed of `run` will not come.
+    fn refuse(&mut self, run: Run, denial: Denial) -> Result<(), LinkEnd> {
         self.context.given.withdraw(run, self.shared.far());
-        self.shared.paid_run();
         self.shared.paid_bytes(self.context.layout.bytes_of(run));
-        self.say(&Message::Refuse(run.into(), Denial::Elsewhere))
+        self.say(&Message::Refuse(run.into(), denial))
     }
 
     /// Sends the head of the oldest run, if it is this link's turn.
