@@ -60,8 +60,11 @@ impl Swarm {
         let Some(link) = self.links.get(&id).filter(|link| !link.dry && link.has_room(layout)) else {
             return;
         };
-        let among = self.among(now, link);
         let mut room = self.room_to_ask();
+        if room == 0 {
+            return;
+        }
+        let among = self.among(now, link);
         let Some(link) = self.links.get_mut(&id) else { return };
         while link.has_room(layout) && room > 0 {
             let Some(run) = self.picker.pick(&link.askable, among) else {
@@ -130,9 +133,14 @@ impl Swarm {
     /// many to serve, and in the end phase, when nothing is open that somebody holds, what they are late with. Whoever comes first wins,
     /// and the others are told. (Jeffrey Dean and Luiz Barroso call it tied requests: "The Tail at Scale", 2013.)
     pub(super) fn ask_again(&mut self, now: Moment, orders: &mut Vec<Order>) {
-        if self.picker.asked_count() == 0 {
+        let terms = Terms { late: self.late(), share: self.fair_share(), others: self.is_some_to_be_had() };
+        let mut overdue: Vec<Overdue> =
+            self.asked().filter_map(|(link, asked)| Overdue::of(now, link, asked, terms)).collect();
+        // So it is nearly always: then nothing is spent on looking at what each link could bring.
+        if overdue.is_empty() {
             return;
         }
+        overdue.sort_by_key(|overdue| overdue.since);
         let idle: Vec<LinkId> = self
             .links
             .iter()
@@ -142,7 +150,7 @@ impl Swarm {
             .map(|(&id, _)| id)
             .collect();
         for id in idle {
-            let Some(run) = self.overdue_run_for(now, id) else { continue };
+            let Some(run) = self.overdue_run_for(now, id, &overdue, terms) else { continue };
             let Some(link) = self.links.get_mut(&id) else { continue };
             self.picker.ask_again(run);
             link.ask(now, run);
@@ -150,35 +158,28 @@ impl Swarm {
         }
     }
 
-    /// The run in flight elsewhere that has been overdue for longest, of which this link holds some.
-    fn overdue_run_for(&self, now: Moment, id: LinkId) -> Option<Run> {
+    /// What has been overdue for longest, of which this link, which was asked nothing, holds some.
+    fn overdue_run_for(&self, now: Moment, id: LinkId, overdue: &[Overdue], terms: Terms) -> Option<Run> {
         let idle = self.links.get(&id)?;
-        let terms = Terms { late: self.late(), share: self.fair_share(), others: self.is_some_to_be_had() };
         // This link would share the far end's line with the other one, which would carry it twice, each half as fast.
         let comes = |link: &Link, asked: &Asked| {
             Coming::begun(now, link, asked, terms.share).is_some_and(|(_, how)| how != Coming::Hardly)
         };
         let comes_from_there: Vec<Run> = self
-            .asked_elsewhere(id)
+            .asked()
             .filter(|(link, asked)| link.is_to_where(idle) && comes(link, asked))
             .map(|(_, asked)| asked.run)
             .collect();
         let may_ask = |part: PartIndex| {
             idle.askable.contains(part) && !comes_from_there.iter().any(|run| run.contains(part))
         };
-        self.asked_elsewhere(id)
-            .filter_map(|(link, asked)| {
-                Some((asked.since, self.worth_asking_again(now, link, asked, terms, may_ask)?))
-            })
-            .min_by_key(|&(since, _)| since)
-            .map(|(_, run)| run)
+        overdue.iter().find_map(|overdue| self.worth_asking_again(overdue, terms.others, may_ask))
     }
 
-    /// What other links than this one were asked.
-    fn asked_elsewhere(&self, id: LinkId) -> impl Iterator<Item = (&Link, &Asked)> {
-        let elsewhere = self.links.iter().filter(move |&(&other, _)| other != id);
-        let asked = elsewhere.flat_map(|(_, link)| link.in_flight.iter().map(move |asked| (link, asked)));
-        asked.filter(|(_, asked)| !asked.cancelled)
+    /// What all links were asked.
+    fn asked(&self) -> impl Iterator<Item = (&Link, &Asked)> {
+        let all = self.links.values().flat_map(|link| link.in_flight.iter().map(move |asked| (link, asked)));
+        all.filter(|(_, asked)| !asked.cancelled)
     }
 
     /// Whether something is open that some link holds: what nobody holds keeps nobody busy.
@@ -201,31 +202,20 @@ impl Swarm {
         END_PHASE_PATIENCE.saturating_add(all_take.saturating_mul(LATE_FACTOR)).min(END_PHASE_PATIENCE_MAX)
     }
 
+    /// The first parts of what is overdue that may be asked of one link more.
     fn worth_asking_again(
         &self,
-        now: Moment,
-        link: &Link,
-        asked: &Asked,
-        terms: Terms,
+        overdue: &Overdue,
+        others: bool,
         may_ask: impl Fn(PartIndex) -> bool,
     ) -> Option<Run> {
-        let (waited, first) = match Coming::begun(now, link, asked, terms.share) {
-            None => (now.since(asked.since), HEDGE_PATIENCE),
-            Some(_) if terms.others => return None,
-            Some((_, Coming::Well)) => return None,
-            Some((waited, Coming::Somehow)) => (waited, terms.late),
-            Some((waited, Coming::Hardly)) => (waited, terms.late.min(LANDING_PATIENCE)),
-        };
-        if waited < first {
-            return None;
-        }
         // While others are open, two links are enough for a part.
-        let asked_of_max = if terms.others { 1 } else { u8::MAX };
+        let asked_of_max = if others { 1 } else { u8::MAX };
         let worth = |part: &PartIndex| {
             let asked_of = self.picker.asked_of(*part);
-            may_ask(*part) && asked_of <= asked_of_max && waited >= patience(first, asked_of)
+            may_ask(*part) && asked_of <= asked_of_max && overdue.waited >= patience(overdue.first, asked_of)
         };
-        let mut parts = asked.run.parts().skip_while(|part| !worth(part)).take_while(worth);
+        let mut parts = overdue.run.parts().skip_while(|part| !worth(part)).take_while(worth);
         let first = Run::one(parts.next()?);
         Some(parts.fold(first, |run, part| run.extended_by(part).unwrap_or(run)))
     }
@@ -248,6 +238,32 @@ struct Terms {
     share: u64,
     /// Whether something else can be asked for.
     others: bool,
+}
+
+/// A run in flight that should have begun or come by now.
+#[derive(Clone, Copy, Debug)]
+struct Overdue {
+    run: Run,
+    /// When it was asked for.
+    since: Moment,
+    /// For how long it is awaited: since it was asked for, or since it began.
+    waited: Duration,
+    /// How long the first link that was asked for it has it to itself.
+    first: Duration,
+}
+
+impl Overdue {
+    /// What this link was asked, if that is overdue.
+    fn of(now: Moment, link: &Link, asked: &Asked, terms: Terms) -> Option<Overdue> {
+        let (waited, first) = match Coming::begun(now, link, asked, terms.share) {
+            None => (now.since(asked.since), HEDGE_PATIENCE),
+            Some(_) if terms.others => return None,
+            Some((_, Coming::Well)) => return None,
+            Some((waited, Coming::Somehow)) => (waited, terms.late),
+            Some((waited, Coming::Hardly)) => (waited, terms.late.min(LANDING_PATIENCE)),
+        };
+        (waited >= first).then_some(Overdue { run: asked.run, since: asked.since, waited, first })
+    }
 }
 
 /// How long a part that so many links were asked for stays with them, if it stays with the first for so long.
