@@ -18,6 +18,9 @@ const GOOD_SHARE: u64 = 2;
 /// with it if nothing else comes, so the fair share would not tell.
 const HALTED: u64 = 8;
 
+/// Our line is full while all but this part of our best rate of late comes.
+const LINE_SLACK: u64 = 8;
+
 /// How a part comes that a link has begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Coming {
@@ -117,16 +120,18 @@ impl Swarm {
     /// Whether a link may be asked for parts that incomplete members hold as well.
     ///
     /// A complete member's upload is what everybody needs, so it is not spent on parts that incomplete
-    /// members are about to bring anyway.
+    /// members are about to bring anyway, nor while what they bring fills our line.
     pub(super) fn among(&self, now: Moment, link: &Link) -> Among {
         if !link.is_complete() {
             return Among::Counted;
         }
-        let incomplete = self.links.values().filter(|link| link.incomplete_set().is_some());
-        let rate = incomplete.map(|link| link.expected_rate(now)).fold(0, u64::saturating_add);
+        let incomplete = || self.links.values().filter(|link| link.incomplete_set().is_some());
+        let comes = incomplete().map(Link::steady_rate).fold(0, u64::saturating_add);
+        let is_full = comes > self.capacity - self.capacity / LINE_SLACK;
+        let rate = incomplete().map(|link| link.expected_rate(now)).fold(0, u64::saturating_add);
         let soon = rate.saturating_mul(SECOND_HAND_PATIENCE.as_secs());
         let open = u64::from(self.picker.open_count()) * u64::from(self.rules.layout.part_len());
-        if open > soon { Among::All } else { Among::Rare }
+        if open > soon && !is_full { Among::All } else { Among::Rare }
     }
 
     /// Links with nothing to do are asked for what others do not bring: what they have not begun, for they may have

@@ -145,6 +145,11 @@ impl Link {
         if waits && self.steady_rate < LANDING_RATE_MIN { self.bytes_in_flight(layout) } else { 0 }
     }
 
+    /// Bytes per second that came of late.
+    pub(super) const fn steady_rate(&self) -> u64 {
+        self.steady_rate
+    }
+
     /// Bytes per second that came of late, or that could have if our own reader did not wait.
     pub(super) const fn rate_of_late(&self) -> u64 {
         if self.flow.waits { u64::MAX } else { self.steady_rate }

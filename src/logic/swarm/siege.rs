@@ -126,6 +126,20 @@ fn only_as_many_wait_here_as_for_each_who_holds_the_part() {
 }
 
 #[test]
+fn who_is_complete_is_not_asked_for_what_others_hold_while_they_fill_the_line() {
+    let mut siege = Siege::of(4_096, 65_536);
+    let mut all_but_one = PartSet::full(siege.layout);
+    let rare = siege.layout.part(7).unwrap();
+    all_but_one.remove(rare);
+    siege.up(1, 1, 1);
+    siege.step(Input::Holds(LinkId(1), all_but_one));
+    siege.flows_for(Duration::from_secs(20), 1 << 20);
+    assert_eq!(wanted(&siege.up_complete(2, 2), 2), [Run::one(rare)]);
+    let orders = siege.flows_for(Duration::from_secs(4), 0);
+    assert_ne!(wanted(&orders, 2), [], "the other one brings nothing any more");
+}
+
+#[test]
 fn what_is_not_begun_is_asked_of_who_is_idle_and_the_first_to_begin_brings_it() {
     let mut siege = Siege::of(1, 65_536);
     let part = siege.layout.whole().unwrap();
